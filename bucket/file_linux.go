@@ -1,0 +1,6 @@
+package bucket
+
+import "golang.org/x/sys/unix"
+
+// noMark is the error of asking for an attribute that a file does not have.
+const noMark = unix.ENODATA
