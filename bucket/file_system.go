@@ -121,7 +121,7 @@ func fileFault(err error) error {
 		return fault.Wrap(fault.Denied, err)
 	case syscall.ENOTDIR: // a part of the name is an object
 		return ErrNotFound
-	case syscall.EISDIR, syscall.ENOTEMPTY, syscall.ENAMETOOLONG, syscall.ELOOP:
+	case syscall.EISDIR, syscall.EEXIST, syscall.ENOTEMPTY, syscall.ENAMETOOLONG, syscall.ELOOP:
 		return fault.WithHint(fault.Wrap(fault.Invalid, err), "no object's name may be another's followed by a slash, and no segment may be over 255 bytes")
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN:
 		return fault.Wrap(fault.Throttled, err)
