@@ -14,6 +14,7 @@ type Schema struct {
 	text        []byte
 	fingerprint string
 	shape       *event.Shape
+	frames      *frameCodec
 }
 
 // Parse reads a schema from Avro text: a record of null-unions, boolean, int,

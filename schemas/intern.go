@@ -1,0 +1,101 @@
+package schemas
+
+import (
+	"bytes"
+
+	"github.com/zeebo/xxh3"
+
+	"anabranch/event"
+)
+
+// interner builds a dictionary in which each value stands once. Its table is
+// open addressing over codes, so that adding a value that is already there
+// allocates nothing.
+type interner struct {
+	dict  *event.Dict
+	slots []slot // a power of two long, at most half full
+	last  uint32 // code of the latest value, asked first: runs of equal values are common
+}
+
+type slot struct {
+	hash uint32
+	code uint32 // plus one; 0 is empty
+}
+
+const minSlots = 64
+
+// reset begins a new dictionary, since the old one may be in use elsewhere.
+// The new one is given the room that the old one needed.
+func (t *interner) reset() {
+	values, data := 16, 256
+	if t.dict != nil {
+		values, data = max(values, len(t.dict.Offsets)), max(data, len(t.dict.Data))
+	}
+	t.dict = &event.Dict{Offsets: make([]uint32, 1, values+values/8), Data: make([]byte, 0, data+data/8)}
+	if t.slots == nil {
+		t.slots = make([]slot, minSlots)
+	} else {
+		clear(t.slots)
+	}
+}
+
+// code returns the code of v, adding v when it is new.
+func (t *interner) code(v []byte) uint32 {
+	if int(t.last) < t.dict.Len() && bytes.Equal(t.dict.Value(t.last), v) {
+		return t.last
+	}
+	h := uint32(xxh3.Hash(v))
+	mask := uint32(len(t.slots) - 1)
+	at := h & mask
+	for ; t.slots[at].code != 0; at = (at + 1) & mask {
+		if s := t.slots[at]; s.hash == h && bytes.Equal(t.dict.Value(s.code-1), v) {
+			t.last = s.code - 1
+			return t.last
+		}
+	}
+	t.last = t.dict.Append(v)
+	t.slots[at] = slot{h, t.last + 1}
+	if 2*t.dict.Len() > len(t.slots) {
+		t.grow()
+	}
+	return t.last
+}
+
+func (t *interner) grow() {
+	old := t.slots
+	t.slots = make([]slot, 2*len(old))
+	mask := uint32(len(t.slots) - 1)
+	for _, s := range old {
+		if s.code == 0 {
+			continue
+		}
+		at := s.hash & mask
+		for t.slots[at].code != 0 {
+			at = (at + 1) & mask
+		}
+		t.slots[at] = s
+	}
+}
+
+// recoder maps the codes of one foreign dictionary after another to those of
+// an interner, looking at each value once.
+type recoder struct{ codes []uint32 } // plus one; 0 is not asked yet
+
+func (r *recoder) reset(d *event.Dict) {
+	n := d.Len()
+	if cap(r.codes) < n {
+		r.codes = make([]uint32, n)
+		return
+	}
+	r.codes = r.codes[:n]
+	clear(r.codes)
+}
+
+func (r *recoder) code(t *interner, d *event.Dict, code uint32) uint32 {
+	if c := r.codes[code]; c != 0 {
+		return c - 1
+	}
+	c := t.code(d.Value(code))
+	r.codes[code] = c + 1
+	return c
+}
