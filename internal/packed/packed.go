@@ -1,0 +1,63 @@
+// Package packed is how small texts (manifests, notes, dead letters) rest in
+// an object: compressed, readable with any zstd tool, and with a checksum that
+// no flipped bit gets past.
+//
+//	offset  bytes  what
+//	0       4      50 2a 4d 18: a zstd skippable frame, which tools pass over
+//	4       4      20 00 00 00: its length, 32
+//	8       32     SHA-256 of everything behind it
+//	40      ...    one zstd frame with the text
+package packed
+
+import (
+	"bytes"
+	"crypto/sha256"
+
+	"github.com/klauspost/compress/zstd"
+
+	"anabranch/fault"
+)
+
+const (
+	head     = "\x50\x2a\x4d\x18\x20\x00\x00\x00"
+	overhead = len(head) + sha256.Size
+	// maxText bounds what Unpack takes in memory.
+	maxText = 4 << 30
+)
+
+// Pack returns the object that holds text.
+func Pack(text []byte) ([]byte, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, fault.Wrap(fault.Bug, err)
+	}
+	defer enc.Close()
+	out := append(make([]byte, 0, overhead+len(text)/4+64), head...)
+	out = append(out, make([]byte, sha256.Size)...)
+	out = enc.EncodeAll(text, out)
+	sum := sha256.Sum256(out[overhead:])
+	copy(out[len(head):], sum[:])
+	return out, nil
+}
+
+// Unpack returns the text that object holds. The error is Corrupt and names
+// the object.
+func Unpack(name string, object []byte) ([]byte, error) {
+	if len(object) < overhead || string(object[:len(head)]) != head {
+		return nil, fault.New(fault.Corrupt, "read %s: its %d bytes do not begin with a checksum", name, len(object))
+	}
+	sum := sha256.Sum256(object[overhead:])
+	if !bytes.Equal(sum[:], object[len(head):overhead]) {
+		return nil, fault.New(fault.Corrupt, "read %s: its bytes do not match their checksum", name)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxText))
+	if err != nil {
+		return nil, fault.Wrap(fault.Bug, err)
+	}
+	defer dec.Close()
+	text, err := dec.DecodeAll(object[overhead:], nil)
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "read %s: %w", name, err)
+	}
+	return text, nil
+}
