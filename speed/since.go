@@ -1,0 +1,138 @@
+package speed
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"anabranch/fault"
+	"anabranch/view"
+)
+
+// ErrDropped says that speed has forgotten what lies between the asked cut
+// and a newer one: batch has counted it since.
+var ErrDropped = fault.New(fault.Conflict, "the cut is older than what speed keeps: pin the newest manifest and ask again")
+
+// ErrNotReached says that a partition has not folded the log up to the asked
+// cut yet: ask again soon.
+var ErrNotReached = fault.New(fault.Transient, "speed has not reached the cut yet: ask again soon")
+
+// Since returns, for each asked view (nil: all), the groups of the events at
+// and above the cut of barrier k; 0 is the beginning of the log. All views of
+// one partition are at one position, told in At. The states are the caller's.
+//
+// Its cost is that of merging the groups touched since the cut; a partition
+// is held up only while its open generation is merged.
+//
+// Errors: ErrDropped, ErrNotReached, Invalid for an unknown view, and the
+// error of a partition that has stopped, which names partition and offset.
+func (s *Speed) Since(ctx context.Context, k uint64, views []string) (*view.Delta, error) {
+	if !s.running() {
+		return nil, fault.New(fault.Transient, "speed of pipeline %q has not started", s.opt.Pipeline)
+	}
+	asked, err := s.asked(views)
+	if err != nil {
+		return nil, err
+	}
+	into := make([]*view.State, len(asked))
+	d := &view.Delta{Since: k, States: make(map[string]*view.State, len(asked)), MaxTime: math.MinInt64}
+	for _, p := range s.part {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("speed since barrier %d: %w", k, err)
+		}
+		if err := p.since(k, asked, into, d); err != nil {
+			return nil, fmt.Errorf("speed of pipeline %q, partition %d, since barrier %d: %w", s.opt.Pipeline, p.n, k, err)
+		}
+	}
+	for i, n := range asked {
+		if into[i] == nil {
+			into[i] = s.opt.Views[n].New()
+		}
+		d.States[s.opt.Views[n].Name()] = into[i]
+	}
+	return d, nil
+}
+
+// asked returns the indexes of the views called names.
+func (s *Speed) asked(names []string) ([]int, error) {
+	var asked []int
+	if names == nil {
+		for i := range s.opt.Views {
+			asked = append(asked, i)
+		}
+		return asked, nil
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(s.opt.Views, func(v *view.View) bool { return v.Name() == name })
+		if i < 0 {
+			return nil, fault.New(fault.Invalid, "pipeline %q has no view %q", s.opt.Pipeline, name)
+		}
+		if !slices.Contains(asked, i) {
+			asked = append(asked, i)
+		}
+	}
+	return asked, nil
+}
+
+// since merges the generations of one partition at and above k into the
+// states, and what it knows about them into d.
+func (p *partition) since(k uint64, asked []int, into []*view.State, d *view.Delta) error {
+	closed, err := p.sinceOpen(k, asked, into, d)
+	if err != nil {
+		return err
+	}
+	for _, g := range closed {
+		for i, n := range asked {
+			if err := mergeInto(&into[i], g.states[n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sinceOpen does the part of since that needs the lock: it merges the newest
+// generation and returns the closed ones, which nobody changes any more.
+func (p *partition) sinceOpen(k uint64, asked []int, into []*view.State, d *view.Delta) ([]*generation, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.err != nil:
+		return nil, p.err
+	case p.behind:
+		return nil, ErrNotReached
+	}
+	from := find(p.gens, k)
+	if from < 0 {
+		if p.gens[0].k > k {
+			return nil, ErrDropped
+		}
+		return nil, ErrNotReached
+	}
+	newest := p.gens[len(p.gens)-1]
+	for i, n := range asked {
+		if err := mergeInto(&into[i], newest.states[n]); err != nil {
+			return nil, err
+		}
+	}
+	d.At = append(d.At, p.next.Load())
+	d.MaxTime = max(d.MaxTime, p.maxTime)
+	for _, g := range p.gens[from:] {
+		d.Counted += g.counted
+		d.Duplicates += g.duplicates
+		d.Conflicts += g.conflicts
+		d.Filtered += g.filteredAll()
+	}
+	return slices.Clone(p.gens[from : len(p.gens)-1]), nil
+}
+
+// mergeInto adds from to *into, which is the caller's; the first one is a
+// copy, which is cheaper than adding to nothing.
+func mergeInto(into **view.State, from *view.State) error {
+	if *into == nil {
+		*into = from.Clone()
+		return nil
+	}
+	return (*into).Merge(from)
+}
