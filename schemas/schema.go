@@ -1,10 +1,14 @@
 package schemas
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 
+	"github.com/twmb/avro"
+
 	"anabranch/event"
-	"anabranch/fault"
 )
 
 // Schema is one version of an event's shape. It is immutable and safe for
@@ -13,6 +17,8 @@ type Schema struct {
 	version     uint32
 	text        []byte
 	fingerprint string
+	avro        *avro.Schema
+	fields      []field
 	shape       *event.Shape
 	frames      *frameCodec
 }
@@ -20,9 +26,41 @@ type Schema struct {
 // Parse reads a schema from Avro text: a record of null-unions, boolean, int,
 // long, float, double, string, bytes, enum and the logical types decimal,
 // date, timestamp-millis, timestamp-micros and their local forms, with
-// defaults, aliases and docs. The error is a *Problem (Invalid).
-func Parse(version uint32, avro []byte) (*Schema, error) {
-	return nil, fault.New(fault.Bug, "schemas.Parse is not built yet")
+// defaults, aliases and docs. Float and double both become DOUBLE. The error
+// is a *Problem (Invalid).
+func Parse(version uint32, text []byte) (*Schema, error) {
+	parsed, fields, p := parseAvro(text)
+	if p != nil {
+		return nil, p
+	}
+	shape := make([]event.Field, len(fields))
+	for i := range fields {
+		shape[i] = fields[i].Field
+	}
+	s := &Schema{version: version, text: slices.Clone(text), avro: parsed, fields: fields, shape: event.NewShape(shape...)}
+	var err error
+	if s.frames, err = newFrameCodec(s.shape); err != nil {
+		return nil, err
+	}
+	s.fingerprint = fingerprint(fields)
+	return s, nil
+}
+
+// fingerprint hashes what fields mean.
+func fingerprint(fields []field) string {
+	h := sha256.New()
+	for i := range fields {
+		f := &fields[i]
+		fmt.Fprintf(h, "%q %v %t %q %t %t %q", f.Name, f.Type, f.Nullable, f.aliases, f.millis, f.zoned, f.symbols)
+		if f.other != nil {
+			fmt.Fprintf(h, " other %q", *f.other)
+		}
+		if v := f.byDef; v != nil {
+			fmt.Fprintf(h, " default %t %d %v %v %q", v.null, v.i, v.f, v.w, v.bytes)
+		}
+		fmt.Fprintln(h)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Version returns the number by which frames and files name the schema.
@@ -37,20 +75,6 @@ func (s *Schema) Text() []byte { return s.text }
 // Fingerprint identifies what the schema means: equal for texts that differ
 // only in docs, layout and order of attributes.
 func (s *Schema) Fingerprint() string { return s.fingerprint }
-
-// Upgrade returns b, written with the schema from, as a batch of s: fields are
-// found by name or alias, new ones take their default, narrow ones are
-// promoted. Columns that need no change are shared. IDs and hashes stay.
-// Errors: Invalid when s cannot read from.
-func (s *Schema) Upgrade(b *event.Batch, from *Schema) (*event.Batch, error) {
-	return nil, fault.New(fault.Bug, "schemas.Upgrade is not built yet")
-}
-
-// Compatible reports whether new can read everything that old has written;
-// the error is Invalid and names the field and the reason.
-func Compatible(old, new *Schema) error {
-	return fault.New(fault.Bug, "schemas.Compatible is not built yet")
-}
 
 // Set holds all versions of one pipeline's schema. It is immutable.
 type Set struct{ versions []*Schema }
