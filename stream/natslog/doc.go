@@ -26,6 +26,9 @@
 //   - A torn record at the end of the file, which kill -9 leaves behind, looks
 //     the same to the server and is no damage: it was never acknowledged. The
 //     note tells the two apart.
+//   - Records of one stream are synced one by one, however many wait: eight
+//     writers on one partition are no faster than one. Streams sync beside each
+//     other. Whoever wants throughput appends larger frames.
 //   - A stream that is full (DiscardNew) refuses with error 10077. A disk that
 //     is full does not: publishers see a deadline pass. The embedded form asks
 //     the file system before each append and refuses while there is still room

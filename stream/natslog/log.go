@@ -1,0 +1,209 @@
+package natslog
+
+import (
+	"context"
+	"maps"
+	"strconv"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"anabranch/fault"
+	"anabranch/stream"
+)
+
+// log is one opening of a pipeline's log.
+type log struct {
+	store    *Store
+	pipeline string
+	parts    []*part
+	once     sync.Once
+	closed   chan struct{}
+
+	mu      sync.Mutex // guards readers
+	readers map[*reader]struct{}
+}
+
+// Partitions implements stream.Log.
+func (l *log) Partitions() int { return len(l.parts) }
+
+func (l *log) part(partition int) (*part, error) {
+	if isClosed(l.closed) {
+		return nil, stream.ErrClosed
+	}
+	if err := stream.CheckPartition(len(l.parts), partition); err != nil {
+		return nil, err
+	}
+	return l.parts[partition], nil
+}
+
+// Append implements stream.Appender. The server writes and syncs the records
+// of one partition one after the other; those of several partitions at once.
+func (l *log) Append(ctx context.Context, partition int, frame []byte) (uint64, error) {
+	p, err := l.part(partition)
+	if err != nil {
+		return 0, err
+	}
+	if err := stream.CheckAppend(len(l.parts), partition, len(frame)); err != nil {
+		return 0, err
+	}
+	if p.damaged != nil {
+		return 0, p.damaged
+	}
+	if err := l.store.checkFree(int64(len(frame))); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.store.opts.AppendTimeout)
+	defer cancel()
+	ack, err := l.store.js.PublishMsg(ctx, &nats.Msg{Subject: p.subject, Data: frame})
+	if err != nil {
+		return 0, classify(err, "append to partition %d of %s", partition, l.pipeline)
+	}
+	if ack.Stream != p.stream {
+		return 0, fault.New(fault.Invalid, "append to partition %d of %s: stream %s took the frame; its subjects must not cover %s", partition, l.pipeline, ack.Stream, p.subject)
+	}
+	if err := p.note.acknowledged(ack.Sequence); err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+func (s *Store) checkFree(size int64) error {
+	if s.server == nil || s.opts.MinFree < 0 {
+		return nil
+	}
+	free, err := s.server.free()
+	if err != nil {
+		return err
+	}
+	if free-size < s.opts.MinFree {
+		return fault.New(fault.Full, "append: the file system of %s has %d bytes left, and %d are kept free", s.opts.Dir, free, s.opts.MinFree)
+	}
+	return nil
+}
+
+// bounds is what a stream says about itself.
+type bounds struct {
+	first, next, trimmed uint64
+	config               jetstream.StreamConfig
+	stream               jetstream.Stream
+}
+
+func (l *log) bounds(ctx context.Context, p *part) (bounds, error) {
+	str, err := l.store.js.Stream(ctx, p.stream)
+	if err != nil {
+		return bounds{}, classify(err, "look at partition %d of %s", p.number, l.pipeline)
+	}
+	info := str.CachedInfo()
+	b := bounds{next: info.State.LastSeq + 1, config: info.Config, stream: str}
+	if text := info.Config.Metadata[metaTrimmed]; text != "" {
+		if b.trimmed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return bounds{}, fault.New(fault.Corrupt, "partition %d of %s: its trim mark %q is not an offset", p.number, l.pipeline, text)
+		}
+	}
+	// Not the server's first: that also rises when the first record is lost.
+	b.first = min(max(b.trimmed, 1), b.next)
+	return b, nil
+}
+
+// Bounds implements stream.Log.
+func (l *log) Bounds(ctx context.Context, partition int) (uint64, uint64, error) {
+	p, err := l.part(partition)
+	if err != nil {
+		return 0, 0, err
+	}
+	if p.damaged != nil {
+		return 0, 0, p.damaged
+	}
+	b, err := l.bounds(ctx, p)
+	return b.first, b.next, err
+}
+
+// Trim implements stream.Log. The mark is set before the records go: a reader
+// that finds them gone can then tell on purpose from by accident.
+func (l *log) Trim(ctx context.Context, partition int, below uint64) error {
+	p, err := l.part(partition)
+	if err != nil {
+		return err
+	}
+	p.trim.Lock()
+	defer p.trim.Unlock()
+	b, err := l.bounds(ctx, p)
+	if err != nil {
+		return err
+	}
+	if below > b.next {
+		return fault.New(fault.Invalid, "trim partition %d of %s below %d: the log ends at %d", partition, l.pipeline, below, b.next)
+	}
+	if below <= 1 || below < b.trimmed {
+		return nil
+	}
+	if below > b.trimmed {
+		config := b.config
+		config.Metadata = maps.Clone(config.Metadata)
+		config.Metadata[metaTrimmed] = strconv.FormatUint(below, 10)
+		if _, err := l.store.js.UpdateStream(ctx, config); err != nil {
+			return classify(err, "mark partition %d of %s as trimmed below %d", partition, l.pipeline, below)
+		}
+	}
+	return classify(b.stream.Purge(ctx, jetstream.WithPurgeSequence(below)), "trim partition %d of %s below %d", partition, l.pipeline, below)
+}
+
+// Read implements stream.Log.
+func (l *log) Read(ctx context.Context, partition int, from uint64) (stream.Reader, error) {
+	p, err := l.part(partition)
+	if err != nil {
+		return nil, err
+	}
+	b, err := l.bounds(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	from = max(from, 1) // JetStream counts from 1
+	switch {
+	case from < b.trimmed:
+		return nil, stream.ErrTrimmed
+	case from > b.next && p.damaged != nil:
+		return nil, p.damaged
+	case from > b.next:
+		return nil, fault.New(fault.Corrupt, "read partition %d of %s from %d: the log ends at %d, so records that were seen are gone", partition, l.pipeline, from, b.next)
+	}
+	r := &reader{log: l, part: p, next: from, closed: make(chan struct{})}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if isClosed(l.closed) { // under the lock under which Close collects the readers
+		return nil, stream.ErrClosed
+	}
+	l.readers[r] = struct{}{}
+	return r, nil
+}
+
+// Close implements stream.Log.
+func (l *log) Close() error {
+	l.once.Do(func() {
+		close(l.closed)
+		l.store.mu.Lock()
+		delete(l.store.logs, l)
+		l.store.mu.Unlock()
+	})
+	l.mu.Lock()
+	var open []*reader
+	for r := range l.readers {
+		open = append(open, r)
+	}
+	l.mu.Unlock()
+	for _, r := range open {
+		r.Close()
+	}
+	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

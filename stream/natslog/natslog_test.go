@@ -1,0 +1,216 @@
+package natslog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"anabranch/fault"
+	"anabranch/stream"
+	"anabranch/stream/streamtest"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashDir); dir != "" {
+		appendUntilKilled(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// start opens a store and closes it with the test.
+func start(t *testing.T, o Options) *Store {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	s, err := Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func open(t *testing.T, s *Store, partitions int) stream.Log {
+	t.Helper()
+	l, err := s.Open(t.Context(), "shop", partitions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	streamtest.Run(t, func(t *testing.T) stream.Store { return start(t, Options{Dir: t.TempDir()}) })
+}
+
+func TestExternal(t *testing.T) {
+	t.Parallel()
+	streamtest.Run(t, func(t *testing.T) stream.Store {
+		server := start(t, Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+		return start(t, Options{URL: server.ClientURL()})
+	})
+}
+
+func TestReopenedStoreKeepsEverything(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for round := range 3 {
+		s := start(t, Options{Dir: dir})
+		l := open(t, s, 1)
+		if first, next, err := l.Bounds(t.Context(), 0); err != nil || first != uint64(3*round+1) || next != first {
+			t.Fatalf("round %d: bounds %d to %d, %v", round, first, next, err)
+		}
+		for range 3 {
+			if _, err := l.Append(t.Context(), 0, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Everything is trimmed; the next offset has to survive that.
+		if err := l.Trim(t.Context(), 0, uint64(3*round+4)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOneProcessForAFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, Options{Dir: dir})
+	if _, err := Open(t.Context(), Options{Dir: dir}); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("second store in one folder: %v", err)
+	}
+	s.Close()
+	start(t, Options{Dir: dir})
+}
+
+func TestFull(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, Options{Dir: dir, MaxBytes: 100_000})
+	l := open(t, s, 2)
+	frame := make([]byte, 30_000)
+	var offset uint64
+	for n := 0; ; n++ {
+		at, err := l.Append(t.Context(), 0, frame)
+		if err != nil {
+			if !fault.Is(err, fault.Full) || n != 3 {
+				t.Fatalf("append %d: %v", n, err)
+			}
+			break
+		}
+		offset = at
+	}
+	if _, err := l.Append(t.Context(), 1, frame); err != nil {
+		t.Fatalf("the other partition: %v", err)
+	}
+	if err := l.Trim(t.Context(), 0, offset); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Append(t.Context(), 0, frame); err != nil {
+		t.Fatalf("after trimming: %v", err)
+	}
+	s.Close()
+
+	// A larger limit counts from the next start on.
+	s = start(t, Options{Dir: dir, MaxBytes: 1_000_000})
+	l = open(t, s, 2)
+	for range 5 {
+		if _, err := l.Append(t.Context(), 0, frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+
+	s = start(t, Options{Dir: dir, MinFree: 1 << 60})
+	if _, err := open(t, s, 2).Append(t.Context(), 0, frame); !fault.Is(err, fault.Full) {
+		t.Fatalf("with no free space: %v", err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	for _, o := range []Options{
+		{}, {Dir: "a", URL: "nats://b"}, {URL: "nats://b", Listen: "127.0.0.1:1"}, {Dir: "a", Listen: "0.0.0.0:4222"},
+		{Dir: "a", Listen: ":4222"}, {Dir: "a", Listen: "example.org:4222"}, {Dir: "a", Listen: "4222"}, {Dir: "a", MaxBytes: -1},
+		{Dir: t.TempDir(), Listen: "localhost:http"},
+	} {
+		if s, err := Open(t.Context(), o); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v %v", o, s, err)
+		}
+	}
+	if _, err := Open(t.Context(), Options{URL: "nats://127.0.0.1:1"}); !fault.Is(err, fault.Transient) {
+		t.Errorf("nobody there: %v", err)
+	}
+}
+
+// TestServerAway stops the server under appends and a reader, and starts it
+// again on the same port.
+func TestServerAway(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	server := start(t, Options{Dir: dir, Listen: "127.0.0.1:0"})
+	s := start(t, Options{URL: server.ClientURL(), AppendTimeout: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+	l := open(t, s, 1)
+	r, err := l.Read(t.Context(), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := uint64(0)
+	see := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for seen := false; !seen; {
+			got, err := r.Next(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range got {
+				want++
+				if g.Offset != want {
+					t.Fatalf("offset %d, want %d", g.Offset, want)
+				}
+				seen = bytes.Equal(g.Frame, fmt.Append(nil, "round ", g.Offset))
+			}
+		}
+	}
+	if _, err := l.Append(t.Context(), 0, []byte("round 1")); err != nil {
+		t.Fatal(err)
+	}
+	see()
+	listen := server.ClientURL()[len("nats://"):]
+	server.Close()
+	if _, err := l.Append(t.Context(), 0, []byte("away")); !fault.Is(err, fault.Transient) {
+		t.Fatalf("append without a server: %v", err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := r.Next(soon); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("next without a server: %v", err)
+	}
+	start(t, Options{Dir: dir, Listen: listen})
+	for {
+		_, err := l.Append(t.Context(), 0, []byte("round 2"))
+		if err == nil {
+			break
+		}
+		if !fault.Is(err, fault.Transient) {
+			t.Fatal(err)
+		}
+	}
+	see()
+}

@@ -1,0 +1,72 @@
+package natslog
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"os"
+	"sync"
+)
+
+// note remembers beside the store how far a partition was acknowledged. It is
+// written through the page cache, so kill -9 does not take it back; a power cut
+// may, which only makes it remember less. It is never ahead of the log: the
+// server had synced what it acknowledged.
+type note struct {
+	mu   sync.Mutex // guards file's content and last
+	file *os.File
+	last uint64
+}
+
+const noteSize = 12
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// openNote reads the note in path, which is empty when there is none. A note
+// that does not check is worth no more than none.
+func openNote(path string) (*note, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, diskFault(err, "open the note of the acknowledged offset")
+	}
+	n := &note{file: f}
+	var b [noteSize]byte
+	if k, _ := f.ReadAt(b[:], 0); k == noteSize && crc32.Checksum(b[:8], castagnoli) == binary.LittleEndian.Uint32(b[8:]) {
+		n.last = binary.LittleEndian.Uint64(b[:])
+	}
+	return n, nil
+}
+
+// acknowledged notes that the record at offset is durable.
+func (n *note) acknowledged(offset uint64) error {
+	if n == nil {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if offset <= n.last {
+		return nil
+	}
+	var b [noteSize]byte
+	binary.LittleEndian.PutUint64(b[:], offset)
+	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[:8], castagnoli))
+	if _, err := n.file.WriteAt(b[:], 0); err != nil {
+		return diskFault(err, "note that offset %d is acknowledged", offset)
+	}
+	n.last = offset
+	return nil
+}
+
+func (n *note) highest() uint64 {
+	if n == nil {
+		return 0
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.last
+}
+
+func (n *note) close() {
+	if n != nil {
+		n.file.Close()
+	}
+}

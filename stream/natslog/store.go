@@ -1,0 +1,244 @@
+package natslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/stream"
+)
+
+// Store keeps logs in JetStream.
+type Store struct {
+	opts   Options
+	server *embedded // nil when external
+
+	// Appends and everything small go one way, deliveries to readers the
+	// other: an acknowledgement never waits behind megabytes of frames.
+	writing, reading *nats.Conn
+	js               jetstream.JetStream
+
+	mu     sync.Mutex // guards what follows
+	parts  map[string]*part
+	logs   map[*log]struct{}
+	closed bool
+}
+
+var _ stream.Store = (*Store)(nil)
+
+// Open starts the embedded server in Options.Dir, or connects to the one at
+// Options.URL.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o, parts: map[string]*part{}, logs: map[*log]struct{}{}}
+	if o.Dir != "" {
+		if s.server, err = startServer(ctx, o); err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(s.noteDir(), 0o755); err != nil {
+			s.Close()
+			return nil, diskFault(err, "make the folder of notes")
+		}
+	}
+	if s.writing, err = s.connect(ctx, "anabranch appends"); err == nil {
+		if s.reading, err = s.connect(ctx, "anabranch reads"); err == nil {
+			s.js, err = jetstream.New(s.writing, jetstream.WithDefaultTimeout(o.AppendTimeout))
+		}
+	}
+	if err == nil && s.writing.MaxPayload() < event.MaxFrame {
+		err = fault.WithHint(fault.New(fault.Invalid, "the server at %s takes messages of up to %d bytes, frames need %d", o.URL, s.writing.MaxPayload(), event.MaxFrame),
+			"set max_payload: 8MB there")
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) noteDir() string { return filepath.Join(s.opts.Dir, "acknowledged") }
+
+func (s *Store) connect(ctx context.Context, name string) (*nats.Conn, error) {
+	opts := []nats.Option{
+		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+		// An append that cannot be sent is an error now, not a frame that
+		// surprises everybody after the next connection.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				s.opts.Logger.Warn("log connection lost", "connection", name, "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) { s.opts.Logger.Info("log connection back", "connection", name) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			s.opts.Logger.Warn("log connection", "connection", name, "error", err)
+		}),
+	}
+	url := s.opts.URL
+	if s.server != nil {
+		url = ""
+		opts = append(opts, nats.InProcessServer(s.server))
+	}
+	if s.opts.Credentials != "" {
+		opts = append(opts, nats.UserCredentials(s.opts.Credentials))
+	}
+	if end, ok := ctx.Deadline(); ok {
+		opts = append(opts, nats.Timeout(max(end.Sub(s.opts.Clock.Now()), time.Millisecond)))
+	}
+	nc, err := nats.Connect(url, opts...)
+	return nc, classify(err, "connect to the log's server %s", url)
+}
+
+// ClientURL is where other programs reach the server: the embedded one when it
+// listens, or the external one. Empty when the server is reached in process
+// only.
+func (s *Store) ClientURL() string {
+	switch {
+	case s.server == nil:
+		return s.opts.URL
+	case s.opts.Listen == "":
+		return ""
+	}
+	return s.server.ClientURL()
+}
+
+// Close closes the logs, the connections and the embedded server, and waits
+// for all of them.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	done := s.closed
+	s.closed = true
+	var open []*log
+	for l := range s.logs {
+		open = append(open, l)
+	}
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	for _, l := range open {
+		l.Close()
+	}
+	for _, c := range []*nats.Conn{s.reading, s.writing} {
+		if c != nil {
+			c.Close()
+		}
+	}
+	if s.server != nil {
+		s.server.stop()
+	}
+	for _, p := range s.parts {
+		p.note.close()
+	}
+	return nil
+}
+
+// The names in a stream's metadata.
+const (
+	metaPartitions = "anabranch_partitions"
+	metaTrimmed    = "anabranch_trimmed" // the offset below which records were trimmed on purpose
+)
+
+// Open implements stream.Store.
+func (s *Store) Open(ctx context.Context, pipeline string, partitions int) (stream.Log, error) {
+	if err := stream.CheckPipeline(pipeline, partitions); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, stream.ErrClosed
+	}
+	l := &log{store: s, pipeline: pipeline, closed: make(chan struct{}), readers: map[*reader]struct{}{}}
+	for n := range partitions {
+		p, err := s.openPart(ctx, pipeline, n, partitions)
+		if err != nil {
+			return nil, err
+		}
+		l.parts = append(l.parts, p)
+	}
+	s.logs[l] = struct{}{}
+	return l, nil
+}
+
+// openPart makes or opens one partition. Partition 0 is made first, so that
+// its metadata tells the number of partitions even after a crash half way.
+// s.mu is held.
+func (s *Store) openPart(ctx context.Context, pipeline string, number, partitions int) (*part, error) {
+	p := &part{
+		pipeline: pipeline, number: number,
+		stream: fmt.Sprintf("AB_%s_p%04d", pipeline, number), subject: fmt.Sprintf("anabranch.%s.p%04d", pipeline, number),
+	}
+	want := jetstream.StreamConfig{
+		Name: p.stream, Subjects: []string{p.subject}, Storage: jetstream.FileStorage, Replicas: 1,
+		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgSize: maxPayload, MaxBytes: -1,
+		DenyDelete: true, Metadata: map[string]string{metaPartitions: strconv.Itoa(partitions)},
+	}
+	if s.opts.MaxBytes > 0 {
+		want.MaxBytes = s.opts.MaxBytes
+	}
+	str, err := s.js.Stream(ctx, p.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		str, err = s.js.CreateStream(ctx, want)
+	}
+	if err != nil {
+		return nil, classify(err, "open partition %d of %s", number, pipeline)
+	}
+	info := str.CachedInfo()
+	if made := info.Config.Metadata[metaPartitions]; made != want.Metadata[metaPartitions] {
+		return nil, fault.New(fault.Invalid, "open the log of %s: it was made with %s partitions, not %d; their number never changes", pipeline, made, partitions)
+	}
+	if info.Config.MaxBytes != want.MaxBytes {
+		changed := info.Config
+		changed.MaxBytes = want.MaxBytes
+		if _, err := s.js.UpdateStream(ctx, changed); err != nil {
+			return nil, classify(err, "set the limit of partition %d of %s to %d bytes", number, pipeline, want.MaxBytes)
+		}
+	}
+	if known := s.parts[p.stream]; known != nil {
+		return known, nil
+	}
+	if s.server != nil {
+		if p.note, err = openNote(filepath.Join(s.noteDir(), p.stream)); err != nil {
+			return nil, err
+		}
+	}
+	if noted := p.note.highest(); noted > info.State.LastSeq {
+		p.end = info.State.LastSeq + 1
+		p.damaged = fault.WithHint(fault.New(fault.Corrupt, "partition %d of %s ends below offset %d, but %d records up to offset %d were acknowledged: its files are damaged",
+			number, pipeline, p.end, noted-info.State.LastSeq, noted), "keep the files of stream %s; what was archived or snapshotted is not affected", p.stream)
+		s.opts.Logger.Error("log damaged", "pipeline", pipeline, "partition", number, "error", p.damaged)
+	} else if err := p.note.acknowledged(info.State.LastSeq); err != nil {
+		return nil, err
+	}
+	s.parts[p.stream] = p
+	return p, nil
+}
+
+// part is one partition, shared by all openings of its log.
+type part struct {
+	pipeline        string
+	number          int
+	stream, subject string
+	note            *note // nil for an external server
+
+	// damaged says that acknowledged records from end on are gone. Both are
+	// set before the part is used and never changed.
+	damaged error
+	end     uint64
+
+	trim sync.Mutex // held while trimming: the mark and the purge belong together
+}
