@@ -1,0 +1,161 @@
+package serving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"anabranch/archive"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/view"
+)
+
+// Pin is one cut of one pipeline: batch below it, speed at and above it.
+type Pin struct {
+	Source   *Source
+	Manifest *archive.Manifest
+	Delta    *view.Delta // of the asked views
+}
+
+// Results returns the batch files of a view below the pinned cut; none when
+// nothing was published yet. A view that was defined after the last batch has
+// no answer below the cut: the error is Conflict and says what to do.
+func (p *Pin) Results(name string) ([]archive.ResultFile, error) {
+	if p.Manifest.K == 0 {
+		return nil, nil
+	}
+	v, files := p.Source.View(name), p.Manifest.Views[name]
+	if files == nil || files.Version != v.Version() {
+		return nil, fault.WithCode(fault.New(fault.Conflict, "view %s.%s is new or changed since the last batch: it answers after `anabranch batch %s`", p.Source.Name, name, p.Source.Name), "view_not_built")
+	}
+	return files.Results, nil
+}
+
+// Fresh says how fresh an answer has to be.
+type Fresh struct {
+	Latest  bool                 // everything acknowledged before the query
+	AtLeast map[string]event.Cut // by pipeline: everything below
+}
+
+// Pin pins the newest cut of a pipeline with the asked views. One query asks
+// once for each pipeline it reads.
+func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fresh) (*Pin, error) {
+	if err := wait(ctx, src, fresh); err != nil {
+		return nil, err
+	}
+	deadline := s.o.Clock.After(s.o.Patience)
+	older := s.lastPinned(src.Name)
+	for {
+		m, err := src.Batch.Newest(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("pin %s: %w", src.Name, err)
+		}
+		d, err := src.Speed.Since(ctx, m.K, views)
+		switch {
+		case err == nil:
+			s.remember(src.Name, m)
+			return &Pin{Source: src, Manifest: m, Delta: d}, nil
+		case fault.Is(err, fault.Conflict):
+			// A newer manifest was published and speed has dropped this one's
+			// generations: the next Newest sees it.
+		case !fault.Is(err, fault.Transient) || ctx.Err() != nil:
+			return nil, fmt.Errorf("pin %s at cut %d: %w", src.Name, m.K, err)
+		case older != nil && older.K < m.K:
+			// Speed has yet to pass the barrier of a manifest just published;
+			// the one before is as exact, and there at once.
+			if d, err := src.Speed.Since(ctx, older.K, views); err == nil {
+				return &Pin{Source: src, Manifest: older, Delta: d}, nil
+			}
+		}
+		select {
+		case <-s.o.Clock.After(2 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("pin %s: %w", src.Name, context.Cause(ctx))
+		case <-deadline:
+			return nil, fmt.Errorf("pin %s at cut %d: %w", src.Name, m.K, err)
+		}
+	}
+}
+
+// wait returns once speed has folded what fresh asks for.
+func wait(ctx context.Context, src *Source, fresh Fresh) error {
+	if at, ok := fresh.AtLeast[src.Name]; ok {
+		if err := src.Speed.Wait(ctx, at); err != nil {
+			return fmt.Errorf("wait for the receipt: %w", err)
+		}
+	}
+	if fresh.Latest {
+		if src.Head == nil {
+			return fault.New(fault.Bug, "pipeline %s cannot tell the head of its log", src.Name)
+		}
+		head, err := src.Head(ctx)
+		if err != nil {
+			return fmt.Errorf("find the head of %s: %w", src.Name, err)
+		}
+		if err := src.Speed.Wait(ctx, head); err != nil {
+			return fmt.Errorf("wait for the head of %s: %w", src.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Serving) lastPinned(pipeline string) *archive.Manifest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last[pipeline]
+}
+
+func (s *Serving) remember(pipeline string, m *archive.Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last[pipeline] = m
+}
+
+// Local fetches the files of a view to local disk. Close releases them all.
+type Local struct {
+	Paths   []string
+	release []func()
+}
+
+// Fetch makes local copies of result files.
+func (p *Pin) Fetch(ctx context.Context, files []archive.ResultFile) (*Local, error) {
+	l := &Local{}
+	for _, f := range files {
+		path, release, err := p.Source.Batch.Local(ctx, f.Name, f.Size, f.Sum)
+		if err != nil {
+			l.Close()
+			return nil, fmt.Errorf("fetch %s: %w", f.Name, err)
+		}
+		l.Paths = append(l.Paths, path)
+		l.release = append(l.release, release)
+	}
+	return l, nil
+}
+
+// Close lets the files go.
+func (l *Local) Close() {
+	for _, r := range l.release {
+		r()
+	}
+	l.release = nil
+}
+
+// errNoDelta guards against a Speed that forgets a view.
+var errNoDelta = errors.New("speed answered without the view")
+
+// State returns the groups of a view above the cut; they are the caller's.
+func (p *Pin) State(name string) (*view.State, error) {
+	if st := p.Delta.States[name]; st != nil {
+		return st, nil
+	}
+	return nil, fault.Wrap(fault.Bug, fmt.Errorf("view %s.%s: %w", p.Source.Name, name, errNoDelta))
+}
+
+// Add takes over the files of o.
+func (l *Local) Add(o *Local) {
+	l.Paths = append(l.Paths, o.Paths...)
+	l.release = append(l.release, o.release...)
+	o.release = nil
+}

@@ -1,0 +1,99 @@
+package serving
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+
+	"anabranch/event"
+	"anabranch/fault"
+)
+
+// Receipt says what an answer covers: every event below At, each once.
+type Receipt struct {
+	AsOf      time.Time                  `json:"as_of"`
+	Pipelines map[string]PipelineReceipt `json:"pipelines"`
+}
+
+// PipelineReceipt is the part of one pipeline.
+type PipelineReceipt struct {
+	Manifest     uint64    `json:"manifest"` // batch version
+	ManifestHash string    `json:"manifest_hash,omitempty"`
+	Barrier      uint64    `json:"barrier"`
+	Cut          event.Cut `json:"cut"` // batch counts below, speed at and above
+	At           event.Cut `json:"at"`  // the next offset of each partition: everything below is in
+	CompleteTo   string    `json:"complete_to,omitempty"`
+	RowsBatch    int64     `json:"rows_batch"` // events counted below the cut
+	RowsSpeed    int64     `json:"rows_speed"` // and above it
+	Duplicates   int64     `json:"duplicates"`
+	DeadLetters  int64     `json:"dead_letters"`
+}
+
+// Receipt returns the receipt of the answer from these pins.
+func (s *Serving) Receipt(pins ...*Pin) Receipt {
+	r := Receipt{AsOf: s.o.Clock.Now().UTC(), Pipelines: map[string]PipelineReceipt{}}
+	for _, p := range pins {
+		m, d := p.Manifest, p.Delta
+		pr := PipelineReceipt{
+			Manifest: m.Version, Barrier: m.K, Cut: m.Cut, At: d.At, CompleteTo: completeTo(p),
+			RowsBatch: m.Counted, RowsSpeed: d.Counted, Duplicates: m.Duplicates + d.Duplicates,
+		}
+		if m.Version > 0 {
+			pr.ManifestHash = m.Hash()
+		}
+		if p.Source.DeadLetters != nil {
+			pr.DeadLetters = p.Source.DeadLetters()
+		}
+		r.Pipelines[p.Source.Name] = pr
+	}
+	return r
+}
+
+// completeTo is the event time up to which nothing more is expected: the
+// newest event seen, less the declared lateness. Later events still count.
+func completeTo(p *Pin) string {
+	newest := p.Delta.MaxTime
+	if newest == math.MinInt64 {
+		newest = 0
+	}
+	for _, f := range p.Manifest.Days {
+		if n := len(f.Days); n > 0 {
+			newest = max(newest, int64(f.Days[n-1].Day)*24*time.Hour.Microseconds())
+		}
+	}
+	if newest == 0 {
+		return ""
+	}
+	return time.UnixMicro(newest).Add(-p.Source.Lateness).UTC().Format("2006-01-02 15:04:05")
+}
+
+// producerReceipt is what the gateway hands out.
+type producerReceipt struct {
+	Pipeline  string   `json:"pipeline"`
+	Positions []string `json:"positions"`
+}
+
+// ParseAtLeast reads a producer's receipt, as the gateway gave it, into what a
+// query has to wait for. The empty text asks for nothing.
+func ParseAtLeast(text string) (map[string]event.Cut, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var r producerReceipt
+	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Pipeline == "" {
+		return nil, fault.New(fault.Invalid, `receipt %q: want the gateway's, such as {"pipeline":"retail","positions":["0/12/99"]}`, text)
+	}
+	var cut event.Cut
+	for _, s := range r.Positions {
+		p, err := event.ParsePosition(s)
+		if err != nil {
+			return nil, err
+		}
+		for len(cut) <= int(p.Partition) {
+			cut = append(cut, 0)
+		}
+		cut[p.Partition] = max(cut[p.Partition], p.Offset+1)
+	}
+	return map[string]event.Cut{r.Pipeline: cut}, nil
+}

@@ -1,0 +1,124 @@
+// Package serving answers: it pins a batch version at its cut, adds what speed
+// has folded since that cut, and hands both on as one.
+//
+// A [Pin] is one cut of one or more pipelines for the whole life of a query:
+// one manifest and one log position for each partition. Ways to ask live in
+// sub-folders: sql is the engine, httpapi and others are doors.
+package serving
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"anabranch/archive"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+	"anabranch/view"
+)
+
+// Speed is what serving needs of the speed layer. It assumes no shared memory:
+// a Delta and its states belong to the caller, so that another process can
+// answer as well.
+type Speed interface {
+	// Since returns the groups of the asked views above the cut of barrier k.
+	// A Conflict means that k is dropped: pin the newest manifest and ask
+	// again; Transient that speed has not reached k yet.
+	Since(ctx context.Context, k uint64, views []string) (*view.Delta, error)
+	// At returns the next offset of each partition.
+	At() event.Cut
+	// Wait returns once everything below at is folded.
+	Wait(ctx context.Context, at event.Cut) error
+}
+
+// Batch is what serving needs of the batch layer.
+type Batch interface {
+	// Newest returns the newest manifest; Version 0 when there is none.
+	Newest(ctx context.Context) (*archive.Manifest, error)
+	// Local returns a verified local copy of an object until release.
+	Local(ctx context.Context, name string, size int64, sum string) (path string, release func(), err error)
+}
+
+// Source is one pipeline to answer from.
+type Source struct {
+	Name  string
+	Views []*view.View
+	Speed Speed
+	Batch Batch
+	// Head returns the offset above the newest event of each partition, for
+	// answers that must include everything acknowledged so far.
+	Head func(ctx context.Context) (event.Cut, error)
+	// DeadLetters returns how many events were refused so far; may be nil.
+	DeadLetters func() int64
+	Lateness    time.Duration
+}
+
+// View returns the view called name, or nil.
+func (s *Source) View(name string) *view.View {
+	for _, v := range s.Views {
+		if v.Name() == name {
+			return v
+		}
+	}
+	return nil
+}
+
+// Options of a Serving.
+type Options struct {
+	// Sources returns the pipelines in force; it is asked for every query.
+	Sources func() []*Source
+	// Patience is how long a query waits for speed to reach a cut that was
+	// just published, before it answers from the version before. Default 5 s.
+	Patience time.Duration
+	Clock    clock.Clock  // default clock.Wall
+	Logger   *slog.Logger // default none
+}
+
+// Serving pins. It is safe for concurrent use.
+type Serving struct {
+	o Options
+
+	mu   sync.Mutex // guards last
+	last map[string]*archive.Manifest
+}
+
+// New returns a Serving over the pipelines of o.
+func New(o Options) *Serving {
+	if o.Patience == 0 {
+		o.Patience = 5 * time.Second
+	}
+	if o.Clock == nil {
+		o.Clock = clock.Wall
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Serving{o: o, last: map[string]*archive.Manifest{}}
+}
+
+// Sources returns the pipelines in force, by name.
+func (s *Serving) Sources() []*Source {
+	all := slices.Clone(s.o.Sources())
+	slices.SortFunc(all, func(a, b *Source) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Source returns the pipeline called name. The error is NotFound and names
+// those there are.
+func (s *Serving) Source(name string) (*Source, error) {
+	var names []string
+	for _, src := range s.Sources() {
+		if src.Name == name {
+			return src, nil
+		}
+		names = append(names, src.Name)
+	}
+	if len(names) == 0 {
+		return nil, fault.New(fault.NotFound, "there is no pipeline %q, and no other: apply one with `anabranch apply FOLDER`", name)
+	}
+	return nil, fault.New(fault.NotFound, "there is no pipeline %q: there is %s", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,261 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"anabranch/event"
+	"anabranch/serving"
+	"anabranch/view"
+)
+
+// epoch is one cut of the asked views, as a catalog of the engine: schemas are
+// pipelines, tables are views.
+type epoch struct {
+	key     string
+	catalog string
+	receipt serving.Receipt
+	local   serving.Local
+	users   int // guarded by Engine.mu
+
+	ready chan struct{} // closed once err is final
+	err   error
+}
+
+// keep is how many epochs stay when nobody uses them.
+const keep = 4
+
+// epochFor returns an epoch of the newest cut for the asked views, which the
+// caller releases. One that stands at the present positions is shared.
+func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]string, fresh serving.Fresh) (*epoch, error) {
+	sources := make([]*serving.Source, 0, len(asked))
+	for src := range asked {
+		slices.Sort(asked[src])
+		sources = append(sources, src)
+	}
+	slices.SortFunc(sources, func(a, b *serving.Source) int { return strings.Compare(a.Name, b.Name) })
+
+	pins := make([]*serving.Pin, len(sources))
+	var key strings.Builder
+	for i, src := range sources {
+		p, err := e.serving.Pin(ctx, src, asked[src], fresh)
+		if err != nil {
+			return nil, err
+		}
+		pins[i] = p
+		fmt.Fprintf(&key, "%s %d %s %v;", src.Name, p.Manifest.Version, p.Delta.At, asked[src])
+	}
+	for _, src := range e.serving.Sources() {
+		fmt.Fprintf(&key, "%p ", src)
+	}
+
+	e.mu.Lock()
+	for _, ep := range e.epochs {
+		if ep.key == key.String() {
+			ep.users++
+			e.mu.Unlock()
+			select {
+			case <-ep.ready:
+			case <-ctx.Done():
+				e.release(ep)
+				return nil, context.Cause(ctx)
+			}
+			if ep.err != nil {
+				e.release(ep)
+				return nil, ep.err
+			}
+			return ep, nil
+		}
+	}
+	e.serial++
+	ep := &epoch{key: key.String(), catalog: fmt.Sprintf("cut%d", e.serial), users: 1, ready: make(chan struct{})}
+	e.epochs = append(e.epochs, ep)
+	e.mu.Unlock()
+
+	ep.err = e.build(ctx, ep, pins, asked)
+	close(ep.ready)
+	if ep.err != nil {
+		e.forget(ep)
+		return nil, ep.err
+	}
+	e.evict()
+	return ep, nil
+}
+
+func (e *Engine) release(ep *epoch) {
+	e.mu.Lock()
+	ep.users--
+	e.mu.Unlock()
+	e.evict()
+}
+
+// forget drops an epoch that could not be built.
+func (e *Engine) forget(ep *epoch) {
+	e.mu.Lock()
+	ep.users--
+	e.epochs = slices.DeleteFunc(e.epochs, func(o *epoch) bool { return o == ep })
+	e.mu.Unlock()
+	e.drop(ep)
+}
+
+// evict drops the oldest epochs that nobody uses.
+func (e *Engine) evict() {
+	for {
+		e.mu.Lock()
+		i := -1
+		if len(e.epochs) > keep {
+			i = slices.IndexFunc(e.epochs, func(ep *epoch) bool { return ep.users == 0 })
+		}
+		if i < 0 {
+			e.mu.Unlock()
+			return
+		}
+		ep := e.epochs[i]
+		e.epochs = slices.Delete(e.epochs, i, i+1)
+		e.mu.Unlock()
+		e.drop(ep)
+	}
+}
+
+func (e *Engine) drop(ep *epoch) {
+	if _, err := e.db.Exec("DETACH DATABASE IF EXISTS " + name(ep.catalog)); err != nil {
+		e.o.Logger.Warn("drop epoch", "epoch", ep.catalog, "error", err)
+	}
+	ep.local.Close()
+}
+
+// build makes the catalog. Views nobody asked for are there as empty tables,
+// so that catalog queries list them.
+func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, asked map[*serving.Source][]string) error {
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	defer conn.Close()
+	b := &builder{ctx: ctx, conn: conn, ep: ep}
+	b.exec("ATTACH ':memory:' AS " + name(ep.catalog))
+	byName := map[string]*serving.Pin{}
+	for _, p := range pins {
+		byName[p.Source.Name] = p
+	}
+	for _, src := range e.serving.Sources() {
+		b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(src.Name)))
+		for _, v := range src.Views {
+			if p := byName[src.Name]; p != nil && contains(asked[p.Source], v.Name()) {
+				b.merged(p, v)
+			} else {
+				b.exec("CREATE TABLE " + b.table(src.Name, v.Name()).String() + columns(v.Output()))
+			}
+		}
+	}
+	ep.receipt = e.serving.Receipt(pins...)
+	return b.err
+}
+
+// builder makes the tables of one epoch; after an error it does nothing.
+type builder struct {
+	ctx  context.Context
+	conn *sql.Conn
+	ep   *epoch
+	err  error
+}
+
+func (b *builder) exec(query string) {
+	if b.err != nil {
+		return
+	}
+	if _, err := b.conn.ExecContext(b.ctx, query); err != nil {
+		b.err = fmt.Errorf("prepare the cut: %w", classify(err))
+	}
+}
+
+func (b *builder) table(schema, table string) tableName {
+	return tableName{b.ep.catalog, schema, table}
+}
+
+// merged makes one view: batch below the cut, speed at and above it.
+func (b *builder) merged(p *serving.Pin, v *view.View) {
+	if b.err != nil {
+		return
+	}
+	results, err := p.Results(v.Name())
+	if err != nil {
+		b.err = err
+		return
+	}
+	delta, err := p.State(v.Name())
+	if err != nil {
+		b.err = err
+		return
+	}
+	table := b.table(p.Source.Name, v.Name())
+	if len(results) == 0 {
+		b.fill(table, delta)
+		return
+	}
+	local, err := p.Fetch(b.ctx, results)
+	if err != nil {
+		b.err = err
+		return
+	}
+	b.ep.local.Add(local)
+	files := make([]string, len(local.Paths))
+	for i, path := range local.Paths {
+		files[i] = text(path)
+	}
+	batch := "read_parquet([" + strings.Join(files, ",") + "])"
+	if delta.Len() == 0 {
+		b.exec("CREATE VIEW " + table.String() + " AS SELECT " + outputs(v) + " FROM " + batch)
+		return
+	}
+	overlay := b.overlayNames(p.Source.Name, v.Name())
+	untouched := b.overlay(overlay, v, delta, batch)
+	b.exec("CREATE VIEW " + table.String() + " AS SELECT " + outputs(v) + " FROM " + batch + " AS b WHERE " + untouched +
+		" UNION ALL SELECT * FROM " + overlay.rows.String())
+}
+
+// fill makes a table of a state's finished rows.
+func (b *builder) fill(table tableName, st *view.State) {
+	if b.err != nil {
+		return
+	}
+	rows, err := st.Result()
+	if err != nil {
+		b.err = err
+		return
+	}
+	b.create(table, rows)
+}
+
+// create makes a table of a batch.
+func (b *builder) create(table tableName, rows *event.Batch) {
+	b.exec("CREATE TABLE " + table.String() + columns(rows.Shape))
+	if b.err == nil && rows.N > 0 {
+		b.err = appendBatch(b.conn, table, rows)
+	}
+}
+
+// columns is the column list of CREATE TABLE.
+func columns(s *event.Shape) string {
+	list := make([]string, len(s.Fields))
+	for i, f := range s.Fields {
+		list[i] = name(f.Name) + " " + f.Type.SQL()
+	}
+	return "(" + strings.Join(list, ", ") + ")"
+}
+
+// outputs is the SELECT list that reads a view's columns from its files.
+// Parquet has no 128-bit integer: those columns lie there as decimals.
+func outputs(v *view.View) string {
+	list := make([]string, len(v.Output().Fields))
+	for i, f := range v.Output().Fields {
+		list[i] = name(f.Name)
+		if f.Type.Kind == event.Huge {
+			list[i] = "CAST(" + name(f.Name) + " AS HUGEINT) AS " + name(f.Name)
+		}
+	}
+	return strings.Join(list, ", ")
+}
