@@ -1,0 +1,138 @@
+package view
+
+import (
+	"encoding/binary"
+
+	"anabranch/event"
+	"anabranch/fault"
+)
+
+// folding is one batch as an aggregate sees it.
+type folding struct {
+	slots []uint32 // the group of each row
+	sel   []uint32 // the rows that count: argument not null, filter true, not failed
+	all   bool     // sel is every row, in order
+	arg   *event.Column
+	by    *event.Column
+}
+
+// slab holds one aggregate of every group, as columns. Its methods are called
+// once a batch, never once a row.
+type slab interface {
+	// grow makes room for groups below n; new ones are empty.
+	grow(n int)
+	fold(f *folding)
+
+	// merge adds group g of o, a slab of the same aggregate, to group to[g].
+	merge(o slab, to []uint32)
+
+	// encoder returns a function that appends the canonical bytes of a group:
+	// equal contents give equal bytes. The slab is only read.
+	encoder() func(dst []byte, g uint32) []byte
+
+	// decode adds a group's bytes to group g. It reads exactly what was
+	// appended and leaves r bad when that cannot be.
+	decode(r *reader, g uint32)
+
+	// finish fills the values of out, whose Type is set, for the groups in
+	// order. It returns the place in order of the first group whose value left
+	// the type, or -1.
+	finish(out *event.Column, order []uint32) int
+
+	clone() slab
+	reset()
+	bytes() int64
+}
+
+// newSlab returns an empty slab for a. The error is Bug: the compiler let
+// something through that has no slab.
+func newSlab(a *aggregate) (slab, error) {
+	in := a.in.Storage()
+	switch a.fn {
+	case aggCountStar, aggCount:
+		return &countSlab{}, nil
+	case aggSum, aggAvg:
+		switch in {
+		case event.InInts:
+			return &sumSlab{avg: a.fn == aggAvg, in: a.in}, nil
+		case event.InWide:
+			return &wideSumSlab{avg: a.fn == aggAvg, in: a.in}, nil
+		case event.InFloats:
+			return &floatSumSlab{avg: a.fn == aggAvg}, nil
+		}
+	case aggMin:
+		return &extremeSlab{sign: -1, best: newCells(a.in)}, nil
+	case aggMax:
+		return &extremeSlab{sign: 1, best: newCells(a.in)}, nil
+	case aggArgMin:
+		return &argSlab{sign: -1, by: newCells(a.byType), arg: newCells(a.in)}, nil
+	case aggArgMax:
+		return &argSlab{sign: 1, by: newCells(a.byType), arg: newCells(a.in)}, nil
+	case aggCountDistinct:
+		return &distinctSlab{in: in}, nil
+	case aggApproxDistinct:
+		return &hllSlab{in: in}, nil
+	case aggApproxQuantile:
+		if in != event.InCodes {
+			return &quantileSlab{q: a.quantile, in: a.in}, nil
+		}
+	}
+	return nil, fault.New(fault.Bug, "aggregate %d of %v has no state", a.fn, a.in)
+}
+
+// countSlab counts rows.
+type countSlab struct{ n []int64 }
+
+func (c *countSlab) grow(n int) { c.n = extend(c.n, n-len(c.n)) }
+
+func (c *countSlab) fold(f *folding) {
+	if f.all {
+		for _, s := range f.slots {
+			c.n[s]++
+		}
+		return
+	}
+	for _, i := range f.sel {
+		c.n[f.slots[i]]++
+	}
+}
+
+func (c *countSlab) merge(from slab, to []uint32) {
+	for g, n := range from.(*countSlab).n {
+		c.n[to[g]] += n
+	}
+}
+
+func (c *countSlab) encoder() func([]byte, uint32) []byte {
+	return func(dst []byte, g uint32) []byte { return binary.AppendUvarint(dst, uint64(c.n[g])) }
+}
+
+func (c *countSlab) decode(r *reader, g uint32) {
+	c.n[g] += int64(r.times())
+}
+
+func (c *countSlab) finish(out *event.Column, order []uint32) int {
+	out.Ints = make([]int64, len(order))
+	for i, g := range order {
+		out.Ints[i] = c.n[g]
+	}
+	return -1
+}
+
+func (c *countSlab) clone() slab  { return &countSlab{append([]int64(nil), c.n...)} }
+func (c *countSlab) reset()       { c.n = c.n[:0] }
+func (c *countSlab) bytes() int64 { return sliceBytes(c.n) }
+
+// nulls marks the places of a finished column that have no value.
+type nulls struct{ valid event.Bitmap }
+
+// set says that place i of n is null.
+func (v *nulls) set(i, n int) {
+	if v.valid == nil {
+		v.valid = event.NewBitmap(n)
+		for w := range v.valid {
+			v.valid[w] = ^uint64(0)
+		}
+	}
+	v.valid.Clear(i)
+}

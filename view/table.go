@@ -1,0 +1,350 @@
+package view
+
+import (
+	"math"
+	"math/bits"
+
+	"anabranch/event"
+	"anabranch/fault"
+
+	"github.com/zeebo/xxh3"
+)
+
+// maxKeys is how many keys a view may have: one null bit each in one word.
+const maxKeys = 64
+
+// table gives each tuple of keys a slot: 0, 1, 2, ... in order of appearance.
+// A tuple is a record of 64-bit codes (one a key, two for a wide one) behind a
+// word of null bits; a null key has code zero. Codes are integers as they are,
+// floats as ordFloat, strings as their code in the table's own dictionary.
+type table struct {
+	types []event.Type
+	width int // words in a record, 0 without keys
+	n     int
+	recs  []uint64    // n records
+	index []uint64    // open addressing: upper half of the hash, then slot+1; 0 is empty
+	dicts []*interner // by key; nil where it is not a string
+
+	// Scratch of lookup.
+	rows   []uint64
+	hashes []uint64
+	slots  []uint32
+	touch  uint64
+}
+
+func newTable(types []event.Type) *table {
+	t := &table{types: types, dicts: make([]*interner, len(types))}
+	for i, k := range types {
+		switch t.width++; k.Storage() {
+		case event.InWide:
+			t.width++
+		case event.InCodes:
+			t.dicts[i] = &interner{}
+		}
+	}
+	if len(types) > 0 {
+		t.width++
+	}
+	t.reset()
+	return t
+}
+
+func (t *table) reset() {
+	t.recs = t.recs[:0]
+	clear(t.index)
+	t.n = 0
+	if t.width == 0 {
+		t.n = 1
+	}
+	for i, d := range t.dicts {
+		if d != nil {
+			// Results that were handed out share the old one.
+			t.dicts[i] = &interner{}
+		}
+	}
+}
+
+func (t *table) clone() *table {
+	c := &table{
+		types: t.types, width: t.width, n: t.n, dicts: make([]*interner, len(t.dicts)),
+		recs: append([]uint64(nil), t.recs...), index: append([]uint64(nil), t.index...),
+	}
+	for i, d := range t.dicts {
+		if d != nil {
+			c.dicts[i] = d.clone()
+		}
+	}
+	return c
+}
+
+func (t *table) bytes() int64 {
+	n := sliceBytes(t.recs) + sliceBytes(t.index) + sliceBytes(t.rows) + sliceBytes(t.hashes) + sliceBytes(t.slots)
+	for _, d := range t.dicts {
+		if d != nil {
+			n += d.bytes()
+		}
+	}
+	return n
+}
+
+// lookup returns the slot of each of n rows of keys, making slots for tuples
+// it has not seen. It is valid until the next call. The error is Full: no room
+// for more groups or strings; then no slot was made.
+func (t *table) lookup(keys []event.Column, n int) ([]uint32, error) {
+	t.rows = extend(t.rows[:0], n*t.width)
+	if err := t.encode(keys, n); err != nil {
+		return nil, err
+	}
+	return t.place(n)
+}
+
+// encode fills t.rows, which is clear, with the records of n rows.
+func (t *table) encode(keys []event.Column, n int) error {
+	w, at := t.width, 1
+	for k := range keys {
+		c := &keys[k]
+		rows := t.rows
+		switch c.Type.Storage() {
+		case event.InInts:
+			for i, v := range c.Ints[:n] {
+				rows[i*w+at] = uint64(v)
+			}
+		case event.InFloats:
+			for i, v := range c.Floats[:n] {
+				rows[i*w+at] = uint64(ordFloat(v))
+			}
+		case event.InWide:
+			for i, v := range c.Wide[:n] {
+				rows[i*w+at], rows[i*w+at+1] = uint64(v.Hi), v.Lo
+			}
+		case event.InCodes:
+			if c.Dict.Len() == 0 {
+				break // all rows are null
+			}
+			d := t.dicts[k]
+			known := d.translation(c.Dict)
+			for i, v := range c.Codes[:n] {
+				code := known[v]
+				if code == 0 {
+					if c.Valid != nil && !c.Valid.Get(i) {
+						continue
+					}
+					var err error
+					if code, err = d.intern(c.Dict.Value(v)); err != nil {
+						return err
+					}
+					code++
+					known[v] = code
+				}
+				rows[i*w+at] = uint64(code - 1)
+			}
+		}
+		wide := c.Type.Storage() == event.InWide
+		if c.Valid != nil {
+			for i := range n {
+				if !c.Valid.Get(i) {
+					rows[i*w] |= 1 << k
+					rows[i*w+at] = 0
+					if wide {
+						rows[i*w+at+1] = 0
+					}
+				}
+			}
+		}
+		if at++; wide {
+			at++
+		}
+	}
+	return nil
+}
+
+func (t *table) hash(rec []uint64) uint64 {
+	var h uint64
+	for _, v := range rec {
+		h = fold64(h^v, uint64(len(rec)))
+	}
+	return h
+}
+
+// place looks up the n records in t.rows. Hashing all, touching all their
+// places, then probing lets the loads from a large index overlap.
+func (t *table) place(n int) ([]uint32, error) {
+	t.slots = extend(t.slots[:0], n)
+	w := t.width
+	if w == 0 {
+		return t.slots, nil
+	}
+	if uint64(t.n)+uint64(n) > math.MaxUint32-1 {
+		return nil, fault.New(fault.Full, "group table of %d groups: no room for more", t.n)
+	}
+	t.hashes = extend(t.hashes[:0], n)
+	for i := range n {
+		t.hashes[i] = t.hash(t.rows[i*w : i*w+w])
+	}
+	if len(t.index) == 0 {
+		t.rehash(1 << 6)
+	}
+	const touched = 1 << 14 // entries; a smaller index stays in cache anyway
+	if mask := uint64(len(t.index) - 1); mask >= touched {
+		var sum uint64
+		for _, h := range t.hashes {
+			sum += t.index[h&mask]
+		}
+		t.touch = sum
+	}
+	mask := uint64(len(t.index) - 1)
+	for i, h := range t.hashes {
+		rec := t.rows[i*w : i*w+w]
+		if i > 0 && h == t.hashes[i-1] && equalWords(rec, t.rows[i*w-w:i*w]) {
+			t.slots[i] = t.slots[i-1]
+			continue
+		}
+		p := h & mask
+		for {
+			e := t.index[p]
+			if e == 0 {
+				t.index[p] = h>>32<<32 | uint64(t.n+1)
+				t.recs = append(t.recs, rec...)
+				t.slots[i] = uint32(t.n)
+				t.n++
+				if t.n*3 > len(t.index)*2 {
+					t.rehash(len(t.index) * 2)
+					mask = uint64(len(t.index) - 1)
+				}
+				break
+			}
+			if (e^h)>>32 == 0 {
+				slot := int(uint32(e)) - 1
+				if equalWords(rec, t.recs[slot*w:slot*w+w]) {
+					t.slots[i] = uint32(slot)
+					break
+				}
+			}
+			p = (p + 1) & mask
+		}
+	}
+	return t.slots, nil
+}
+
+func equalWords(a, b []uint64) bool {
+	for i, v := range a {
+		if v != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// rehash fills an index of size places from the records.
+func (t *table) rehash(size int) {
+	t.index = make([]uint64, size)
+	mask := uint64(size - 1)
+	for s := range t.n {
+		h := t.hash(t.recs[s*t.width : (s+1)*t.width])
+		p := h & mask
+		for t.index[p] != 0 {
+			p = (p + 1) & mask
+		}
+		t.index[p] = h>>32<<32 | uint64(s+1)
+	}
+}
+
+// adopt makes a slot for every record of o and returns them by o's slots.
+func (t *table) adopt(o *table) ([]uint32, error) {
+	t.rows = append(t.rows[:0], o.recs...)
+	at := 1
+	for k, kind := range t.types {
+		if from := o.dicts[k]; from != nil {
+			known := make([]uint32, from.values.Len())
+			for c := range known {
+				var err error
+				if known[c], err = t.dicts[k].intern(from.values.Value(uint32(c))); err != nil {
+					return nil, err
+				}
+			}
+			for i := range o.n {
+				rec := t.rows[i*t.width : (i+1)*t.width]
+				if rec[0]>>k&1 == 0 {
+					rec[at] = uint64(known[rec[at]])
+				}
+			}
+		}
+		if at++; kind.Storage() == event.InWide {
+			at++
+		}
+	}
+	return t.place(o.n)
+}
+
+// interner is a dictionary that holds each value once. Its values are only
+// ever appended to, so that columns may share them.
+type interner struct {
+	values event.Dict
+	index  []uint64 // upper half of the hash, then code+1
+
+	// last is the dictionary that known translates: own code + 1, or 0.
+	last  *event.Dict
+	known []uint32
+}
+
+func (d *interner) clone() *interner {
+	c := &interner{index: append([]uint64(nil), d.index...)}
+	c.values.Data = append([]byte(nil), d.values.Data...)
+	c.values.Offsets = append([]uint32(nil), d.values.Offsets...)
+	return c
+}
+
+func (d *interner) bytes() int64 {
+	return sliceBytes(d.values.Data) + sliceBytes(d.values.Offsets) + sliceBytes(d.index) + sliceBytes(d.known)
+}
+
+// translation returns for each code of from its code here + 1, or 0 where the
+// caller has not asked yet.
+func (d *interner) translation(from *event.Dict) []uint32 {
+	if d.last != from {
+		d.last, d.known = from, d.known[:0]
+	}
+	if n := from.Len(); n > len(d.known) {
+		d.known = extend(d.known, n-len(d.known))
+	}
+	return d.known
+}
+
+// intern returns the code of v.
+func (d *interner) intern(v []byte) (uint32, error) {
+	h := xxh3.Hash(v)
+	if n := d.values.Len(); n*3 >= len(d.index)*2 {
+		d.rehash(max(1<<6, len(d.index)*2))
+	}
+	mask := uint64(len(d.index) - 1)
+	p := h & mask
+	for ; d.index[p] != 0; p = (p + 1) & mask {
+		if e := d.index[p]; (e^h)>>32 == 0 {
+			if c := uint32(e) - 1; string(d.values.Value(c)) == string(v) {
+				return c, nil
+			}
+		}
+	}
+	if uint64(len(d.values.Data))+uint64(len(v)) > math.MaxUint32 {
+		return 0, fault.New(fault.Full, "group table: the strings of one key are over 4 GiB")
+	}
+	c := d.values.Append(v)
+	d.index[p] = h>>32<<32 | uint64(c+1)
+	return c, nil
+}
+
+func (d *interner) rehash(size int) {
+	d.index = make([]uint64, size)
+	mask := uint64(size - 1)
+	for c := range d.values.Len() {
+		h := xxh3.Hash(d.values.Value(uint32(c)))
+		p := h & mask
+		for d.index[p] != 0 {
+			p = (p + 1) & mask
+		}
+		d.index[p] = h>>32<<32 | uint64(c+1)
+	}
+}
+
+// pow2 returns the smallest class whose 1<<class is at least n.
+func pow2(n int) uint8 { return uint8(bits.Len(uint(n - 1))) }
