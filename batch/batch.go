@@ -1,0 +1,125 @@
+package batch
+
+import (
+	"cmp"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"anabranch/archive"
+	"anabranch/deadletter"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+	"anabranch/schemas"
+	"anabranch/stream"
+	"anabranch/view"
+)
+
+// Options say what a Runner works on. A zero field means its default.
+type Options struct {
+	Pipeline   string            // required
+	Definition string            // version of the pipeline's definition, for the manifest
+	Schemas    *schemas.Set      // required; events of every version are read as the newest
+	Views      []*view.View      // what is computed, compiled against the newest schema
+	Filters    []NamedPredicate  // in order, the first match wins
+	Log        stream.Log        // required: barriers are appended to it
+	Archive    *archive.Archive  // required
+	Letters    *deadletter.Store // required: where conflicting copies go
+	TimeField  string            // the event time, a column of the newest schema; empty: all events are of day 0
+
+	ChunkRows int64 // events that Compact sorts in memory at once; default 2,000,000
+	FoldRows  int64 // events that one unit of Fold takes, except a day that has more; default 500,000
+	MaxGroups int64 // groups that one unit of Finish holds; default 1,000,000
+
+	Clock   clock.Clock           // default clock.Wall
+	Logger  *slog.Logger          // default: discard
+	Metrics prometheus.Registerer // nil: none
+}
+
+// NamedPredicate is one filter rule: events for which Predicate is true stay
+// in the archive and are counted under Code, and are in no view.
+type NamedPredicate struct {
+	Code      string
+	Predicate *view.Predicate
+}
+
+// defaulted fills in the defaults and checks the rest; errors are Invalid.
+func (o Options) defaulted() (Options, error) {
+	o.ChunkRows = cmp.Or(o.ChunkRows, 2_000_000)
+	o.FoldRows = cmp.Or(o.FoldRows, 500_000)
+	o.MaxGroups = cmp.Or(o.MaxGroups, 1_000_000)
+	if o.Clock == nil {
+		o.Clock = clock.Wall
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	bad := func(field, want string) error {
+		return fault.New(fault.Invalid, "batch of pipeline %q: Options.%s: want %s", o.Pipeline, field, want)
+	}
+	switch {
+	case o.Pipeline == "":
+		return o, bad("Pipeline", "a name")
+	case o.Schemas == nil || o.Schemas.Newest() == nil:
+		return o, bad("Schemas", "at least one schema")
+	case o.Log == nil:
+		return o, bad("Log", "a log")
+	case o.Archive == nil:
+		return o, bad("Archive", "an archive")
+	case o.Letters == nil:
+		return o, bad("Letters", "a store of dead letters")
+	case o.ChunkRows < 1 || o.FoldRows < 1 || o.MaxGroups < 1:
+		return o, bad("ChunkRows, FoldRows and MaxGroups", "numbers above zero")
+	}
+	if o.TimeField != "" {
+		i := o.Schemas.Newest().Shape().Index(o.TimeField)
+		if i < 0 {
+			return o, bad("TimeField", "a field of the newest schema, not "+o.TimeField)
+		}
+		if k := o.Schemas.Newest().Shape().Fields[i].Type.Kind; k != event.Timestamp && k != event.Date {
+			return o, bad("TimeField", "a timestamp or a date; "+o.TimeField+" is neither")
+		}
+	}
+	codes, names := map[string]bool{}, map[string]bool{}
+	for _, f := range o.Filters {
+		if f.Code == "" || f.Predicate == nil || codes[f.Code] {
+			return o, bad("Filters", "a code of its own and a predicate in each")
+		}
+		codes[f.Code] = true
+	}
+	for _, v := range o.Views {
+		if names[v.Name()] {
+			return o, bad("Views", "one view of each name; "+v.Name()+" is there twice")
+		}
+		names[v.Name()] = true
+	}
+	return o, nil
+}
+
+// Runner takes the steps of batch runs. It keeps nothing between them and is
+// safe for concurrent use.
+type Runner struct {
+	Options
+	metrics *metrics
+}
+
+// New returns a Runner; the error is Invalid and names the option.
+func New(o Options) (*Runner, error) {
+	o, err := o.defaulted()
+	if err != nil {
+		return nil, err
+	}
+	return &Runner{Options: o, metrics: newMetrics(o.Metrics, o.Pipeline)}, nil
+}
+
+// view returns the view called name. That there is none means that the
+// program's views have changed under a running plan: plan again.
+func (r *Runner) view(name, version string) (*view.View, error) {
+	for _, v := range r.Views {
+		if v.Name() == name && v.Version() == version {
+			return v, nil
+		}
+	}
+	return nil, fault.New(fault.Conflict, "view %s of version %s is not the one this program has; plan again", name, version)
+}

@@ -1,0 +1,99 @@
+package batch
+
+import (
+	"strconv"
+
+	"anabranch/bucket"
+	"anabranch/event"
+	"anabranch/fault"
+)
+
+// The kinds of runs.
+const (
+	Nightly  = "nightly"  // moves the cut to a new barrier
+	Backfill = "backfill" // recomputes under the published cut
+)
+
+// Request asks for a run.
+type Request struct {
+	Kind   string // Nightly or Backfill
+	Reason string // for people: why
+	By     string // for people: who
+
+	// RunID names the run and its notes; Attempt tells its plans apart: the
+	// loser of Publish raises it and plans again. A RunID that was used
+	// before goes on with what that run has done.
+	RunID   string
+	Attempt int
+
+	K uint64 // Nightly: the barrier, from NextBarrier
+
+	// Backfill: the view (empty: all) and the event days to recompute, both
+	// inclusive, as days since 1970; nil: no bound.
+	View     string
+	From, To *int32
+}
+
+// run is the name of the folder of notes.
+func (q Request) run() string {
+	if q.Attempt == 0 {
+		return q.RunID
+	}
+	return q.RunID + "-" + strconv.Itoa(q.Attempt+1)
+}
+
+func (q Request) check() error {
+	switch {
+	case q.Kind != Nightly && q.Kind != Backfill:
+		return fault.New(fault.Invalid, "plan a run: kind %q: want %q or %q", q.Kind, Nightly, Backfill)
+	case q.Kind == Nightly && (q.K == 0 || q.View != "" || q.From != nil || q.To != nil):
+		return fault.New(fault.Invalid, "plan a nightly run: want a barrier and neither view nor days")
+	case q.Kind == Backfill && q.K != 0:
+		return fault.New(fault.Invalid, "plan a backfill: it stays at the published barrier, %d was given", q.K)
+	case q.From != nil && q.To != nil && *q.From > *q.To:
+		return fault.New(fault.Invalid, "plan a backfill: its first day lies behind its last")
+	case bucket.CheckName(q.run()) != nil:
+		return fault.New(fault.Invalid, "plan a run: run id %q: want letters, digits and ._-=", q.RunID)
+	}
+	return nil
+}
+
+// PlanRef names a plan and tells what stands in it.
+type PlanRef struct {
+	Run     string    // names the notes of this run
+	Kind    string    //
+	K       uint64    // the barrier that Publish will publish
+	Cut     event.Cut // its cut
+	Parent  uint64    // version of the manifest the plan starts from
+	Compact []int     // the partitions to compact: one call of Compact for each
+	Rows    int64     // rows in the new segments
+}
+
+// Ref tells what a step has made. The references to its objects are in the
+// notes of the run; this is what is worth showing.
+type Ref struct {
+	Label string // for people: "partition 3", "2011-03-04 to 2011-03-09", "sales_hourly 2011-03"
+	Rows  int64  // Compact and Fold: events read; Finish: rows written
+	Bytes int64  // of the objects written
+	Reuse bool   // an earlier attempt had made it
+}
+
+// Units is how much work the next step has: it is called with 0 to N-1.
+type Units struct {
+	N      int
+	Labels []string // one for each unit, for people; only the first 1000
+	Days   int      // Spread: event days to fold
+	Rows   int64    // Spread: events to fold
+}
+
+// Published says what became visible.
+type Published struct {
+	Version uint64
+	K       uint64
+	Cut     event.Cut
+	Already bool // somebody else had done it before
+}
+
+// ErrDone is Plan's answer when the barrier has been published already, by
+// this run or another: there is nothing left to do, and nothing is wrong.
+var ErrDone = fault.WithCode(fault.New(fault.Conflict, "the barrier has been published already"), "already_published")
