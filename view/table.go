@@ -158,7 +158,7 @@ func (t *table) encode(keys []event.Column, n int) error {
 	return nil
 }
 
-func (t *table) hash(rec []uint64) uint64 {
+func hashWords(rec []uint64) uint64 {
 	var h uint64
 	for _, v := range rec {
 		h = fold64(h^v, uint64(len(rec)))
@@ -177,56 +177,60 @@ func (t *table) place(n int) ([]uint32, error) {
 	if uint64(t.n)+uint64(n) > math.MaxUint32-1 {
 		return nil, fault.New(fault.Full, "group table of %d groups: no room for more", t.n)
 	}
-	t.hashes = extend(t.hashes[:0], n)
-	for i := range n {
-		t.hashes[i] = t.hash(t.rows[i*w : i*w+w])
-	}
 	if len(t.index) == 0 {
 		t.rehash(1 << 6)
 	}
+	t.hashes = extend(t.hashes[:0], n)
+	hashes, rows, slots, index := t.hashes, t.rows, t.slots, t.index
+	for i := range hashes {
+		hashes[i] = hashWords(rows[i*w : i*w+w])
+	}
+	mask := uint64(len(index) - 1)
 	const touched = 1 << 14 // entries; a smaller index stays in cache anyway
-	if mask := uint64(len(t.index) - 1); mask >= touched {
+	if mask >= touched {
 		var sum uint64
-		for _, h := range t.hashes {
-			sum += t.index[h&mask]
+		for _, h := range hashes {
+			sum += index[h&mask]
 		}
 		t.touch = sum
 	}
-	mask := uint64(len(t.index) - 1)
-	for i, h := range t.hashes {
-		rec := t.rows[i*w : i*w+w]
-		if i > 0 && h == t.hashes[i-1] && equalWords(rec, t.rows[i*w-w:i*w]) {
-			t.slots[i] = t.slots[i-1]
+	last := ^uint64(0)
+	for i, h := range hashes {
+		rec := rows[i*w : i*w+w]
+		if h == last && i > 0 && equalWords(rec, rows[i*w-w:i*w]) {
+			slots[i] = slots[i-1]
 			continue
 		}
+		last = h
 		p := h & mask
 		for {
-			e := t.index[p]
+			e := index[p]
 			if e == 0 {
-				t.index[p] = h>>32<<32 | uint64(t.n+1)
+				index[p] = h>>32<<32 | uint64(t.n+1)
 				t.recs = append(t.recs, rec...)
-				t.slots[i] = uint32(t.n)
+				slots[i] = uint32(t.n)
 				t.n++
-				if t.n*3 > len(t.index)*2 {
-					t.rehash(len(t.index) * 2)
-					mask = uint64(len(t.index) - 1)
+				if t.n*3 > len(index)*2 {
+					t.rehash(len(index) * 2)
+					index, mask = t.index, uint64(len(t.index)-1)
 				}
 				break
 			}
 			if (e^h)>>32 == 0 {
 				slot := int(uint32(e)) - 1
 				if equalWords(rec, t.recs[slot*w:slot*w+w]) {
-					t.slots[i] = uint32(slot)
+					slots[i] = uint32(slot)
 					break
 				}
 			}
 			p = (p + 1) & mask
 		}
 	}
-	return t.slots, nil
+	return slots, nil
 }
 
 func equalWords(a, b []uint64) bool {
+	b = b[:len(a)]
 	for i, v := range a {
 		if v != b[i] {
 			return false
@@ -240,7 +244,7 @@ func (t *table) rehash(size int) {
 	t.index = make([]uint64, size)
 	mask := uint64(size - 1)
 	for s := range t.n {
-		h := t.hash(t.recs[s*t.width : (s+1)*t.width])
+		h := hashWords(t.recs[s*t.width : (s+1)*t.width])
 		p := h & mask
 		for t.index[p] != 0 {
 			p = (p + 1) & mask
