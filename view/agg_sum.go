@@ -227,7 +227,7 @@ func finishAvg(out *event.Column, order []uint32, in event.Type, value func(uint
 	out.Floats = make([]float64, len(order))
 	bad := -1
 	var null nulls
-	scale := math.Pow10(int(in.Scale))
+	scale := duckPow10(int(in.Scale))
 	short := in.Kind == event.Decimal && in.Precision <= 4
 	var sum, by, quotient big.Float
 	for i, g := range order {
@@ -257,4 +257,12 @@ func finishAvg(out *event.Column, order []uint32, in event.Type, value func(uint
 	}
 	out.Valid = null.valid
 	return bad
+}
+
+// duckPow10 returns 10^n, up to 38, as DuckDB makes a double of its 128-bit
+// powers of ten: half by half, with 2^64-1 in the place of 2^64.
+func duckPow10(n int) float64 {
+	p := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)
+	w, _ := event.Int128FromBig(p)
+	return float64(w.Lo) + float64(w.Hi)*float64(math.MaxUint64)
 }

@@ -321,23 +321,3 @@ func (s *hllSlab) reset() {
 func (s *hllSlab) bytes() int64 {
 	return sliceBytes(s.cells) + s.sparse.bytes() + sliceBytes(s.dense) + s.hashes.bytes()
 }
-
-// dictHashes keeps the hashes of one dictionary's values, each computed when
-// the first row asks for it.
-type dictHashes struct {
-	last   *event.Dict
-	hashes []event.Int128
-	known  []bool
-}
-
-func (h *dictHashes) of(d *event.Dict) ([]event.Int128, []bool) {
-	if h.last != d {
-		h.last, h.hashes, h.known = d, h.hashes[:0], h.known[:0]
-	}
-	if n := d.Len() - len(h.known); n > 0 {
-		h.hashes, h.known = extend(h.hashes, n), extend(h.known, n)
-	}
-	return h.hashes, h.known
-}
-
-func (h *dictHashes) bytes() int64 { return sliceBytes(h.hashes) + sliceBytes(h.known) }
