@@ -17,7 +17,10 @@ package archive
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
+	"path"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -47,6 +50,12 @@ type Archive struct {
 	pipeline string
 	schemas  *schemas.Set
 	opts     Options
+
+	cache    *cache // nil without CacheDir
+	blocks   *blockCache
+	runs     openRuns
+	segments *segmentCache
+	newest   atomic.Pointer[Manifest] // the newest one seen; nil: none
 }
 
 // Open returns the archive of pipeline in b. It reads nothing yet.
@@ -57,8 +66,64 @@ func Open(b bucket.Bucket, pipeline string, set *schemas.Set, o Options) *Archiv
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Archive{bucket: b, pipeline: pipeline, schemas: set, opts: o}
+	a := &Archive{
+		bucket: b, pipeline: pipeline, schemas: set, opts: o,
+		blocks: newBlockCache(o.BlockBytes), runs: openRuns{runs: map[string]*openRun{}},
+		segments: newSegmentCache(),
+	}
+	if o.CacheDir != "" {
+		a.cache = &cache{dir: o.CacheDir, limit: o.CacheBytes, bucket: b, log: o.Log}
+	}
+	return a
 }
 
 // Pipeline returns the name of the pipeline.
 func (a *Archive) Pipeline() string { return a.pipeline }
+
+// Everything of a pipeline lies under its name:
+//
+//	<pipeline>/segments/p0003/<from>.parquet
+//	<pipeline>/runs/p0003/k<k>-<hash>.run
+//	<pipeline>/days/k<k>/p0003-<n>-<hash>.parquet
+//	<pipeline>/views/<view>/<version>/states/<tag>-<hash>.parquet
+//	<pipeline>/views/<view>/<version>/results/<period>-<shard>-<hash>.parquet
+//	<pipeline>/manifests/<version>.json.zst
+//	<pipeline>/work/<run>/<name>
+//
+// Numbers have leading zeros, so that the order of names is their order.
+func (a *Archive) object(format string, args ...any) string {
+	return path.Join(a.pipeline, fmt.Sprintf(format, args...))
+}
+
+func (a *Archive) segmentPrefix(partition int) string {
+	return a.object("segments/p%04d", partition) + "/"
+}
+
+func (a *Archive) segmentName(partition int, from uint64) string {
+	return a.segmentPrefix(partition) + fmt.Sprintf("%020d.parquet", from)
+}
+
+func (a *Archive) runName(partition int, k uint64, sum string) string {
+	return a.object("runs/p%04d/k%012d-%s.run", partition, k, short(sum))
+}
+
+func (a *Archive) dayName(k uint64, partition, n int, sum string) string {
+	return a.object("days/k%012d/p%04d-%d-%s.parquet", k, partition, n, short(sum))
+}
+
+func (a *Archive) stateName(view, version, tag, sum string) string {
+	return a.object("views/%s/%s/states/%s-%s.parquet", view, version, tag, short(sum))
+}
+
+func (a *Archive) resultName(view, version, period string, shard int, sum string) string {
+	return a.object("views/%s/%s/results/%s-%04d-%s.parquet", view, version, period, shard, short(sum))
+}
+
+func (a *Archive) manifestPrefix() string { return a.object("manifests") + "/" }
+
+func (a *Archive) manifestName(v uint64) string {
+	return a.manifestPrefix() + fmt.Sprintf("%012d.json.zst", v)
+}
+
+// short is the part of a SHA-256 that goes into names.
+func short(sum string) string { return sum[:16] }

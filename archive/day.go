@@ -2,56 +2,212 @@ package archive
 
 import (
 	"context"
+	"fmt"
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/schemas"
 )
 
 // DayFile holds counted events of one partition and some consecutive event
 // days.
 type DayFile struct {
-	Name      string
-	Partition int
-	K         uint64 // the batch cycle that wrote it
-	Schema    uint32 // version of the schema its columns follow
-	Days      []DayRows
-	Size      int64
-	Sum       string   // SHA-256
-	Segments  []string // lineage: the segments its events come from
+	Name      string    `json:"name"`
+	Partition int       `json:"partition"`
+	K         uint64    `json:"k"`      // the batch cycle that wrote it
+	Schema    uint32    `json:"schema"` // version of the schema its columns follow
+	Days      []DayRows `json:"days"`
+	Size      int64     `json:"size"`
+	Sum       string    `json:"sum"`      // SHA-256
+	Segments  []string  `json:"segments"` // lineage: the segments its events come from
 }
 
-// DayRows says where the events of one day are in a DayFile.
+// DayRows says where the events of one day are in a file.
 type DayRows struct {
-	Day       int32 // days since 1970
-	Rows      int64
-	RowGroups []int
+	Day       int32 `json:"day"` // days since 1970
+	Rows      int64 `json:"rows"`
+	RowGroups []int `json:"row_groups"`
+}
+
+const dayKey = "anabranch.days"
+
+// dayMeta stands in the footer of a day file.
+type dayMeta struct {
+	Format    int       `json:"format"`
+	Pipeline  string    `json:"pipeline"`
+	Partition int       `json:"partition"`
+	K         uint64    `json:"k"`
+	Schema    uint32    `json:"schema"`
+	Days      []DayRows `json:"days"`
+	Segments  []string  `json:"segments"`
 }
 
 // DayWriter writes the day files of one partition. It is not safe for
 // concurrent use.
-type DayWriter struct{}
+type DayWriter struct {
+	a         *Archive
+	k         uint64
+	partition int
+	schema    *schemas.Schema
+	files     []*dayOpen
+	closed    bool
+}
+
+// dayOpen is one file being written. Its footer waits for the lineage.
+type dayOpen struct {
+	*parquetObject
+	days []DayRows
+}
 
 // NewDayWriter returns a writer of files named after k and partition.
 func (a *Archive) NewDayWriter(ctx context.Context, k uint64, partition int) *DayWriter {
-	return &DayWriter{}
+	return &DayWriter{a: a, k: k, partition: partition, schema: a.schemas.Newest()}
 }
 
 // Write adds events of a day, in the newest schema's shape and sorted by time
 // as readers shall find them; days come in ascending order, and one day may
 // come in several calls. IDs and hashes are not kept.
 func (w *DayWriter) Write(day int32, b *event.Batch) error {
-	return fault.New(fault.Bug, "archive.DayWriter is not built yet")
+	if b.N == 0 {
+		return nil
+	}
+	if w.schema == nil || !sameColumns(b.Shape, w.schema.Shape()) {
+		return fault.New(fault.Bug, "write day %d: its columns are not those of the newest schema", day)
+	}
+	f, err := w.file(day)
+	if err != nil {
+		return fmt.Errorf("write day %d: %w", day, err)
+	}
+	if err := f.write(b); err != nil {
+		return fmt.Errorf("write day %d: %w", day, err)
+	}
+	d := &f.days[len(f.days)-1]
+	d.Rows += int64(b.N)
+	if n := len(d.RowGroups); n == 0 || d.RowGroups[n-1] != f.groups {
+		d.RowGroups = append(d.RowGroups, f.groups)
+	}
+	return nil
 }
 
-// Close stores what is left and returns all files written, each with the
-// given lineage. Without it nothing is referenced and Collect cleans up.
+// file returns the file that takes the next rows of a day, which is the last
+// one among its days.
+func (w *DayWriter) file(day int32) (*dayOpen, error) {
+	if n := len(w.files); n > 0 {
+		f := w.files[n-1]
+		last := f.days[len(f.days)-1].Day
+		if day < last {
+			return nil, fault.New(fault.Bug, "day %d was written before", last)
+		}
+		if day != last || f.open >= groupRows {
+			if err := f.endGroup(); err != nil {
+				return nil, err
+			}
+		}
+		if f.spool.size < fileBytes {
+			if day != last {
+				f.days = append(f.days, DayRows{Day: day})
+			}
+			return f, nil
+		}
+	}
+	p, err := w.a.newParquet(w.schema.Shape())
+	if err != nil {
+		return nil, err
+	}
+	f := &dayOpen{parquetObject: p, days: []DayRows{{Day: day}}}
+	w.files = append(w.files, f)
+	return f, nil
+}
+
+// Close stores what was written and returns all files, each with the given
+// lineage. Without it nothing is referenced and Collect cleans up.
 func (w *DayWriter) Close(ctx context.Context, lineage []string) ([]DayFile, error) {
-	return nil, fault.New(fault.Bug, "archive.DayWriter is not built yet")
+	defer w.Abandon()
+	if w.closed {
+		return nil, fault.New(fault.Bug, "close the day writer of partition %d twice", w.partition)
+	}
+	out := make([]DayFile, len(w.files))
+	for i, f := range w.files {
+		meta := dayMeta{fileFormat, w.a.pipeline, w.partition, w.k, w.schema.Version(), f.days, lineage}
+		if err := f.finish(dayKey, meta); err != nil {
+			return nil, fmt.Errorf("write day file %d of partition %d: %w", i, w.partition, err)
+		}
+		d := DayFile{Partition: w.partition, K: w.k, Schema: w.schema.Version(), Days: f.days, Segments: lineage}
+		var err error
+		d.Name, d.Size, d.Sum, err = f.spool.put(ctx, func(sum string) string { return w.a.dayName(w.k, w.partition, i, sum) })
+		if err != nil {
+			return nil, err
+		}
+		out[i] = d
+	}
+	return out, nil
+}
+
+// Abandon drops what was written and not closed, with its room on disk; after
+// Close it does nothing. Defer it.
+func (w *DayWriter) Abandon() {
+	w.closed = true
+	for _, f := range w.files {
+		f.spool.close()
+	}
 }
 
 // ReadDay calls fn with the events of one day in files (those without the day
 // are passed over), read up to the newest schema, with the given columns (nil:
 // all) in the given order. The batches are fn's to keep.
 func (a *Archive) ReadDay(ctx context.Context, files []DayFile, day int32, columns []string, fn func(*event.Batch) error) error {
-	return fault.New(fault.Bug, "archive.ReadDay is not built yet")
+	for _, f := range files {
+		var groups []int
+		for _, d := range f.Days {
+			if d.Day == day {
+				groups = append(groups, d.RowGroups...)
+			}
+		}
+		if len(groups) == 0 {
+			continue
+		}
+		if err := a.readDay(ctx, f, groups, columns, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Archive) readDay(ctx context.Context, f DayFile, groups []int, columns []string, fn func(*event.Batch) error) error {
+	from, ok := a.schemas.Get(f.Schema)
+	if !ok {
+		return fault.New(fault.Invalid, "read %s: its schema version %d is not among those of the pipeline", f.Name, f.Schema)
+	}
+	r, release, err := a.open(ctx, f.Name, f.Size, f.Sum)
+	if err != nil {
+		return err
+	}
+	defer release()
+	file, err := schemas.OpenParquet(r, f.Size)
+	if err != nil {
+		return named(f.Name, err)
+	}
+	if !sameColumns(file.Shape(), from.Shape()) {
+		return fault.New(fault.Corrupt, "read %s: its columns are not those of schema version %d", f.Name, f.Schema)
+	}
+	newest := a.schemas.Newest()
+	if from == newest {
+		return named(f.Name, file.Read(ctx, groups, columns, func(b *event.Batch) error {
+			if columns == nil {
+				b.Shape = newest.Shape()
+			}
+			return fn(b)
+		}))
+	}
+	return named(f.Name, file.Read(ctx, groups, nil, func(b *event.Batch) error {
+		b.Shape = from.Shape()
+		b, err := newest.Upgrade(b, from)
+		if err == nil && columns != nil {
+			b, err = project(b, columns)
+		}
+		if err != nil {
+			return err
+		}
+		return fn(b)
+	}))
 }

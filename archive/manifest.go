@@ -1,11 +1,16 @@
 package archive
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/packed"
 )
 
 // ManifestFormat is the format of manifests written today.
@@ -15,7 +20,7 @@ const ManifestFormat = 1
 // A published manifest never changes; treat one from Newest as read-only and
 // shared.
 type Manifest struct {
-	Format     int       `json:"format"`
+	Format     int       `json:"format"`  // 0 is taken as ManifestFormat
 	Version    uint64    `json:"version"` // 1, 2, 3, ...; 0: nothing was published yet
 	K          uint64    `json:"k"`       // the barrier that Cut belongs to
 	Cut        event.Cut `json:"cut"`
@@ -38,7 +43,7 @@ type Manifest struct {
 
 	Parent string `json:"parent"` // Hash of the manifest before; empty for the first
 
-	memo *hashMemo
+	stored hashMemo // set when it was read or published
 }
 
 // ViewFiles are the files of one view.
@@ -49,30 +54,132 @@ type ViewFiles struct {
 	Results []ResultFile     `json:"results"`
 }
 
+// hashMemo is the hash of a stored manifest. A copy that became another
+// version is not that manifest any more.
 type hashMemo struct {
 	version uint64
 	hash    string
 }
 
-// Hash identifies the content of m; empty for version 0.
-func (m *Manifest) Hash() string { return "" }
-
-// Newest returns the newest manifest, or an empty one of version 0 when
-// nothing was published. A damaged one is Corrupt and never passed over.
-func (a *Archive) Newest(ctx context.Context) (*Manifest, error) {
-	return nil, fault.New(fault.Bug, "archive.Newest is not built yet")
+// Hash identifies the content of m: the SHA-256 of its JSON; empty for version
+// 0.
+func (m *Manifest) Hash() string {
+	if m.Version == 0 {
+		return ""
+	}
+	if m.stored.hash != "" && m.stored.version == m.Version {
+		return m.stored.hash
+	}
+	text, err := m.encode()
+	if err != nil {
+		return ""
+	}
+	return hashOf(text)
 }
 
-// Manifest returns manifest v; NotFound when there is none.
-func (a *Archive) Manifest(ctx context.Context, v uint64) (*Manifest, error) {
-	return nil, fault.New(fault.Bug, "archive.Manifest is not built yet")
+func hashOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
-// Publish makes m the newest manifest by one conditional put. Version must be
-// the newest one's plus 1 and Parent the newest one's Hash. Conflict when
-// another manifest was published meanwhile, or when m would go back behind
-// the newest in K or Cut: plan again from the newest. Publishing the very same
-// manifest again is a success, so a retry needs no care.
-func (a *Archive) Publish(ctx context.Context, m *Manifest) error {
-	return fault.New(fault.Bug, "archive.Publish is not built yet")
+func (m *Manifest) encode() ([]byte, error) {
+	c := *m
+	if c.Format == 0 {
+		c.Format = ManifestFormat
+	}
+	text, err := json.Marshal(&c)
+	if err != nil {
+		return nil, fault.New(fault.Bug, "encode manifest %d: %w", m.Version, err)
+	}
+	return text, nil
+}
+
+// decodeManifest reads manifest v from its object.
+func decodeManifest(name string, v uint64, object []byte) (*Manifest, error) {
+	text, err := packed.Unpack(name, object)
+	if err != nil {
+		return nil, err
+	}
+	m := &Manifest{}
+	if err := json.Unmarshal(text, m); err != nil {
+		return nil, fault.New(fault.Corrupt, "read manifest %s: %w", name, err)
+	}
+	if m.Format != ManifestFormat {
+		return nil, fault.New(fault.Invalid, "read manifest %s: it has format %d, this program reads %d; run the newer program", name, m.Format, ManifestFormat)
+	}
+	if m.Version != v {
+		return nil, fault.New(fault.Corrupt, "read manifest %s: it calls itself version %d", name, m.Version)
+	}
+	m.stored = hashMemo{v, hashOf(text)}
+	return m, nil
+}
+
+// file is one object that a manifest mentions.
+type file struct {
+	name string
+	size int64
+}
+
+// files yields every object that m mentions, lineage aside.
+func (m *Manifest) files() []file {
+	var out []file
+	for _, runs := range m.Runs {
+		for _, r := range runs {
+			out = append(out, file{r.Name, r.Size})
+		}
+	}
+	for _, d := range m.Days {
+		out = append(out, file{d.Name, d.Size})
+	}
+	for _, view := range slices.Sorted(maps.Keys(m.Views)) {
+		for _, s := range m.Views[view].States {
+			out = append(out, file{s.Name, s.Size})
+		}
+		for _, r := range m.Views[view].Results {
+			out = append(out, file{r.Name, r.Size})
+		}
+	}
+	return out
+}
+
+// check looks for what no reader could make sense of. The error is Bug: batch
+// has planned wrong.
+func (m *Manifest) check(partitions int) error {
+	bad := func(format string, args ...any) error {
+		return fault.New(fault.Bug, "publish manifest %d: "+format, append([]any{m.Version}, args...)...)
+	}
+	if m.Version == 0 {
+		return bad("versions begin with 1")
+	}
+	if m.Format != 0 && m.Format != ManifestFormat {
+		return bad("format %d", m.Format)
+	}
+	if partitions > 0 && len(m.Cut) != partitions {
+		return bad("a cut of %d partitions, the pipeline has %d", len(m.Cut), partitions)
+	}
+	if len(m.Runs) > len(m.Cut) {
+		return bad("id runs of %d partitions, a cut of %d", len(m.Runs), len(m.Cut))
+	}
+	for p, runs := range m.Runs {
+		for _, r := range runs {
+			if r.Partition != p || r.K > m.K {
+				return bad("id run %s among those of partition %d at barrier %d", r.Name, p, m.K)
+			}
+		}
+	}
+	for view, files := range m.Views {
+		if files == nil {
+			return bad("view %s without files", view)
+		}
+		states := map[string]bool{}
+		for _, s := range files.States {
+			states[s.Name] = true
+		}
+		for day, name := range files.Live {
+			if !states[name] {
+				return bad("view %s: day %d lives in %s, which is not among its state files", view, day, name)
+			}
+		}
+	}
+	return nil
 }

@@ -2,28 +2,56 @@ package archive
 
 import (
 	"context"
+	"fmt"
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/schemas"
 )
 
 // StateFile holds aggregate states of one view, by event day.
 type StateFile struct {
-	Name string
-	Days []int32 // days since 1970, ascending; also those that have no groups
-	Rows int64
-	Size int64
-	Sum  string // SHA-256
+	Name string  `json:"name"`
+	Days []int32 `json:"days"` // days since 1970, ascending; also those that have no groups
+	Rows int64   `json:"rows"`
+	Size int64   `json:"size"`
+	Sum  string  `json:"sum"` // SHA-256
 }
 
 // ResultFile holds finished rows of one view, with their states.
 type ResultFile struct {
-	Name   string
-	Period string // the part of time it covers, as batch names it
-	Shard  int
-	Rows   int64
-	Size   int64
-	Sum    string // SHA-256
+	Name   string `json:"name"`
+	Period string `json:"period"` // the part of time it covers, as batch names it
+	Shard  int    `json:"shard"`
+	Rows   int64  `json:"rows"`
+	Size   int64  `json:"size"`
+	Sum    string `json:"sum"` // SHA-256
+}
+
+const (
+	stateKey  = "anabranch.states"
+	resultKey = "anabranch.result"
+	// dayColumn stands in front of the columns of a state file.
+	dayColumn = "_day"
+)
+
+// viewMeta stands in the footer of state and result files.
+type viewMeta struct {
+	Format   int       `json:"format"`
+	Pipeline string    `json:"pipeline"`
+	View     string    `json:"view"`
+	Version  string    `json:"version"`
+	Days     []DayRows `json:"days,omitempty"`   // states
+	Period   string    `json:"period,omitempty"` // result
+	Shard    int       `json:"shard,omitempty"`
+}
+
+// stateWriter writes one state file.
+type stateWriter struct {
+	a     *Archive
+	shape *event.Shape // nil until the first groups come
+	file  *parquetObject
+	days  []DayRows
 }
 
 // WriteStates stores what fill emits: for ascending days, the groups of that
@@ -31,23 +59,173 @@ type ResultFile struct {
 // calls, one without rows says that the day has no groups. Tag becomes part of
 // the object's name.
 func (a *Archive) WriteStates(ctx context.Context, view, version, tag string, fill func(emit func(day int32, groups *event.Batch) error) error) (StateFile, error) {
-	return StateFile{}, fault.New(fault.Bug, "archive.WriteStates is not built yet")
+	w := &stateWriter{a: a}
+	defer func() {
+		if w.file != nil {
+			w.file.spool.close()
+		}
+	}()
+	if err := fill(w.emit); err != nil {
+		return StateFile{}, err
+	}
+	if err := w.begin(nil); err != nil {
+		return StateFile{}, err
+	}
+	meta := viewMeta{Format: fileFormat, Pipeline: a.pipeline, View: view, Version: version, Days: w.days}
+	if err := w.file.finish(stateKey, meta); err != nil {
+		return StateFile{}, fmt.Errorf("write states of view %s: %w", view, err)
+	}
+	f := StateFile{Rows: w.file.rows, Days: make([]int32, len(w.days))}
+	for i, d := range w.days {
+		f.Days[i] = d.Day
+	}
+	var err error
+	f.Name, f.Size, f.Sum, err = w.file.spool.put(ctx, func(sum string) string { return a.stateName(view, version, tag, sum) })
+	return f, err
+}
+
+// begin opens the file, whose columns are those of the first groups.
+func (w *stateWriter) begin(groups *event.Shape) (err error) {
+	if w.file != nil {
+		return nil
+	}
+	fields := []event.Field{{Name: dayColumn, Type: event.Type{Kind: event.Date}}}
+	if groups != nil {
+		fields = append(fields, groups.Fields...)
+	}
+	w.shape = event.NewShape(fields...)
+	w.file, err = w.a.newParquet(w.shape)
+	return err
+}
+
+func (w *stateWriter) emit(day int32, groups *event.Batch) error {
+	if n := len(w.days); n == 0 || w.days[n-1].Day != day {
+		if n > 0 && w.days[n-1].Day > day {
+			return fault.New(fault.Bug, "write states: day %d comes behind day %d", day, w.days[n-1].Day)
+		}
+		w.days = append(w.days, DayRows{Day: day})
+	}
+	if groups == nil || groups.N == 0 {
+		return nil
+	}
+	if err := w.begin(groups.Shape); err != nil {
+		return err
+	}
+	if len(groups.Columns)+1 != len(w.shape.Fields) {
+		return fault.New(fault.Bug, "write states: day %d has %d columns, the days before had %d", day, len(groups.Columns), len(w.shape.Fields)-1)
+	}
+	if w.file.open >= groupRows {
+		if err := w.file.endGroup(); err != nil {
+			return err
+		}
+	}
+	days := make([]int64, groups.N)
+	for i := range days {
+		days[i] = int64(day)
+	}
+	b := &event.Batch{Shape: w.shape, N: groups.N, Columns: append([]event.Column{{Type: w.shape.Fields[0].Type, Ints: days}}, groups.Columns...)}
+	if err := w.file.write(b); err != nil {
+		return err
+	}
+	d := &w.days[len(w.days)-1]
+	d.Rows += int64(groups.N)
+	if n := len(d.RowGroups); n == 0 || d.RowGroups[n-1] != w.file.groups {
+		d.RowGroups = append(d.RowGroups, w.file.groups)
+	}
+	return nil
 }
 
 // ReadStates calls fn with the groups of the given days (nil: all), days
 // ascending, one day perhaps in several calls. The batches are fn's to keep.
 func (a *Archive) ReadStates(ctx context.Context, f StateFile, days map[int32]bool, fn func(day int32, groups *event.Batch) error) error {
-	return fault.New(fault.Bug, "archive.ReadStates is not built yet")
+	file, release, err := a.openView(ctx, f.Name, f.Size, f.Sum)
+	if err != nil {
+		return err
+	}
+	defer release()
+	var meta viewMeta
+	if err := readMeta(f.Name, file, stateKey, &meta); err != nil {
+		return err
+	}
+	if err := checkFormat(f.Name, meta.Format); err != nil {
+		return err
+	}
+	groups := []int{} // not nil, which would mean all
+	for _, d := range meta.Days {
+		if days != nil && !days[d.Day] {
+			continue
+		}
+		for _, g := range d.RowGroups {
+			if n := len(groups); n == 0 || groups[n-1] != g {
+				groups = append(groups, g)
+			}
+		}
+	}
+	shape := event.NewShape(file.Shape().Fields[1:]...)
+	return named(f.Name, file.Read(ctx, groups, nil, func(b *event.Batch) error {
+		day := b.Columns[0].Ints
+		rest := &event.Batch{Shape: shape, N: b.N, Columns: b.Columns[1:]}
+		for from := 0; from < b.N; {
+			to := from + 1
+			for to < b.N && day[to] == day[from] {
+				to++
+			}
+			if d := int32(day[from]); days == nil || days[d] {
+				if err := fn(d, slice(rest, from, to)); err != nil {
+					return err
+				}
+			}
+			from = to
+		}
+		return nil
+	}))
 }
 
 // WriteResult stores finished rows (output columns and "_state"), sorted by
 // key.
 func (a *Archive) WriteResult(ctx context.Context, view, version, period string, shard int, b *event.Batch) (ResultFile, error) {
-	return ResultFile{}, fault.New(fault.Bug, "archive.WriteResult is not built yet")
+	file, err := a.newParquet(b.Shape)
+	if err != nil {
+		return ResultFile{}, err
+	}
+	defer file.spool.close()
+	for from := 0; from < b.N; from += groupRows {
+		if err = file.write(slice(b, from, min(b.N, from+groupRows))); err == nil {
+			err = file.endGroup()
+		}
+		if err != nil {
+			return ResultFile{}, fmt.Errorf("write result of view %s: %w", view, err)
+		}
+	}
+	meta := viewMeta{Format: fileFormat, Pipeline: a.pipeline, View: view, Version: version, Period: period, Shard: shard}
+	if err := file.finish(resultKey, meta); err != nil {
+		return ResultFile{}, fmt.Errorf("write result of view %s: %w", view, err)
+	}
+	f := ResultFile{Period: period, Shard: shard, Rows: file.rows}
+	f.Name, f.Size, f.Sum, err = file.spool.put(ctx, func(sum string) string { return a.resultName(view, version, period, shard, sum) })
+	return f, err
 }
 
 // ReadResult calls fn with the rows of f, the given columns (nil: all) in the
 // given order. The batches are fn's to keep.
 func (a *Archive) ReadResult(ctx context.Context, f ResultFile, columns []string, fn func(*event.Batch) error) error {
-	return fault.New(fault.Bug, "archive.ReadResult is not built yet")
+	file, release, err := a.openView(ctx, f.Name, f.Size, f.Sum)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return named(f.Name, file.Read(ctx, nil, columns, fn))
+}
+
+func (a *Archive) openView(ctx context.Context, name string, size int64, sum string) (*schemas.ParquetFile, func(), error) {
+	r, release, err := a.open(ctx, name, size, sum)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := schemas.OpenParquet(r, size)
+	if err != nil {
+		release()
+		return nil, nil, named(name, err)
+	}
+	return file, release, nil
 }

@@ -1,25 +1,58 @@
 package archive
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
+	"anabranch/bucket"
 	"anabranch/fault"
+	"anabranch/internal/packed"
 )
+
+func (a *Archive) workPrefix(run string) string { return a.object("work/%s", run) + "/" }
 
 // PutWork stores a note of an unfinished batch run: a plan, or the references
 // a step has made. Putting a name again replaces it. While the newest note of
 // a run is younger than Collect's minAge, every object whose name stands in
 // its notes as a JSON string is kept.
 func (a *Archive) PutWork(ctx context.Context, run, name string, body []byte) error {
-	return fault.New(fault.Bug, "archive.PutWork is not built yet")
+	object, err := packed.Pack(body)
+	if err != nil {
+		return err
+	}
+	if run == "" || name == "" || strings.Contains(run, "/") {
+		return fault.New(fault.Invalid, "note %q of run %q: neither may be empty, nor the run have a slash", name, run)
+	}
+	if _, err := a.bucket.Put(ctx, a.workPrefix(run)+name+".zst", bytes.NewReader(object), bucket.Condition{}); err != nil {
+		return fmt.Errorf("put note %s of run %s: %w", name, run, err)
+	}
+	return nil
 }
 
 // GetWork returns a note of a run; NotFound when there is none of that name.
 func (a *Archive) GetWork(ctx context.Context, run, name string) ([]byte, error) {
-	return nil, fault.New(fault.Bug, "archive.GetWork is not built yet")
+	object := a.workPrefix(run) + name + ".zst"
+	data, err := a.get(ctx, object)
+	if errors.Is(err, bucket.ErrNotFound) {
+		return nil, fault.New(fault.NotFound, "run %s has no note %s", run, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return packed.Unpack(object, data)
 }
 
 // ListWork returns the names of a run's notes, sorted.
 func (a *Archive) ListWork(ctx context.Context, run string) ([]string, error) {
-	return nil, fault.New(fault.Bug, "archive.ListWork is not built yet")
+	var names []string
+	for info, err := range a.bucket.List(ctx, a.workPrefix(run), "") {
+		if err != nil {
+			return nil, fmt.Errorf("list the notes of run %s: %w", run, err)
+		}
+		names = append(names, strings.TrimSuffix(strings.TrimPrefix(info.Name, a.workPrefix(run)), ".zst"))
+	}
+	return names, nil
 }

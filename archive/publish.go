@@ -1,0 +1,184 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"anabranch/bucket"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/internal/packed"
+)
+
+// Newest returns the newest manifest, or an empty one of version 0 when
+// nothing was published. A damaged one is Corrupt and never passed over. It
+// costs one list of what came since the last call, and one read when something
+// did.
+func (a *Archive) Newest(ctx context.Context) (*Manifest, error) {
+	known := a.newest.Load()
+	after, v := "", uint64(0)
+	if known != nil {
+		after, v = a.manifestName(known.Version), known.Version
+	}
+	for info, err := range a.bucket.List(ctx, a.manifestPrefix(), after) {
+		if err != nil {
+			return nil, fmt.Errorf("look for the newest manifest of %s: %w", a.pipeline, err)
+		}
+		if n, ok := a.manifestVersion(info.Name); ok {
+			v = max(v, n)
+		}
+	}
+	switch {
+	case v == 0:
+		return &Manifest{
+			Format: ManifestFormat, Cut: make(event.Cut, a.opts.Partitions),
+			Runs: make([][]Run, a.opts.Partitions), Views: map[string]*ViewFiles{},
+		}, nil
+	case known != nil && known.Version == v:
+		return known, nil
+	}
+	m, err := a.Manifest(ctx, v)
+	if err != nil {
+		return nil, fault.WithHint(err, "nothing is read past a damaged newest manifest; restore %s from a copy of the bucket", a.manifestName(v))
+	}
+	if known != nil && v == known.Version+1 && m.Parent != known.Hash() {
+		return nil, fault.New(fault.Corrupt, "read manifest %s: it follows a version %d with hash %s, the one we know has %s", a.manifestName(v), known.Version, m.Parent, known.Hash())
+	}
+	a.remember(m)
+	return m, nil
+}
+
+// remember makes m the newest manifest known, unless a newer one is.
+func (a *Archive) remember(m *Manifest) {
+	for {
+		known := a.newest.Load()
+		if known != nil && known.Version >= m.Version || a.newest.CompareAndSwap(known, m) {
+			return
+		}
+	}
+}
+
+func (a *Archive) manifestVersion(name string) (uint64, bool) {
+	number, ok := strings.CutSuffix(strings.TrimPrefix(name, a.manifestPrefix()), ".json.zst")
+	v, err := strconv.ParseUint(number, 10, 64)
+	return v, ok && err == nil && a.manifestName(v) == name
+}
+
+// Manifest returns manifest v; NotFound when there is none.
+func (a *Archive) Manifest(ctx context.Context, v uint64) (*Manifest, error) {
+	if known := a.newest.Load(); known != nil && known.Version == v {
+		return known, nil
+	}
+	name := a.manifestName(v)
+	data, err := a.get(ctx, name)
+	if errors.Is(err, bucket.ErrNotFound) {
+		return nil, fault.New(fault.NotFound, "pipeline %s has no manifest %d", a.pipeline, v)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decodeManifest(name, v, data)
+}
+
+// Publish makes m the newest manifest by one conditional put. Version must be
+// the newest one's plus 1 and Parent the newest one's Hash. Conflict when
+// another manifest was published meanwhile, or when m would go back behind
+// the newest in K or Cut: plan again from the newest. Publishing the very same
+// manifest again is a success, so a retry needs no care. NotFound when an
+// object that m is the first to mention is not there.
+func (a *Archive) Publish(ctx context.Context, m *Manifest) error {
+	if err := m.check(a.opts.Partitions); err != nil {
+		return err
+	}
+	text, err := m.encode()
+	if err != nil {
+		return err
+	}
+	parent, err := a.Newest(ctx)
+	if err != nil {
+		return err
+	}
+	if parent.Version >= m.Version {
+		return a.published(ctx, m, text)
+	}
+	if err := follows(m, parent); err != nil {
+		return err
+	}
+	if err := a.present(ctx, m, parent); err != nil {
+		return err
+	}
+	object, err := packed.Pack(text)
+	if err != nil {
+		return err
+	}
+	name := a.manifestName(m.Version)
+	_, err = a.bucket.Put(ctx, name, bytes.NewReader(object), bucket.Condition{Absent: true})
+	if errors.Is(err, bucket.ErrCondition) {
+		return a.published(ctx, m, text)
+	}
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", name, err)
+	}
+	return nil
+}
+
+// published answers for a version that is there: it may be ours, put by an
+// earlier attempt whose answer was lost.
+func (a *Archive) published(ctx context.Context, m *Manifest, text []byte) error {
+	there, err := a.Manifest(ctx, m.Version)
+	if err != nil {
+		return err
+	}
+	if there.Hash() == hashOf(text) {
+		return nil
+	}
+	return fault.New(fault.Conflict, "publish manifest %d of %s: another one (%s at barrier %d) was published meanwhile; plan again from the newest", m.Version, a.pipeline, there.Kind, there.K)
+}
+
+// follows reports whether m may come right after parent.
+func follows(m, parent *Manifest) error {
+	switch {
+	case m.Version != parent.Version+1:
+		return fault.New(fault.Conflict, "publish manifest %d: the newest is %d; plan again from it", m.Version, parent.Version)
+	case m.Parent != parent.Hash():
+		return fault.New(fault.Conflict, "publish manifest %d: it was planned from another manifest %d than the newest; plan again from it", m.Version, parent.Version)
+	case m.K < parent.K || !m.Cut.AtLeast(parent.Cut):
+		return fault.New(fault.Conflict, "publish manifest %d: barrier %d at %s goes back behind barrier %d at %s; an older batch never replaces a newer", m.Version, m.K, m.Cut, parent.K, parent.Cut)
+	case m.K == parent.K && !parent.Cut.AtLeast(m.Cut):
+		return fault.New(fault.Bug, "publish manifest %d: cut %s, but barrier %d is at %s", m.Version, m.Cut, m.K, parent.Cut)
+	}
+	return nil
+}
+
+// present makes sure that what m is the first to mention is there, so that
+// nothing that was collected meanwhile is ever published.
+func (a *Archive) present(ctx context.Context, m, parent *Manifest) error {
+	before := map[string]bool{}
+	for _, f := range parent.files() {
+		before[f.name] = true
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(16)
+	for _, f := range m.files() {
+		if before[f.name] {
+			continue
+		}
+		group.Go(func() error {
+			info, err := a.bucket.Stat(ctx, f.name)
+			if err != nil {
+				return fmt.Errorf("publish manifest %d: look at %s: %w", m.Version, f.name, err)
+			}
+			if info.Size != f.size {
+				return fault.New(fault.Corrupt, "publish manifest %d: %s has %d bytes, %d were written", m.Version, f.name, info.Size, f.size)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
