@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 
@@ -31,44 +32,8 @@ func (f Format) String() string {
 	return fmt.Sprintf("format(%d)", int(f))
 }
 
-// Identity tells how an event's id, content hash and key hash are computed.
-// All of them work on raw text: the bytes of a field as received, where null,
-// absent and empty are the same.
-type Identity struct {
-	Fields  []string // what identifies an event
-	Content bool     // Fields are content, which may be empty; else each of them must be there
-	Key     []string // what orders events; empty: the fields of the id
-	Time    string   // the event time: a Timestamp or Date field
-}
-
-// Codes of Bad.
-const (
-	CodeMalformed    = "malformed"     // not JSON or not CSV
-	CodeWrongType    = "wrong_type"    // the value is of another type than the field
-	CodeMissingField = "missing_field" // a field without null and default is not there
-	CodeMissingID    = "missing_id"    // a field of the event id is not there, null or empty
-	CodeBadDate      = "bad_date"      // not a date or time
-	CodeBadDecimal   = "bad_decimal"   // not a decimal, or too many digits behind the point
-	CodeOutOfRange   = "out_of_range"  // a number too large for its field
-	CodeBadUTF8      = "bad_utf8"      // a string that is not UTF-8
-	CodeDuplicateKey = "duplicate_key" // one field twice in one event
-	CodeTooLong      = "too_long"      // the event is over MaxEvent bytes
-)
-
-// MaxEvent is the largest event as received, in bytes.
-const MaxEvent = 1 << 20
-
 // MaxRows is how many events Decoder.Next returns at most.
 const MaxRows = 4096
-
-// Bad is an event that could not be decoded.
-type Bad struct {
-	Line, Column int    // where in the body, 1-based; Column counts bytes
-	Field        string // empty when it is not about one field
-	Code         string // one of the Code constants
-	Message      string
-	Raw          []byte // the event as received, at most MaxEvent bytes of it; the receiver's to keep
-}
 
 // Rows is a number of decoded events.
 type Rows struct {
@@ -78,7 +43,7 @@ type Rows struct {
 	Bad   []Bad
 
 	raw    []byte
-	bounds []uint32 // row i is raw[bounds[2*i]:bounds[2*i+1]]
+	bounds []int // row i is raw[bounds[2*i]:bounds[2*i+1]]
 }
 
 // Raw returns row i as received, without its line end; valid until the next
@@ -87,22 +52,183 @@ func (r *Rows) Raw(i int) []byte { return r.raw[r.bounds[2*i]:r.bounds[2*i+1]] }
 
 // Decoder reads events from bodies, straight into columns. It is not safe for
 // concurrent use; reusing one for many bodies saves its buffers.
-type Decoder struct{}
+type Decoder struct {
+	s       *Schema
+	format  Format
+	names   map[string]int // fields by name and alias
+	time    int            // field of the event time, or -1
+	in      source
+	cells   []cellText // of the row at hand
+	columns []builder
+	hasher  *hasher
+	rows    Rows
+	ids     []event.ID
+	hashes  []uint64
+	begun   bool // the head of the body has been read
+	over    bool // nothing more comes from this body
+	skip    bool // the rest of a line that is too long is passed over
+	array   arrayState
+
+	json jsonParser
+	csv  csvParser
+}
 
 // NewDecoder returns a decoder of s; Reset gives it a body. Invalid when id
-// names fields that the schema does not have.
+// names fields that the schema does not have, or a time that is none.
 func (s *Schema) NewDecoder(f Format, id Identity) (*Decoder, error) {
-	return nil, fault.New(fault.Bug, "schemas.NewDecoder is not built yet")
+	h, err := s.newHasher(id)
+	if err != nil {
+		return nil, err
+	}
+	d := &Decoder{s: s, format: f, names: map[string]int{}, time: -1, cells: make([]cellText, len(s.fields)), columns: make([]builder, len(s.fields)), hasher: h}
+	if id.Time != "" {
+		if d.time = s.shape.Index(id.Time); d.time < 0 {
+			return nil, fault.New(fault.Invalid, "event time: the schema has no field %q: %s", id.Time, didYouMean(id.Time, s.shape.Names()))
+		}
+		if k := s.fields[d.time].Type.Kind; k != event.Timestamp && k != event.Date {
+			return nil, fault.New(fault.Invalid, "event time: field %q is %s: use a timestamp or a date", id.Time, s.fields[d.time].Type)
+		}
+	}
+	for i := range s.fields {
+		f := &s.fields[i]
+		d.columns[i] = builder{field: f}
+		d.names[f.Name] = i
+		for _, a := range f.aliases {
+			d.names[a] = i
+		}
+	}
+	d.Reset(bytes.NewReader(nil))
+	return d, nil
 }
 
 // Reset makes the decoder read a new body from its beginning.
-func (d *Decoder) Reset(r io.Reader) {}
+func (d *Decoder) Reset(r io.Reader) {
+	d.in.reset(r)
+	d.begun, d.over, d.skip, d.array = false, false, false, beforeArray
+}
+
+// step is what became of one attempt to decode an event.
+type step int
+
+const (
+	more step = iota // it is not all in the window
+	done             // an event, a Bad, or something to pass over
+	end              // the body is over
+)
 
 // Next returns the next events, up to MaxRows of good and bad ones together,
 // and io.EOF when there are no more. A body that cannot be understood further
 // ends with a Bad. Rows, its Keys, Lines and raw bytes are valid until the
-// next call; its Batch is the caller's for ever. Other errors are those of the
-// body's reader.
+// next call; its Batch and Bad are the caller's for ever. Other errors are
+// those of the body's reader, after the events that were whole.
 func (d *Decoder) Next() (*Rows, error) {
-	return nil, fault.New(fault.Bug, "schemas.Decoder is not built yet")
+	d.in.slide()
+	d.rows = Rows{Keys: d.rows.Keys[:0], Lines: d.rows.Lines[:0], bounds: d.rows.bounds[:0]}
+	hint := len(d.ids) + len(d.ids)/8 + 16
+	d.ids, d.hashes = make([]event.ID, 0, hint), make([]uint64, 0, hint)
+	for i := range d.columns {
+		d.columns[i].reset(hint)
+	}
+	for !d.over && len(d.ids)+len(d.rows.Bad) < MaxRows {
+		switch d.one() {
+		case end:
+			d.over = true
+		case more:
+			if len(d.ids)+len(d.rows.Bad) > 0 {
+				return d.take(), nil
+			}
+			if d.in.err != nil && !d.in.ended() {
+				return nil, d.in.err
+			}
+			d.in.slide() // no row stands in the window yet
+			d.in.fill()
+		}
+	}
+	if len(d.ids)+len(d.rows.Bad) == 0 {
+		return nil, io.EOF
+	}
+	return d.take(), nil
+}
+
+func (d *Decoder) one() step {
+	if !d.begun {
+		if len(d.in.rest()) < 3 && !d.in.ended() {
+			return more
+		}
+		if bytes.HasPrefix(d.in.rest(), byteOrderMark) {
+			d.in.from += len(byteOrderMark)
+		}
+	}
+	switch d.format {
+	case CSV:
+		return d.oneCSV()
+	case JSONArray:
+		return d.oneElement()
+	}
+	d.begun = true
+	return d.oneLine()
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// take hands out what has been decoded.
+func (d *Decoder) take() *Rows {
+	n := len(d.ids)
+	b := &event.Batch{Shape: d.s.shape, N: n, Columns: make([]event.Column, len(d.columns)), IDs: d.ids, Hashes: d.hashes}
+	for i := range d.columns {
+		b.Columns[i] = d.columns[i].take(n)
+	}
+	d.rows.Batch, d.rows.raw = b, d.in.buf
+	return &d.rows
+}
+
+// event makes the cells at hand a row, or a Bad; its text is the next n bytes.
+func (d *Decoder) event(n int) {
+	row := len(d.ids)
+	if d.hasher.needID {
+		for _, i := range d.hasher.id {
+			if len(d.cells[i].raw) == 0 {
+				d.bad(n, i, CodeMissingID, "the event id is missing: every event needs "+d.s.fields[i].Name)
+				return
+			}
+		}
+	}
+	for i := range d.columns {
+		if code, message := d.columns[i].add(row, &d.cells[i]); code != "" {
+			for j := range i + 1 {
+				d.columns[j].cut(row)
+			}
+			d.bad(n, i, code, message)
+			return
+		}
+	}
+	if d.time >= 0 && !d.columns[d.time].Valid.Get(row) {
+		for i := range d.columns {
+			d.columns[i].cut(row)
+		}
+		d.bad(n, d.time, CodeMissingField, "the event time is missing")
+		return
+	}
+	d.hasher.row(d.cells)
+	id, content, key := d.hasher.hashes()
+	d.ids, d.hashes = append(d.ids, id), append(d.hashes, content)
+	d.rows.Keys = append(d.rows.Keys, key)
+	d.rows.Lines = append(d.rows.Lines, d.in.line)
+	d.rows.bounds = append(d.rows.bounds, d.in.from, d.in.from+n)
+}
+
+// bad records that the next n bytes are not an event, because of a field.
+func (d *Decoder) bad(n, field int, code, message string) {
+	d.badAt(n, d.cells[field].at, d.s.fields[field].Name, code, message)
+}
+
+// badAt records that the next n bytes are not an event; at is the byte among
+// them that shows it.
+func (d *Decoder) badAt(n, at int, field, code, message string) {
+	raw := d.in.rest()[:n]
+	at = min(max(at, 0), n)
+	d.rows.Bad = append(d.rows.Bad, Bad{
+		Line: d.in.line + bytes.Count(raw[:at], newline), Column: d.in.column(d.in.from + at),
+		Field: field, Code: code, Message: message, Raw: bytes.Clone(raw[:min(n, MaxEvent)]),
+	})
 }

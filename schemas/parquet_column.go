@@ -140,19 +140,19 @@ func (r *columnReader) take(c *event.Column, k int) {
 	from := r.value
 	r.value += k
 	data := r.page.Data()
-	switch c.Type.Kind {
-	case event.Bool:
+	switch {
+	case c.Type.Kind == event.Bool:
 		bits := data.Boolean()
 		for i := from; i < from+k; i++ {
 			c.Ints = append(c.Ints, int64(bits[i>>3]>>(i&7)&1))
 		}
-	case event.Int32, event.Date:
+	case inInt32(c.Type):
 		for _, v := range data.Int32()[from : from+k] {
 			c.Ints = append(c.Ints, int64(v))
 		}
-	case event.Float64:
+	case c.Type.Kind == event.Float64:
 		c.Floats = append(c.Floats, data.Double()[from:from+k]...)
-	case event.String, event.Bytes:
+	case c.Type.Storage() == event.InCodes:
 		r.takeCodes(c, from, k)
 	default:
 		if c.Type.Storage() == event.InInts {

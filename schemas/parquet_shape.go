@@ -69,7 +69,10 @@ func parquetNode(t event.Type) parquet.Node {
 	case event.Float64:
 		return parquet.Leaf(parquet.DoubleType)
 	case event.Decimal:
-		if t.Storage() == event.InInts {
+		switch {
+		case t.Precision <= shortDecimal:
+			return parquet.Encoded(parquet.Decimal(int(t.Scale), int(t.Precision), parquet.Int32Type), &parquet.DeltaBinaryPacked)
+		case t.Precision <= event.MaxNarrow:
 			return parquet.Encoded(parquet.Decimal(int(t.Scale), int(t.Precision), parquet.Int64Type), &parquet.DeltaBinaryPacked)
 		}
 		return parquet.Decimal(int(t.Scale), int(t.Precision), parquet.FixedLenByteArrayType(16))
@@ -85,6 +88,14 @@ func parquetNode(t event.Type) parquet.Node {
 		return parquet.Decimal(0, 38, parquet.FixedLenByteArrayType(16))
 	}
 	return parquet.Encoded(parquet.Leaf(parquet.Int64Type), &parquet.DeltaBinaryPacked)
+}
+
+// shortDecimal is the precision up to which a decimal is an INT32 in a file.
+const shortDecimal = 9
+
+// inInt32 reports whether values of type t are 32 bits wide in a file.
+func inInt32(t event.Type) bool {
+	return t.Kind == event.Int32 || t.Kind == event.Date || t.Kind == event.Decimal && t.Precision <= shortDecimal
 }
 
 // group is a parquet.Group that keeps its fields in order, and that makes no

@@ -166,12 +166,12 @@ func (w *ParquetWriter) fill(chunk []parquet.Value, c *event.Column, from, prese
 		return
 	}
 	ints := c.Ints[from : from+len(chunk)]
-	switch c.Type.Kind {
-	case event.Bool:
+	switch {
+	case c.Type.Kind == event.Bool:
 		for i, v := range ints {
 			chunk[i] = parquet.BooleanValue(v != 0).Level(0, present, index)
 		}
-	case event.Int32, event.Date:
+	case inInt32(c.Type):
 		for i, v := range ints {
 			chunk[i] = parquet.Int32Value(int32(v)).Level(0, present, index)
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"anabranch/event"
 )
@@ -203,4 +204,9 @@ func flip(r *rand.Rand, b []byte) []byte {
 	bit := r.IntN(8 * len(b))
 	bad[bit/8] ^= 1 << (bit % 8)
 	return bad
+}
+
+// timeText renders microseconds since 1970 as the retail data writes times.
+func timeText(micros int64) string {
+	return time.UnixMicro(micros).UTC().Format("2006-01-02 15:04:05")
 }

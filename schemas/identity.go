@@ -1,0 +1,82 @@
+package schemas
+
+import (
+	"encoding/binary"
+
+	"github.com/zeebo/xxh3"
+
+	"anabranch/event"
+	"anabranch/fault"
+)
+
+// Identity tells how an event's id, content hash and key hash are computed.
+// All of them work on raw text: the bytes of a field as received, where null,
+// absent and empty are the same.
+type Identity struct {
+	Fields  []string // what identifies an event
+	Content bool     // Fields are content, which may be empty; else each of them must be there
+	Key     []string // what orders events; empty: the fields of the id
+	Time    string   // the event time: a Timestamp or Date field; may be empty
+}
+
+// hasher computes the identities of rows, one after the other. What it hashes
+// is durable: docs/formats/frame.md.
+type hasher struct {
+	id, key []int // fields
+	needID  bool  // the fields of the id must not be empty
+	text    []byte
+	bounds  []int // field i, with its length in front, is text[bounds[i]:bounds[i+1]]
+	part    []byte
+}
+
+func (s *Schema) newHasher(id Identity) (*hasher, error) {
+	h := &hasher{needID: !id.Content, bounds: make([]int, 1, len(s.fields)+1)}
+	if len(id.Fields) == 0 {
+		return nil, fault.New(fault.Invalid, "the event id has no fields: name at least one")
+	}
+	for _, name := range id.Fields {
+		i := s.shape.Index(name)
+		if i < 0 {
+			return nil, fault.New(fault.Invalid, "event id: the schema has no field %q: %s", name, didYouMean(name, s.shape.Names()))
+		}
+		h.id = append(h.id, i)
+	}
+	for _, name := range id.Key {
+		i := s.shape.Index(name)
+		if i < 0 {
+			return nil, fault.New(fault.Invalid, "event key: the schema has no field %q: %s", name, didYouMean(name, s.shape.Names()))
+		}
+		h.key = append(h.key, i)
+	}
+	return h, nil
+}
+
+// row begins a row with the raw texts of its fields, in order.
+func (h *hasher) row(cells []cellText) {
+	h.text, h.bounds = h.text[:0], h.bounds[:1]
+	for i := range cells {
+		h.text = binary.LittleEndian.AppendUint32(h.text, uint32(len(cells[i].raw)))
+		h.text = append(h.text, cells[i].raw...)
+		h.bounds = append(h.bounds, len(h.text))
+	}
+}
+
+// hashes returns the id, the hash of the content and that of the key.
+func (h *hasher) hashes() (id event.ID, content, key uint64) {
+	content = xxh3.Hash(h.text)
+	h.part = h.part[:0]
+	for _, i := range h.key {
+		h.part = append(h.part, h.text[h.bounds[i]:h.bounds[i+1]]...)
+	}
+	keyed := len(h.part)
+	for _, i := range h.id {
+		h.part = append(h.part, h.text[h.bounds[i]:h.bounds[i+1]]...)
+	}
+	if keyed == 0 { // the id is its own key
+		key = xxh3.Hash(h.part)
+	} else {
+		key = xxh3.Hash(h.part[:keyed])
+	}
+	sum := xxh3.Hash128(h.part)
+	return event.ID{Hi: sum.Hi, Lo: sum.Lo}, content, key
+}

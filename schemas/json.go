@@ -1,0 +1,198 @@
+package schemas
+
+import "bytes"
+
+// jsonParser fills the cells of a row from a JSON object.
+//
+// Producers write their keys in one order. So for each place in the object it
+// keeps the key that stood there last, with its quotes, and compares before it
+// looks anything up.
+type jsonParser struct {
+	guesses []guess
+	scratch []byte // unescaped strings of the row at hand
+}
+
+type guess struct {
+	quoted []byte
+	field  int // -1: not a field of the schema
+}
+
+// object parses b, which holds one event and nothing else.
+func (d *Decoder) object(b []byte) *textError {
+	clear(d.cells)
+	d.json.scratch = d.json.scratch[:0]
+	i := skipSpace(b, 0)
+	if i == len(b) || b[i] != '{' {
+		if next, err := skipValue(b, i, 0, &d.json.scratch); err == nil && skipSpace(b, next) == len(b) {
+			return &textError{code: CodeWrongType, message: "an event is a JSON object", at: i}
+		}
+		return malformed(i, "an event is a JSON object")
+	}
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return behindObject(b, i+1)
+	}
+	for nth := 0; ; nth++ {
+		field, next, err := d.key(b, i, nth)
+		if err != nil {
+			return err
+		}
+		if i = next; i < len(b) && b[i] == ':' {
+			i++
+		} else if i = skipSpace(b, i); i < len(b) && b[i] == ':' {
+			i++
+		} else {
+			return malformed(i, "a colon is missing behind a key")
+		}
+		if i = skipSpace(b, i); field >= 0 {
+			if i, err = d.value(b, i, field); err != nil {
+				err.field = d.s.fields[field].Name
+			}
+		} else {
+			i, err = skipValue(b, i, 0, &d.json.scratch)
+		}
+		if err != nil {
+			return err
+		}
+		i = skipSpace(b, i)
+		switch {
+		case i == len(b):
+			return malformed(i, "the object does not end")
+		case b[i] == '}':
+			return behindObject(b, i+1)
+		case b[i] != ',':
+			return malformed(i, "a comma is missing")
+		}
+		i = skipSpace(b, i+1)
+	}
+}
+
+func behindObject(b []byte, i int) *textError {
+	if i = skipSpace(b, i); i < len(b) {
+		return malformed(i, "there is text behind the event")
+	}
+	return nil
+}
+
+// key reads the nth key of an object, at i, and says which field it names.
+func (d *Decoder) key(b []byte, i, nth int) (field, next int, err *textError) {
+	p := &d.json
+	if nth < len(p.guesses) {
+		if g := &p.guesses[nth]; bytes.HasPrefix(b[i:], g.quoted) {
+			if g.field >= 0 && d.cells[g.field].token != absent {
+				return 0, i, d.duplicate(g.field, i)
+			}
+			return g.field, i + len(g.quoted), nil
+		}
+	}
+	if i == len(b) || b[i] != '"' {
+		return 0, i, malformed(i, "a key is missing")
+	}
+	name, next, err := scanString(b, i+1, &p.scratch)
+	if err != nil {
+		return 0, next, err
+	}
+	field, known := d.names[string(name)]
+	if !known {
+		field = -1
+	} else if d.cells[field].token != absent {
+		return 0, i, d.duplicate(field, i)
+	}
+	const enough = 256 // keys that are worth a guess
+	if nth < enough {
+		for len(p.guesses) <= nth {
+			p.guesses = append(p.guesses, guess{})
+		}
+		p.guesses[nth] = guess{append(p.guesses[nth].quoted[:0], b[i:next]...), field}
+	}
+	return field, next, nil
+}
+
+func (d *Decoder) duplicate(field, at int) *textError {
+	return &textError{CodeDuplicateKey, "it stands there twice", at, d.s.fields[field].Name}
+}
+
+// value reads the value at i into the cell of a field.
+func (d *Decoder) value(b []byte, i, field int) (next int, err *textError) {
+	c := &d.cells[field]
+	c.at = i
+	if i == len(b) {
+		return i, malformed(i, "a value is missing")
+	}
+	switch b[i] {
+	case '"':
+		c.token = text
+		c.raw, next, err = scanString(b, i+1, &d.json.scratch)
+		return next, err
+	case '{', '[':
+		c.token = nested
+	case 't':
+		c.token = isTrue
+	case 'f':
+		c.token = isFalse
+	case 'n':
+		c.token = null
+	default:
+		c.token = number
+	}
+	if next, err = skipValue(b, i, 0, &d.json.scratch); err == nil && c.token != null {
+		c.raw = b[i:next]
+	}
+	return next, err
+}
+
+// oneLine decodes the next line of an NDJSON body.
+func (d *Decoder) oneLine() step {
+	b := d.in.rest()
+	n := bytes.IndexByte(b, '\n')
+	whole := n >= 0
+	if !whole {
+		n = len(b)
+		switch {
+		case d.skip:
+			d.in.pass(n)
+			if d.in.ended() {
+				return end
+			}
+			return more
+		case n > MaxEvent:
+			d.tooLong(n)
+			d.in.from += n
+			d.skip = true
+			return done
+		case !d.in.ended():
+			return more
+		case n == 0:
+			return end
+		}
+	}
+	line := bytes.TrimSuffix(b[:n], []byte{'\r'})
+	switch {
+	case d.skip:
+		d.skip = false
+	case len(line) > MaxEvent:
+		d.tooLong(n)
+	case skipSpace(line, 0) == len(line):
+	default:
+		d.parsed(len(line), d.object(line))
+	}
+	d.in.from += n
+	if whole {
+		d.in.from++
+		d.in.line++
+	}
+	return done
+}
+
+// parsed makes a row of the cells, or a Bad of what was wrong with its text.
+func (d *Decoder) parsed(n int, err *textError) {
+	if err == nil {
+		d.event(n)
+		return
+	}
+	d.badAt(n, err.at, err.field, err.code, err.message)
+}
+
+func (d *Decoder) tooLong(n int) {
+	d.badAt(n, 0, "", CodeTooLong, "the event is longer than 1 MiB")
+}
