@@ -1,0 +1,223 @@
+// Package activities holds one repeatable step of a batch run each. A step
+// calls batch, beats its heart while that works, and turns the kind of an
+// error into what Temporal should do about it. Order and time are decided in
+// workflows, the arithmetic is done in batch.
+//
+// Only names, ranges, cuts and counts pass through here, because all of it is
+// kept in Temporal's history; rows stay in the bucket.
+package activities
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+)
+
+// Runner is what this package needs of batch, for one pipeline. Every method
+// may be called again with the same arguments after any error, from another
+// process too, and then does the same or finds it done. Errors have kinds.
+type Runner interface {
+	// NextBarrier returns the number of the next barrier. Sealed and Plan
+	// answer with a Conflict of code AlreadyPublished when a nightly run's
+	// barrier is below the published cut.
+	NextBarrier(ctx context.Context) (uint64, error)
+	// AppendBarriers appends barrier k to every partition.
+	AppendBarriers(ctx context.Context, k uint64) error
+	// Sealed returns the cut of barrier k, and false while some partition is
+	// not sealed up to it yet.
+	Sealed(ctx context.Context, k uint64) (cut event.Cut, ok bool, err error)
+	// Plan decides what to recompute from the newest manifest there is.
+	Plan(ctx context.Context, r Request) (Plan, error)
+	// Compact makes the day files of one partition of Plan.Compact.
+	Compact(ctx context.Context, p PlanRef, partition int) (Done, error)
+	// Spread splits the days to fold into units; every Compact is done.
+	Spread(ctx context.Context, p PlanRef) (Units, error)
+	// Fold makes the states of one unit of Spread.
+	Fold(ctx context.Context, p PlanRef, unit int) (Done, error)
+	// Gather splits the results to finish into units; every Fold is done.
+	Gather(ctx context.Context, p PlanRef) (Units, error)
+	// Finish makes the results of one unit of Gather.
+	Finish(ctx context.Context, p PlanRef, unit int) (Done, error)
+	// Verify checks what was made before it is published.
+	Verify(ctx context.Context, p PlanRef) (Report, error)
+	// Publish makes it the present by one conditional put. Conflict when
+	// another run published after this plan was made.
+	Publish(ctx context.Context, p PlanRef) (Published, error)
+}
+
+// Activities are the steps. Their methods are registered by worker; workflows
+// name them by method.
+type Activities struct {
+	// Runners returns the runner of a pipeline, false when there is none.
+	Runners func(pipeline string) (Runner, bool)
+	// Names returns the names of all pipelines, for the message about one
+	// that does not exist; may be nil.
+	Names func() []string
+	// Clock waits between polls and heartbeats; default clock.Wall.
+	Clock clock.Clock
+	// Poll is the pause between two looks for sealed segments; default 200 ms.
+	Poll time.Duration
+}
+
+func (a *Activities) clock() clock.Clock {
+	if a.Clock == nil {
+		return clock.Wall
+	}
+	return a.Clock
+}
+
+// runner returns the runner of a pipeline or an Invalid that names those there
+// are.
+func (a *Activities) runner(pipeline string) (Runner, error) {
+	if r, ok := a.Runners(pipeline); ok {
+		return r, nil
+	}
+	err := fault.WithCode(fault.New(fault.Invalid, "no pipeline %q", pipeline), "unknown_pipeline")
+	if a.Names == nil {
+		return nil, err
+	}
+	names := slices.Clone(a.Names())
+	slices.Sort(names)
+	if len(names) == 0 {
+		return nil, fault.WithHint(err, "none is deployed, deploy it first")
+	}
+	return nil, fault.WithHint(err, "there are %s", strings.Join(names, ", "))
+}
+
+// step runs one call of a runner as an activity.
+func step[T any](ctx context.Context, a *Activities, pipeline string, call func(context.Context, Runner) (T, error)) (T, error) {
+	var none T
+	r, err := a.runner(pipeline)
+	if err != nil {
+		return none, ToTemporal(ctx, err)
+	}
+	stop := a.beat(ctx)
+	got, err := call(ctx, r)
+	stop()
+	if err != nil {
+		return none, ToTemporal(ctx, err)
+	}
+	return got, nil
+}
+
+// beatEvery is how often a step says that it lives. The answer to a heartbeat
+// also brings the news that the run was cancelled.
+const beatEvery = 2 * time.Second
+
+// beat sends heartbeats until stop is called, which waits for the last one.
+func (a *Activities) beat(ctx context.Context) (stop func()) {
+	if !activity.IsActivity(ctx) {
+		return func() {}
+	}
+	return repeat(ctx, a.clock(), beatEvery, func() { activity.RecordHeartbeat(ctx) })
+}
+
+// repeat calls do at once and every so often until stop is called or ctx ends.
+func repeat(ctx context.Context, clk clock.Clock, every time.Duration, do func()) (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			do()
+			select {
+			case <-clk.After(every):
+			case <-end:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
+}
+
+// NextBarrier chooses the barrier of a run.
+func (a *Activities) NextBarrier(ctx context.Context, in Target) (Barrier, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Barrier, error) {
+		k, err := r.NextBarrier(ctx)
+		return Barrier{K: k}, err
+	})
+}
+
+// AppendBarriers appends the barrier of a run to every partition.
+func (a *Activities) AppendBarriers(ctx context.Context, in AtBarrier) error {
+	_, err := step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (struct{}, error) {
+		return struct{}{}, r.AppendBarriers(ctx, in.K)
+	})
+	return err
+}
+
+// AwaitSealed waits until everything below the barrier is in the archive.
+func (a *Activities) AwaitSealed(ctx context.Context, in AtBarrier) (Sealed, error) {
+	poll := a.Poll
+	if poll <= 0 {
+		poll = 200 * time.Millisecond
+	}
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Sealed, error) {
+		for {
+			cut, ok, err := r.Sealed(ctx, in.K)
+			if err != nil || ok {
+				return Sealed{Cut: cut}, err
+			}
+			select {
+			case <-a.clock().After(poll):
+			case <-ctx.Done():
+				return Sealed{}, ctx.Err()
+			}
+		}
+	})
+}
+
+// Plan decides what to recompute.
+func (a *Activities) Plan(ctx context.Context, in Request) (Plan, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Plan, error) { return r.Plan(ctx, in) })
+}
+
+// Compact makes the day files of one partition.
+func (a *Activities) Compact(ctx context.Context, in Unit) (Done, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Done, error) { return r.Compact(ctx, in.Plan, in.N) })
+}
+
+// Spread splits the days to fold into units.
+func (a *Activities) Spread(ctx context.Context, in OfPlan) (Units, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Units, error) { return r.Spread(ctx, in.Plan) })
+}
+
+// Fold makes the states of one unit.
+func (a *Activities) Fold(ctx context.Context, in Unit) (Done, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Done, error) { return r.Fold(ctx, in.Plan, in.N) })
+}
+
+// Gather splits the results to finish into units.
+func (a *Activities) Gather(ctx context.Context, in OfPlan) (Units, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Units, error) { return r.Gather(ctx, in.Plan) })
+}
+
+// Finish makes the results of one unit.
+func (a *Activities) Finish(ctx context.Context, in Unit) (Done, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Done, error) { return r.Finish(ctx, in.Plan, in.N) })
+}
+
+// Verify checks what was made.
+func (a *Activities) Verify(ctx context.Context, in OfPlan) (Report, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Report, error) { return r.Verify(ctx, in.Plan) })
+}
+
+// Publish makes it the present.
+func (a *Activities) Publish(ctx context.Context, in OfPlan) (Published, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Published, error) { return r.Publish(ctx, in.Plan) })
+}
+
+// ByName returns a Runners and a Names over a map that does not change.
+func ByName(runners map[string]Runner) (func(string) (Runner, bool), func() []string) {
+	return func(name string) (Runner, bool) { r, ok := runners[name]; return r, ok },
+		func() []string { return slices.Collect(maps.Keys(runners)) }
+}

@@ -1,0 +1,149 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"anabranch/activities"
+)
+
+// The phases of a run, in order. The last three are ends.
+const (
+	phaseBarrier   = "barrier"
+	phaseSealed    = "await sealed"
+	phasePlan      = "plan"
+	phaseCompact   = "compact"
+	phaseSpread    = "spread"
+	phaseFold      = "fold"
+	phaseGather    = "gather"
+	phaseFinish    = "finish"
+	phaseVerify    = "verify"
+	phasePublish   = "publish"
+	phaseDone      = "done"
+	phaseCancelled = "cancelled"
+	phaseFailed    = "failed"
+)
+
+// order says which phase comes before which; a run that begins is before all.
+var order = map[string]int{
+	"": 0, phaseBarrier: 1, phaseSealed: 2, phasePlan: 3, phaseCompact: 4, phaseSpread: 5, phaseFold: 6, phaseGather: 7, phaseFinish: 8,
+	phaseVerify: 9, phasePublish: 10, phaseDone: 11, phaseCancelled: 11, phaseFailed: 11,
+}
+
+// Progress tells how far a run is. It answers the query "progress".
+type Progress struct {
+	Pipeline string    `json:"pipeline"`
+	Kind     string    `json:"kind"`
+	View     string    `json:"view,omitempty"`
+	From     string    `json:"from,omitempty"`
+	To       string    `json:"to,omitempty"`
+	Phase    string    `json:"phase"`
+	Done     int       `json:"done"`  // units of this attempt that are done
+	Total    int       `json:"total"` // units of this attempt, as far as known; it grows when compacting and folding end
+	Rate     float64   `json:"rate"`  // rows read a second, over this attempt
+	Rows     int64     `json:"rows"`  // rows read in this attempt
+	Bytes    int64     `json:"bytes"` // bytes written in this attempt
+	Started  time.Time `json:"started"`
+	Attempt  int       `json:"attempt"`
+	K        uint64    `json:"k,omitempty"`
+	Note     string    `json:"note,omitempty"` // how it ended
+}
+
+// Ended reports whether the run is over, well or not.
+func (p Progress) Ended() bool { return order[p.Phase] == order[phaseDone] }
+
+func (r *run) progress() Progress {
+	p := Progress{
+		Pipeline: r.request.Pipeline, Kind: r.request.Kind, View: r.request.View, From: r.request.From, To: r.request.To,
+		Phase: r.s.Phase, Done: r.s.Units, Rows: r.s.Rows, Bytes: r.s.Bytes, Started: r.s.Started, Attempt: r.s.Attempt, K: r.s.K, Note: r.note,
+	}
+	compact, fold, finish := r.units()
+	p.Total = compact + fold + finish
+	if r.seconds > 0 {
+		p.Rate = float64(r.s.Rows) / r.seconds
+	}
+	return p
+}
+
+// units returns how many units each phase has, as far as known.
+func (r *run) units() (compact, fold, finish int) {
+	if r.s.Plan != nil {
+		compact = len(r.s.Plan.Compact)
+	}
+	if r.s.Fold != nil {
+		fold = r.s.Fold.N
+	}
+	if r.s.Finish != nil {
+		finish = r.s.Finish.N
+	}
+	return compact, fold, finish
+}
+
+func orElse(s, t string) string {
+	if s == "" {
+		return t
+	}
+	return s
+}
+
+// enter begins a phase and shows it.
+func (r *run) enter(ctx workflow.Context, phase string) {
+	r.s.Phase = phase
+	workflow.SetCurrentDetails(ctx, r.table())
+}
+
+// did counts one unit and shows it.
+func (r *run) did(ctx workflow.Context, d activities.Done) {
+	r.s.Units++
+	r.s.Rows += d.Rows
+	r.s.Bytes += d.Bytes
+	r.seconds = workflow.Now(ctx).Sub(r.s.Working).Seconds()
+	workflow.SetCurrentDetails(ctx, r.table())
+}
+
+// table is the progress for a person, in Markdown.
+func (r *run) table() string {
+	p := r.progress()
+	var b strings.Builder
+	fmt.Fprintf(&b, "### %s of %s\n\n", r.name, p.Pipeline)
+	fmt.Fprintf(&b, "**%s**", p.Phase)
+	if p.Note != "" {
+		fmt.Fprintf(&b, ": %s", p.Note)
+	}
+	b.WriteString("\n\n| | |\n|---|---|\n")
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "| %s | %s |\n", name, fmt.Sprintf(format, args...))
+	}
+	if p.Kind == activities.Backfill {
+		row("view", "%s", orElse(p.View, "all"))
+	}
+	if p.From != "" || p.To != "" {
+		row("event days", "%s to %s", orElse(p.From, "the first"), orElse(p.To, "the last"))
+	}
+	if p.K != 0 {
+		row("barrier", "%d", p.K)
+	}
+	if p.Total > 0 {
+		compact, fold, finish := r.units()
+		row("units", "%d of %d (compact %d, fold %d, finish %d)", p.Done, p.Total, compact, fold, finish)
+	}
+	if p.Rows > 0 {
+		row("rows", "%d, %.0f a second", p.Rows, p.Rate)
+	}
+	if p.Attempt > 1 {
+		row("attempt", "%d: another run published first", p.Attempt)
+	}
+	row("started", "%s", p.Started.UTC().Format(time.RFC3339))
+	if r.request.Reason != "" || r.request.By != "" {
+		row("asked for by", "%s: %s", orElse(cell(r.request.By), "?"), cell(r.request.Reason))
+	}
+	return b.String()
+}
+
+// cell keeps what a person typed from breaking the table.
+func cell(s string) string {
+	return strings.NewReplacer("|", "\\|", "\n", " ", "\r", " ").Replace(s)
+}

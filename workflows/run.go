@@ -1,0 +1,205 @@
+package workflows
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"anabranch/activities"
+	"anabranch/fault"
+)
+
+// maxAttempts bounds how often a run plans again because another one published
+// first. Runs of one pipeline are few and one of them wins every time, so more
+// means that something starts runs without end.
+const maxAttempts = 8
+
+// Resume is what a run knows; it goes along when the run continues with a
+// fresh history.
+type Resume struct {
+	Started time.Time `json:"started"`
+	RunID   string    `json:"run_id"`  // of the first history
+	Attempt int       `json:"attempt"` // from 1
+	K       uint64    `json:"k,omitempty"`
+	Sealed  bool      `json:"sealed,omitempty"` // barrier K is appended and sealed
+	Phase   string    `json:"phase"`
+	Next    int       `json:"next"` // first unit of Phase that was not given out
+
+	// What is known of this attempt.
+	Plan   *activities.Plan  `json:"plan,omitempty"`
+	Fold   *activities.Units `json:"fold,omitempty"`
+	Finish *activities.Units `json:"finish,omitempty"`
+	Units  int               `json:"units"` // done
+	Rows   int64             `json:"rows"`
+	Bytes  int64             `json:"bytes"`
+	// Working is when the first unit of this attempt began.
+	Working time.Time `json:"working,omitzero"`
+}
+
+// run is one batch run.
+type run struct {
+	name     string // of the workflow type
+	request  activities.Request
+	parallel int
+	resumed  bool
+	s        Resume
+	again    func(*Resume) any // the input of the next history
+	seconds  float64           // of work in this attempt, at the last change
+	note     string
+}
+
+func newRun(name string, request activities.Request, parallel int, s *Resume) *run {
+	r := &run{name: name, request: request, parallel: cmp.Or(parallel, 8)}
+	if s != nil {
+		r.s, r.resumed = *s, true
+	}
+	return r
+}
+
+// steps names activities by method; it is never called.
+var steps *activities.Activities
+
+// do takes all steps.
+func (r *run) do(ctx workflow.Context, again func(*Resume) any) (Result, error) {
+	r.again = again
+	if err := r.setup(ctx); err != nil {
+		return Result{}, err
+	}
+	result, err := r.untilPublished(ctx)
+	if activities.IsAlreadyPublished(err) {
+		result, err = Result{Outcome: OutcomeNothing, Note: fmt.Sprintf("barrier %d has been published already", r.s.K), K: r.s.K}, nil
+	}
+	var more *workflow.ContinueAsNewError
+	switch {
+	case errors.As(err, &more):
+		return Result{}, err
+	case temporal.IsCanceledError(err):
+		r.enter(ctx, phaseCancelled)
+		return Result{}, temporal.NewCanceledError("nothing was published")
+	case err != nil:
+		err = r.explain(err)
+		r.note = err.Error()
+		r.enter(ctx, phaseFailed)
+		return Result{}, err
+	}
+	result.Attempts, result.Units, result.Rows, result.Bytes = r.s.Attempt, r.s.Units, r.s.Rows, r.s.Bytes
+	result.Seconds = workflow.Now(ctx).Sub(r.s.Started).Seconds()
+	r.note = result.Note
+	if result.Outcome == OutcomePublished {
+		r.note = fmt.Sprintf("published version %d", result.Version)
+	}
+	r.enter(ctx, phaseDone)
+	return result, nil
+}
+
+func (r *run) setup(ctx workflow.Context) error {
+	info := workflow.GetInfo(ctx)
+	if !r.resumed {
+		r.s = Resume{Started: info.WorkflowStartTime, RunID: info.WorkflowExecution.RunID, Attempt: 1}
+		if err := workflow.UpsertTypedSearchAttributes(ctx, r.attributes()...); err != nil {
+			return err
+		}
+	}
+	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (Progress, error) { return r.progress(), nil },
+		workflow.QueryHandlerOptions{Description: "How far the run is, as JSON."})
+}
+
+// untilPublished plans and works until it published, or another run did so
+// too often.
+func (r *run) untilPublished(ctx workflow.Context) (Result, error) {
+	if r.request.Kind == activities.Nightly && !r.s.Sealed {
+		if err := r.barrier(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+	for {
+		result, err := r.attempt(ctx)
+		if !activities.IsConflict(err) || activities.IsAlreadyPublished(err) || r.s.Attempt >= maxAttempts {
+			return result, err
+		}
+		workflow.GetLogger(ctx).Info("another run published first, planning again", "pipeline", r.request.Pipeline, "attempt", r.s.Attempt)
+		// What was made stays in the bucket: the next plan takes up what fits.
+		r.s = Resume{Started: r.s.Started, RunID: r.s.RunID, Attempt: r.s.Attempt + 1, K: r.s.K, Sealed: r.s.Sealed}
+	}
+}
+
+// barrier chooses the cut of a nightly run and waits until the archive has all
+// that is below it.
+func (r *run) barrier(ctx workflow.Context) error {
+	if r.s.K == 0 {
+		r.enter(ctx, phaseBarrier)
+		var b activities.Barrier
+		if err := workflow.ExecuteActivity(quick(ctx, "choose the next barrier"), steps.NextBarrier, activities.Target{Pipeline: r.request.Pipeline}).Get(ctx, &b); err != nil {
+			return err
+		}
+		r.s.K = b.K
+	}
+	at := activities.AtBarrier{Pipeline: r.request.Pipeline, K: r.s.K}
+	if err := workflow.ExecuteActivity(quick(ctx, fmt.Sprintf("barrier %d into every partition", r.s.K)), steps.AppendBarriers, at).Get(ctx, nil); err != nil {
+		return err
+	}
+	r.enter(ctx, phaseSealed)
+	var sealed activities.Sealed
+	if err := workflow.ExecuteActivity(long(ctx, fmt.Sprintf("archive sealed up to barrier %d", r.s.K)), steps.AwaitSealed, at).Get(ctx, &sealed); err != nil {
+		return err
+	}
+	r.s.Sealed = true
+	return nil
+}
+
+// attempt plans, works and publishes once. A Conflict means: from the plan on
+// again.
+func (r *run) attempt(ctx workflow.Context) (Result, error) {
+	if r.s.Plan == nil {
+		if err := r.plan(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+	for _, do := range []func(workflow.Context) error{r.compact, r.fold, r.finish} {
+		if err := do(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+	of := r.ofPlan()
+	r.enter(ctx, phaseVerify)
+	var report activities.Report
+	if err := workflow.ExecuteActivity(long(ctx, "compare what was made with what went in"), steps.Verify, of).Get(ctx, &report); err != nil {
+		return Result{}, err
+	}
+	r.enter(ctx, phasePublish)
+	var published activities.Published
+	if err := workflow.ExecuteActivity(quick(ctx, fmt.Sprintf("one conditional put on top of version %d", r.s.Plan.Ref.Parent)), steps.Publish, of).Get(ctx, &published); err != nil {
+		return Result{}, err
+	}
+	return Result{Outcome: OutcomePublished, Version: published.Version, K: published.K, Report: report}, nil
+}
+
+func (r *run) plan(ctx workflow.Context) error {
+	r.enter(ctx, phasePlan)
+	request := r.request
+	request.K, request.RunID, request.Attempt = r.s.K, r.s.RunID, r.s.Attempt-1
+	var plan activities.Plan
+	if err := workflow.ExecuteActivity(long(ctx, "what has to be counted"), steps.Plan, request).Get(ctx, &plan); err != nil {
+		return err
+	}
+	r.s.Plan = &plan
+	return nil
+}
+
+func (r *run) ofPlan() activities.OfPlan {
+	return activities.OfPlan{Pipeline: r.request.Pipeline, Plan: r.s.Plan.Ref}
+}
+
+// explain puts the step's own words first.
+func (r *run) explain(err error) error {
+	return activities.Rephrase(err, func(said string, kind fault.Kind) string {
+		if kind == fault.Conflict {
+			return fmt.Sprintf("%s: other runs published first %d times in a row, last: %s: start it again when they are done", r.name, r.s.Attempt, said)
+		}
+		return fmt.Sprintf("%s, %s: %s", r.name, r.s.Phase, said)
+	})
+}

@@ -1,0 +1,180 @@
+// Package workflows decides when and in which order a batch run takes its
+// steps. The steps are in activities; here is only order, time, and the tale a
+// person can follow in the Temporal UI.
+//
+//	Nightly:  barrier -> append -> sealed -> plan -> compact -> fold -> finish -> verify -> publish
+//	Backfill:                                plan -> compact -> fold -> finish -> verify -> publish
+//
+// Publishing is the only effect that counts, and it is one conditional put: a
+// run that fails, is cancelled or is killed leaves objects that nobody reads.
+// A run that finds another one published first plans again from the winner.
+//
+// Code here is replayed against histories that older versions wrote
+// (testdata holds some): a change of order needs workflow.GetVersion.
+package workflows
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"anabranch/activities"
+	"anabranch/fault"
+)
+
+// TaskQueue is where workers look for work unless told otherwise.
+const TaskQueue = "anabranch"
+
+// Names of the workflow types, as the Temporal UI's form wants them.
+const (
+	NightlyType  = "Nightly"
+	BackfillType = "Backfill"
+)
+
+// ProgressQuery is the name of the query that returns a Progress.
+const ProgressQuery = "progress"
+
+// NightlyInput starts a nightly run.
+type NightlyInput struct {
+	Pipeline string `json:"pipeline"`
+	// Key tells runs apart: two starts with one key are one run. For a nightly
+	// run it is usually the date.
+	Key    string `json:"key,omitempty"`
+	Reason string `json:"reason,omitempty"` // why, for people
+	By     string `json:"by,omitempty"`     // who asked, for people
+	// Parallel is how many units are given out at once; default 8.
+	Parallel int `json:"parallel,omitempty"`
+	// Resume is filled in when a long run continues with a fresh history.
+	Resume *Resume `json:"resume,omitempty"`
+}
+
+// BackfillInput starts a backfill: it counts days again that are below the
+// published cut.
+type BackfillInput struct {
+	Pipeline string `json:"pipeline"`
+	View     string `json:"view,omitempty"` // one view; empty: all
+	From     string `json:"from,omitempty"` // first event day, 2006-01-02; empty: the first there is
+	To       string `json:"to,omitempty"`   // last event day, inclusive; empty: the last there is
+	Reason   string `json:"reason,omitempty"`
+	By       string `json:"by,omitempty"`
+	// Key tells backfills of the same days apart; may be empty.
+	Key      string  `json:"key,omitempty"`
+	Parallel int     `json:"parallel,omitempty"`
+	Resume   *Resume `json:"resume,omitempty"`
+}
+
+// Outcomes of a run that ended well.
+const (
+	OutcomePublished = "published" // readers see a new version
+	OutcomeNothing   = "nothing"   // there was nothing to publish; Note says why
+)
+
+// Result is what a run came to.
+type Result struct {
+	Outcome  string            `json:"outcome"`
+	Note     string            `json:"note,omitempty"`
+	Version  uint64            `json:"version,omitempty"` // of the manifest that was published
+	K        uint64            `json:"k,omitempty"`       // barrier the version stands at
+	Attempts int               `json:"attempts"`          // 1 + how often another run published first
+	Units    int               `json:"units"`             // pieces of work of the last attempt
+	Rows     int64             `json:"rows"`              // rows read in the last attempt
+	Bytes    int64             `json:"bytes"`             // bytes written in the last attempt
+	Seconds  float64           `json:"seconds"`
+	Report   activities.Report `json:"report"`
+}
+
+// Nightly counts what came since the last cut. Its argument is a NightlyInput;
+// it is taken raw so that a slip in a form fails with a sentence instead of a
+// workflow that never starts.
+func Nightly(ctx workflow.Context, raw converter.RawValue) (Result, error) {
+	var in NightlyInput
+	if err := decode(raw, &in); err != nil {
+		return Result{}, err
+	}
+	return newRun(NightlyType, activities.Request{
+		Kind: activities.Nightly, Pipeline: in.Pipeline, Reason: in.Reason, By: in.By,
+	}, in.Parallel, in.Resume).do(ctx, func(s *Resume) any { in.Resume = s; return in })
+}
+
+// Backfill counts days below the published cut again. Its argument is a
+// BackfillInput, taken raw as in Nightly.
+func Backfill(ctx workflow.Context, raw converter.RawValue) (Result, error) {
+	var in BackfillInput
+	if err := decode(raw, &in); err != nil {
+		return Result{}, err
+	}
+	if err := checkDays(in.From, in.To); err != nil {
+		return Result{}, err
+	}
+	return newRun(BackfillType, activities.Request{
+		Kind: activities.Backfill, Pipeline: in.Pipeline, View: in.View, From: in.From, To: in.To, Reason: in.Reason, By: in.By,
+	}, in.Parallel, in.Resume).do(ctx, func(s *Resume) any { in.Resume = s; return in })
+}
+
+const maxParallel = 500
+
+// decode reads the one JSON argument of a workflow and checks what both kinds
+// share.
+func decode(raw converter.RawValue, in any) error {
+	p := raw.Payload()
+	if p == nil || len(bytes.TrimSpace(p.GetData())) == 0 {
+		return invalid(`no input: give JSON like {"pipeline":"retail"}`)
+	}
+	dec := json.NewDecoder(bytes.NewReader(p.GetData()))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(in); err != nil {
+		return invalid("the input is not what is wanted: %s: give JSON like %s", strings.TrimPrefix(err.Error(), "json: "), example(in))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return invalid("the input goes on behind its end: give one JSON object like %s", example(in))
+	}
+	var pipeline string
+	var parallel int
+	switch in := in.(type) {
+	case *NightlyInput:
+		pipeline, parallel = in.Pipeline, in.Parallel
+	case *BackfillInput:
+		pipeline, parallel = in.Pipeline, in.Parallel
+	}
+	switch {
+	case pipeline == "":
+		return invalid("pipeline is missing: give JSON like %s", example(in))
+	case parallel < 0 || parallel > maxParallel:
+		return invalid("parallel %d: want 1 to %d, or leave it out", parallel, maxParallel)
+	}
+	return nil
+}
+
+func example(in any) string {
+	if _, ok := in.(*BackfillInput); ok {
+		return `{"pipeline":"retail","view":"","from":"2011-03-01","to":"2011-03-07","reason":"late refunds","by":"ana"}`
+	}
+	return `{"pipeline":"retail","reason":"nightly","by":"ana"}`
+}
+
+func checkDays(from, to string) error {
+	for _, d := range []struct{ name, day string }{{"from", from}, {"to", to}} {
+		if d.day == "" {
+			continue
+		}
+		if _, err := time.Parse(time.DateOnly, d.day); err != nil {
+			return invalid("%s %q: want a day like 2011-03-01", d.name, d.day)
+		}
+	}
+	if from != "" && to != "" && to < from {
+		return invalid("to %s is before from %s: swap them", to, from)
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), fault.Invalid.String(), nil)
+}
