@@ -184,13 +184,14 @@ func (p *partition) newestTime(b *event.Batch) (newest int64) {
 // next. Readers see all views before or all views behind it.
 func (p *partition) foldRows(b *event.Batch, c *counters, newest int64, next uint64) error {
 	rows := p.scratch.rows
+	some := len(rows) > 0
 	if len(rows) == b.N {
-		rows = nil
+		rows = nil // all of them, which Fold does faster
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.gens[len(p.gens)-1]
-	if rows == nil || len(rows) > 0 {
+	if some {
 		for i, s := range g.states {
 			if err := s.Fold(b, rows); err != nil {
 				return fmt.Errorf("fold into view %q: %w", p.opt.Views[i].Name(), err)

@@ -1,7 +1,7 @@
 package speed
 
 import (
-	"math"
+	"math/bits"
 	"sort"
 
 	"anabranch/event"
@@ -14,14 +14,16 @@ import (
 // open-addressing table of 64-bit slots (32 bits of tag, 32 bits of place)
 // finds them. A new id, the usual case, costs one random memory access, and
 // forgetting what lies below a cut is dropping a prefix. About 40 bytes an id.
+// The upper bits of a tag are its slot's number: growing goes through the old
+// table and writes the new one from front to back, without looking at ids.
 // It belongs to the loop of its partition.
 type hot struct {
 	slots []uint64 // tag<<32 | place+1; 0 = free; a power of two long
-	shift uint8    // 64 - log2(len(slots))
+	shift uint8    // 32 - log2(len(slots)): tag>>shift is where an id's search begins
 	chunk [][]seen // each of chunkLen; place p is chunk[p/chunkLen][p%chunkLen]
 	n     int      // ids held
 	frame []framed // which frame the ids came with, ascending
-	mixed []uint64 // scratch of add: the mixed ids
+	tags  []uint32 // scratch of add
 	warm  uint64
 }
 
@@ -45,11 +47,10 @@ const (
 	touchAhead = 64
 )
 
-// mix spreads an id over 64 bits. Ids are hashes already; the multiplication
+// tag spreads an id over 32 bits. Ids are hashes already; the multiplication
 // keeps the table sound for ids that are not.
-func mix(id event.ID) uint64 {
-	h := (id.Lo ^ id.Hi>>32 ^ id.Hi<<32) * 0x9e3779b97f4a7c15
-	return h ^ h>>29
+func tag(id event.ID) uint32 {
+	return uint32((id.Lo ^ bits.RotateLeft64(id.Hi, 32)) * 0x9e3779b97f4a7c15 >> 32)
 }
 
 func (h *hot) at(place int) *seen { return &h.chunk[place/chunkLen][place%chunkLen] }
@@ -69,32 +70,28 @@ func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32
 	for len(ids) > 0 {
 		n := min(touchAhead, len(ids))
 		// Touch: independent loads of the slots, whose misses overlap.
-		h.mixed = h.mixed[:0]
+		tags := h.tags[:0]
 		var warm uint64
-		for _, id := range ids[:n] {
-			m := mix(id)
-			h.mixed = append(h.mixed, m)
-			warm |= slots[m>>h.shift]
+		for i := range n {
+			t := tag(ids[i])
+			tags = append(tags, t)
+			warm |= slots[t>>h.shift]
 		}
-		h.warm = warm // keeps the compiler from dropping the loads
-		for i, id := range ids[:n] {
-			m := h.mixed[i]
-			tag := m << 32
-			s := m >> h.shift
-			for {
+		h.tags, h.warm = tags, warm // warm keeps the compiler from dropping the loads
+		for i, t := range tags {
+			for s := uint64(t >> h.shift); ; s = (s + 1) & mask {
 				e := slots[s]
 				if e == 0 {
-					slots[s] = tag | uint64(h.push(id, hashes[i])+1)
+					slots[s] = uint64(t)<<32 | uint64(h.push(ids[i], hashes[i])+1)
 					places[i], fresh[i] = int32(h.n-1), true
 					break
 				}
-				if e&^math.MaxUint32 == tag {
-					if p := int(e&math.MaxUint32) - 1; h.at(p).id == id {
+				if uint32(e>>32) == t {
+					if p := int(uint32(e)) - 1; h.at(p).id == ids[i] {
 						places[i], fresh[i] = int32(p), false
 						break
 					}
 				}
-				s = (s + 1) & mask
 			}
 		}
 		ids, hashes, places, fresh = ids[n:], hashes[n:], places[n:], fresh[n:]
@@ -119,19 +116,30 @@ func (h *hot) undo(place int) {
 	mask := uint64(len(h.slots) - 1)
 	for h.n > place {
 		h.n--
-		// The slot of the newest id ends its probe chain: no later id lies
-		// behind it, so freeing it breaks no chain.
-		want := uint64(h.n + 1)
-		for s := mix(h.at(h.n).id) >> h.shift; ; s = (s + 1) & mask {
-			if h.slots[s]&math.MaxUint32 == want {
-				h.slots[s] = 0
-				break
-			}
+		want := uint32(h.n + 1)
+		s := uint64(tag(h.at(h.n).id) >> h.shift)
+		for uint32(h.slots[s]) != want {
+			s = (s + 1) & mask
 		}
+		h.free(s)
 	}
 	for len(h.frame) > 0 && h.frame[len(h.frame)-1].place >= place {
 		h.frame = h.frame[:len(h.frame)-1]
 	}
+}
+
+// free empties slot s and moves up those behind it that would no longer be
+// found.
+func (h *hot) free(s uint64) {
+	mask := uint64(len(h.slots) - 1)
+	for next := (s + 1) & mask; h.slots[next] != 0; next = (next + 1) & mask {
+		begins := h.slots[next] >> 32 >> h.shift
+		if (next-begins)&mask >= (next-s)&mask {
+			h.slots[s] = h.slots[next]
+			s = next
+		}
+	}
+	h.slots[s] = 0
 }
 
 // reserve makes room for n ids at a load of at most 4/5.
@@ -141,25 +149,40 @@ func (h *hot) reserve(n int) {
 		size *= 2
 	}
 	if size != len(h.slots) {
-		h.index(size)
+		h.grow(size)
 	}
 }
 
-// index builds the table of slots anew.
-func (h *hot) index(size int) {
+// grow moves the slots to a table of the given size.
+func (h *hot) grow(size int) {
+	old := h.slots
 	h.slots = make([]uint64, size)
-	h.shift = 64
-	for s := size; s > 1; s >>= 1 {
-		h.shift--
-	}
+	h.shift = uint8(32 - bits.TrailingZeros(uint(size)))
 	mask := uint64(size - 1)
-	for p := 0; p < h.n; p++ {
-		m := mix(h.at(p).id)
-		s := m >> h.shift
+	for _, e := range old {
+		if e == 0 {
+			continue
+		}
+		s := e >> 32 >> h.shift
 		for h.slots[s] != 0 {
 			s = (s + 1) & mask
 		}
-		h.slots[s] = m<<32 | uint64(p+1)
+		h.slots[s] = e
+	}
+}
+
+// index builds the slots of ids that were pushed without them.
+func (h *hot) index() {
+	h.slots = nil
+	h.reserve(h.n)
+	mask := uint64(len(h.slots) - 1)
+	for p := 0; p < h.n; p++ {
+		t := tag(h.at(p).id)
+		s := uint64(t >> h.shift)
+		for h.slots[s] != 0 {
+			s = (s + 1) & mask
+		}
+		h.slots[s] = uint64(t)<<32 | uint64(p+1)
 	}
 }
 
@@ -181,7 +204,7 @@ func (h *hot) forget(offset uint64) {
 			kept.push(s.id, s.hash)
 		}
 	}
-	kept.reserve(kept.n)
+	kept.index()
 	*h = kept
 }
 

@@ -26,7 +26,7 @@ func (p *partition) restore(ctx context.Context, m *archive.Manifest) error {
 		switch {
 		case err == nil:
 			return p.resume(ctx, at, s, m)
-		case errors.Is(err, errUnfit), fault.Is(err, fault.Corrupt), fault.Is(err, fault.NotFound):
+		case errors.Is(err, errUnfit), errors.Is(err, errOtherViews), fault.Is(err, fault.Corrupt), fault.Is(err, fault.NotFound):
 			p.log.Warn("snapshot not used", "snapshot", at.name, "kind", fault.KindOf(err).String(), "error", err)
 			p.total.unfit.Add(1)
 		default:

@@ -1,0 +1,127 @@
+package speed
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"anabranch/event"
+)
+
+// oracle is hot written with a plain map.
+type oracle struct {
+	place map[event.ID]int
+	ids   []oracleID
+}
+
+type oracleID struct {
+	id     event.ID
+	hash   uint64
+	offset uint64
+}
+
+func (o *oracle) add(id event.ID, hash, offset uint64) (int, bool) {
+	if p, ok := o.place[id]; ok {
+		return p, false
+	}
+	o.place[id] = len(o.ids)
+	o.ids = append(o.ids, oracleID{id, hash, offset})
+	return len(o.ids) - 1, true
+}
+
+func (o *oracle) keep(kept []oracleID) {
+	*o = oracle{place: map[event.ID]int{}}
+	for _, e := range kept {
+		o.add(e.id, e.hash, e.offset)
+	}
+}
+
+// TestHotAgainstMap adds, undoes, forgets and stores ids at random and
+// compares every answer with a map's. Half of the ids share their slots.
+func TestHotAgainstMap(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		h, o := &hot{}, &oracle{place: map[event.ID]int{}}
+		offset := uint64(0)
+		for step := range 200 {
+			switch x := r.IntN(20); {
+			case x == 0 && offset > 0:
+				below := offset - uint64(r.IntN(int(min(offset, 40))))
+				h.forget(below)
+				var kept []oracleID
+				for _, e := range o.ids {
+					if e.offset >= below {
+						kept = append(kept, e)
+					}
+				}
+				o.keep(kept)
+			case x == 1:
+				n := r.IntN(h.n + 1)
+				if h.n > 0 { // undo whole frames only, as apply does
+					f := h.frame[r.IntN(len(h.frame))]
+					n = f.place
+				}
+				h.undo(n)
+				o.keep(o.ids[:n:n])
+			case x == 2:
+				b := h.append(nil)
+				back := &hot{}
+				c := &cursor{left: b}
+				if !back.read(c) || len(c.left) != 0 {
+					t.Fatalf("seed %d step %d: not read back", seed, step)
+				}
+				h = back
+			default:
+				offset += 1 + uint64(r.IntN(3))
+				n := r.IntN(300)
+				ids, hashes := make([]event.ID, n), make([]uint64, n)
+				for i := range ids {
+					v := r.Uint64N(4000)
+					ids[i], hashes[i] = event.ID{Hi: v >> 3, Lo: v & 7}, r.Uint64()
+				}
+				places, fresh := make([]int32, n), make([]bool, n)
+				h.add(offset, ids, hashes, places, fresh)
+				for i, id := range ids {
+					p, isNew := o.add(id, hashes[i], offset)
+					if int(places[i]) != p || fresh[i] != isNew || h.at(p).hash != o.ids[p].hash || h.offset(p) != o.ids[p].offset {
+						t.Fatalf("seed %d step %d: id %v at %d new %v, want %d %v", seed, step, id, places[i], fresh[i], p, isNew)
+					}
+				}
+			}
+			if h.n != len(o.ids) {
+				t.Fatalf("seed %d step %d: %d ids, want %d", seed, step, h.n, len(o.ids))
+			}
+		}
+	}
+}
+
+func randomIDs(n int) ([]event.ID, []uint64) {
+	r := rand.New(rand.NewPCG(7, 7))
+	ids, hashes := make([]event.ID, n), make([]uint64, n)
+	for i := range ids {
+		ids[i], hashes[i] = event.ID{Hi: r.Uint64(), Lo: r.Uint64()}, r.Uint64()
+	}
+	return ids, hashes
+}
+
+// BenchmarkDedupe adds four million ids in frames of 500, one in ten of which
+// is a copy of an earlier one.
+func BenchmarkDedupe(b *testing.B) {
+	const n, frame = 4 << 20, 512
+	ids, hashes := randomIDs(n)
+	for i := 10; i < n; i += 10 {
+		ids[i] = ids[i/2]
+	}
+	places, fresh := make([]int32, frame), make([]bool, frame)
+	var perID float64
+	b.ResetTimer()
+	for range b.N {
+		h := &hot{}
+		for i := 0; i < n; i += frame {
+			h.add(uint64(i), ids[i:i+frame], hashes[i:i+frame], places, fresh)
+		}
+		perID = float64(h.bytes()) / float64(h.n)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/id")
+	b.ReportMetric(perID, "bytes/id")
+}
