@@ -8,14 +8,14 @@ import (
 	"anabranch/event"
 )
 
-// token is what a field is in the text of an event.
-type token uint8
+// textKind is what a field is in the text of an event.
+type textKind uint8
 
 const (
-	absent token = iota
+	absent textKind = iota
 	null
-	text   // a JSON string, unescaped
-	number // a JSON number
+	quotedText // a JSON string, unescaped
+	number     // a JSON number
 	isTrue
 	isFalse
 	nested // a JSON object or array
@@ -26,7 +26,7 @@ const (
 type cellText struct {
 	raw   []byte // raw text; empty for null and absent
 	at    int    // where it begins in the row
-	token token
+	token textKind
 }
 
 // builder grows one column from texts.
@@ -152,7 +152,7 @@ func (c *builder) addValue(t *cellText) (code, message string) {
 }
 
 func (c *builder) addString(t *cellText) (code, message string) {
-	if t.token != text && t.token != plainText {
+	if t.token != quotedText && t.token != plainText {
 		return wrongType(t, "a string")
 	}
 	if c.field.symbols != nil && !c.isSymbol(t.raw) {
@@ -174,7 +174,7 @@ func (c *builder) isSymbol(raw []byte) bool {
 // addBytes reads bytes as Avro's JSON writes them: each character, U+0000 to
 // U+00FF, is one byte.
 func (c *builder) addBytes(t *cellText) (code, message string) {
-	if t.token != text && t.token != plainText {
+	if t.token != quotedText && t.token != plainText {
 		return wrongType(t, "a string of characters U+0000 to U+00FF, one for each byte")
 	}
 	ascii := true
@@ -236,7 +236,7 @@ func (c *builder) addFloat(t *cellText) (code, message string) {
 }
 
 func (c *builder) addDecimal(t *cellText) (code, message string) {
-	if t.token != number && t.token != text && t.token != plainText {
+	if t.token != number && t.token != quotedText && t.token != plainText {
 		return wrongType(t, "a decimal")
 	}
 	v, what := parseDecimal(t.raw, int(c.Type.Scale))
@@ -271,7 +271,7 @@ func (c *builder) addTime(t *cellText) (code, message string) {
 			}
 			v *= 1000
 		}
-	case t.token != text && t.token != plainText:
+	case t.token != quotedText && t.token != plainText:
 		return wrongType(t, "a time")
 	case isDate:
 		v, what = parseDate(t.raw)
@@ -310,7 +310,7 @@ func shown(t *cellText) string {
 	switch t.token {
 	case nested:
 		return "an object or array"
-	case text, plainText:
+	case quotedText, plainText:
 		if len(t.raw) > enough {
 			return strconv.Quote(string(t.raw[:enough])) + "…"
 		}

@@ -121,7 +121,7 @@ func (d *Decoder) value(b []byte, i, field int) (next int, err *textError) {
 	}
 	switch b[i] {
 	case '"':
-		c.token = text
+		c.token = quotedText
 		c.raw, next, err = scanString(b, i+1, &d.json.scratch)
 		return next, err
 	case '{', '[':
