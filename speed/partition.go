@@ -297,7 +297,6 @@ func (p *partition) fetch(ctx context.Context, r stream.Reader) (<-chan fetched,
 
 // fold folds the records of one batch.
 func (p *partition) fold(ctx context.Context, got fetched) error {
-	defer p.pending.Store(0)
 	for _, rec := range got.records {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -306,6 +305,7 @@ func (p *partition) fold(ctx context.Context, got fetched) error {
 			return fmt.Errorf("partition %d, offset %d: %w", p.n, rec.Offset, err)
 		}
 	}
+	p.pending.Store(0) // after an error it stays: the frame still waits
 	if got.err != nil {
 		return fmt.Errorf("read the log of partition %d: %w", p.n, got.err)
 	}

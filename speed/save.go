@@ -8,7 +8,8 @@ import (
 	"anabranch/fault"
 )
 
-// lastSnapshot bounds how long Stop waits for a bucket.
+// lastSnapshot bounds how long Stop waits for a bucket, for the write under
+// way and again for the last one.
 const lastSnapshot = 15 * time.Second
 
 // save begins to write a snapshot in the background, unless nothing has
@@ -24,8 +25,8 @@ func (p *partition) save(ctx context.Context) {
 	}
 	p.shelf.busy = true
 	// A write that has begun is finished even when the loop stops; last waits
-	// for it.
-	ctx = context.WithoutCancel(ctx)
+	// for it, not for ever.
+	ctx, p.shelf.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		durable, err := p.shelf.put(ctx, at.seq, data)
 		if !durable {
@@ -52,6 +53,7 @@ func (p *partition) shoot() ([]byte, stored, error) {
 // wrote takes the answer of a background write.
 func (p *partition) wrote(w written) {
 	p.shelf.busy = false
+	p.shelf.cancel()
 	p.settleSnapshot(w.stored, w.err)
 }
 
@@ -114,7 +116,9 @@ func (p *partition) saveNow(ctx context.Context) error {
 // taken, the runs are closed.
 func (p *partition) last() {
 	if p.shelf.busy {
+		giveUp := time.AfterFunc(lastSnapshot, p.shelf.cancel)
 		p.wrote(<-p.shelf.written)
+		giveUp.Stop()
 	}
 	if p.shelf.usable() && !p.abandon.Load() && !p.broken && !p.rebuilding {
 		ctx, cancel := context.WithTimeout(context.Background(), lastSnapshot)

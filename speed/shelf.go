@@ -24,8 +24,9 @@ type shelf struct {
 	bucket  bucket.Bucket
 	prefix  string // of the names in the bucket
 	written chan written
-	busy    bool   // a write is under way; the loop's
-	seq     uint64 // the newest number given; the loop's
+	busy    bool   // a write is under way; this and what follows is the loop's
+	cancel  func() // ends that write
+	seq     uint64 // the newest number given
 }
 
 // written is what became of a background write.

@@ -21,6 +21,8 @@ var ErrNotReached = fault.New(fault.Transient, "speed has not reached the cut ye
 // Since returns, for each asked view (nil: all), the groups of the events at
 // and above the cut of barrier k; 0 is the beginning of the log. All views of
 // one partition are at one position, told in At. The states are the caller's.
+// MaxTime is the newest event time that the partitions have folded since they
+// began at some cut, math.MinInt64 when there is none; it may lie below k's.
 //
 // Its cost is that of merging the groups touched since the cut; a partition
 // is held up only while its open generation is merged.

@@ -66,6 +66,9 @@ func (s *Speed) Start(ctx context.Context) error {
 		g.Go(func() error { return p.restore(gctx, m) })
 	}
 	if err := g.Wait(); err != nil {
+		for _, p := range s.part {
+			p.closeRuns()
+		}
 		return fmt.Errorf("speed of pipeline %q: %w", s.opt.Pipeline, err)
 	}
 	s.started = true
