@@ -16,11 +16,27 @@ const (
 	plainText
 )
 
-// cellText is one field of the row at hand.
+// cellText is the text of one field.
 type cellText struct {
 	raw   []byte // raw text; empty for null and absent
-	at    int    // where it begins in the row
 	token textKind
+}
+
+// cellSpan is where one field of the row at hand is. It holds no pointer: cells
+// are written for every field of every event, and a pointer would cost a
+// write barrier each time while the garbage collector runs.
+type cellSpan struct {
+	at, from, to int32 // where the field begins in the row, where its raw text is
+	token        textKind
+	unescaped    bool // the raw text is in the scratch buffer, not in the row
+}
+
+// raw returns the raw text of a field of row.
+func (c *cellSpan) raw(row, scratch []byte) []byte {
+	if c.unescaped {
+		row = scratch
+	}
+	return row[c.from:c.to]
 }
 
 func wrongType(t *cellText, want string) (code, message string) {

@@ -11,7 +11,6 @@ import (
 // any line end).
 type csvParser struct {
 	columns []int // field of each column, -1 for one that the schema does not have
-	scratch []byte
 }
 
 // oneCSV decodes the next record.
@@ -77,20 +76,25 @@ func (d *Decoder) oneCSV() step {
 func (d *Decoder) record(b []byte) (n, next int, err *textError) {
 	clear(d.cells)
 	p := &d.csv
-	p.scratch = p.scratch[:0]
+	d.scratch = d.scratch[:0]
 	i, column := 0, 0
 	for ; ; column++ {
 		start := i
-		var raw []byte
+		c := cellSpan{at: int32(i), from: int32(i), token: plainText}
 		if i < len(b) && b[i] == '"' {
-			if raw, i = p.quoted(b, i+1); i < 0 {
+			before := len(d.scratch)
+			if _, i = d.quoted(b, i+1); i < 0 {
 				return 0, 0, nil
+			}
+			c.from, c.to = int32(start+1), int32(i-1)
+			if len(d.scratch) > before {
+				c.from, c.to, c.unescaped = int32(before), int32(len(d.scratch)), true
 			}
 		} else {
 			for i < len(b) && b[i] != ',' && b[i] != '\n' && b[i] != '"' && b[i] != '\r' {
 				i++
 			}
-			raw = b[start:i]
+			c.to = int32(i)
 		}
 		over := i == len(b)
 		end := 0
@@ -103,8 +107,8 @@ func (d *Decoder) record(b []byte) (n, next int, err *textError) {
 			return 0, 0, nil // the rest of the field, or \n behind \r, may follow
 		}
 		if column < len(p.columns) && p.columns[column] >= 0 {
-			d.cells[p.columns[column]] = cellText{raw: raw, at: start, token: plainText}
-			if err == nil && !utf8.Valid(raw) {
+			d.cells[p.columns[column]] = c
+			if err == nil && !utf8.Valid(c.raw(b, d.scratch)) {
 				err = notUTF8(start)
 				err.field = d.s.fields[p.columns[column]].Name
 			}
@@ -139,8 +143,8 @@ func (p *csvParser) broken(b []byte, i int) (n, next int, err *textError) {
 
 // quoted reads a quoted field from behind its quote; next is -1 when it does
 // not end.
-func (p *csvParser) quoted(b []byte, i int) (raw []byte, next int) {
-	begin, plain := len(p.scratch), true
+func (d *Decoder) quoted(b []byte, i int) (raw []byte, next int) {
+	begin, plain := len(d.scratch), true
 	for start := i; ; {
 		n := bytes.IndexByte(b[i:], '"')
 		if n < 0 {
@@ -151,10 +155,10 @@ func (p *csvParser) quoted(b []byte, i int) (raw []byte, next int) {
 			if plain {
 				return b[start : i-1], i
 			}
-			p.scratch = append(p.scratch, b[start:i-1]...)
-			return p.scratch[begin:len(p.scratch):len(p.scratch)], i
+			d.scratch = append(d.scratch, b[start:i-1]...)
+			return d.scratch[begin:len(d.scratch):len(d.scratch)], i
 		}
-		p.scratch = append(p.scratch, b[start:i]...)
+		d.scratch = append(d.scratch, b[start:i]...)
 		plain = false
 		i++
 		start = i
@@ -211,13 +215,12 @@ func (d *Decoder) header(b []byte) step {
 
 // headerNames splits the first record; next is 0 when it does not end.
 func (d *Decoder) headerNames(b []byte) (names []string, next int) {
-	p := &d.csv
-	p.scratch = p.scratch[:0]
+	d.scratch = d.scratch[:0]
 	for i := 0; ; i++ {
 		start := i
 		var raw []byte
 		if i < len(b) && b[i] == '"' {
-			if raw, i = p.quoted(b, i+1); i < 0 {
+			if raw, i = d.quoted(b, i+1); i < 0 {
 				return nil, 0
 			}
 		} else {

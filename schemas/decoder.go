@@ -58,7 +58,8 @@ type Decoder struct {
 	names   map[string]int // fields by name and alias
 	time    int            // field of the event time, or -1
 	in      source
-	cells   []cellText // of the row at hand
+	cells   []cellSpan // of the row at hand
+	scratch []byte     // its texts that had to be unescaped
 	columns []builder
 	hasher  *hasher
 	rows    Rows
@@ -80,7 +81,7 @@ func (s *Schema) NewDecoder(f Format, id Identity) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decoder{s: s, format: f, names: map[string]int{}, time: -1, cells: make([]cellText, len(s.fields)), columns: make([]builder, len(s.fields)), hasher: h}
+	d := &Decoder{s: s, format: f, names: map[string]int{}, time: -1, cells: make([]cellSpan, len(s.fields)), columns: make([]builder, len(s.fields)), hasher: h}
 	if id.Time != "" {
 		if d.time = s.shape.Index(id.Time); d.time < 0 {
 			return nil, fault.New(fault.Invalid, "event time: the schema has no field %q: %s", id.Time, didYouMean(id.Time, s.shape.Names()))
@@ -184,17 +185,20 @@ func (d *Decoder) take() *Rows {
 
 // event makes the cells at hand a row, or a Bad; its text is the next n bytes.
 func (d *Decoder) event(n int) {
-	row := len(d.ids)
+	row, text := len(d.ids), d.in.rest()[:n]
+	d.hasher.begin()
 	if d.hasher.needID {
 		for _, i := range d.hasher.id {
-			if len(d.cells[i].raw) == 0 {
+			if d.cells[i].from == d.cells[i].to {
 				d.bad(n, i, CodeMissingID, "the event id is missing: every event needs "+d.s.fields[i].Name)
 				return
 			}
 		}
 	}
 	for i := range d.columns {
-		if code, message := d.columns[i].add(row, &d.cells[i]); code != "" {
+		t := cellText{d.cells[i].raw(text, d.scratch), d.cells[i].token}
+		d.hasher.add(t.raw)
+		if code, message := d.columns[i].add(row, &t); code != "" {
 			for j := range i + 1 {
 				d.columns[j].cut(row)
 			}
@@ -209,7 +213,6 @@ func (d *Decoder) event(n int) {
 		d.bad(n, d.time, CodeMissingField, "the event time is missing")
 		return
 	}
-	d.hasher.row(d.cells)
 	id, content, key := d.hasher.hashes()
 	d.ids, d.hashes = append(d.ids, id), append(d.hashes, content)
 	d.rows.Keys = append(d.rows.Keys, key)
@@ -219,7 +222,7 @@ func (d *Decoder) event(n int) {
 
 // bad records that the next n bytes are not an event, because of a field.
 func (d *Decoder) bad(n, field int, code, message string) {
-	d.badAt(n, d.cells[field].at, d.s.fields[field].Name, code, message)
+	d.badAt(n, int(d.cells[field].at), d.s.fields[field].Name, code, message)
 }
 
 // badAt records that the next n bytes are not an event; at is the byte among

@@ -51,14 +51,13 @@ func (s *Schema) newHasher(id Identity) (*hasher, error) {
 	return h, nil
 }
 
-// row begins a row with the raw texts of its fields, in order.
-func (h *hasher) row(cells []cellText) {
-	h.text, h.bounds = h.text[:0], h.bounds[:1]
-	for i := range cells {
-		h.text = binary.LittleEndian.AppendUint32(h.text, uint32(len(cells[i].raw)))
-		h.text = append(h.text, cells[i].raw...)
-		h.bounds = append(h.bounds, len(h.text))
-	}
+// begin starts a new row; add takes the raw texts of its fields, in order.
+func (h *hasher) begin() { h.text, h.bounds = h.text[:0], h.bounds[:1] }
+
+func (h *hasher) add(raw []byte) {
+	h.text = binary.LittleEndian.AppendUint32(h.text, uint32(len(raw)))
+	h.text = append(h.text, raw...)
+	h.bounds = append(h.bounds, len(h.text))
 }
 
 // hashes returns the id, the hash of the content and that of the key.

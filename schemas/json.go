@@ -9,7 +9,6 @@ import "bytes"
 // looks anything up.
 type jsonParser struct {
 	guesses []guess
-	scratch []byte // unescaped strings of the row at hand
 }
 
 type guess struct {
@@ -20,10 +19,10 @@ type guess struct {
 // object parses b, which holds one event and nothing else.
 func (d *Decoder) object(b []byte) *textError {
 	clear(d.cells)
-	d.json.scratch = d.json.scratch[:0]
+	d.scratch = d.scratch[:0]
 	i := skipSpace(b, 0)
 	if i == len(b) || b[i] != '{' {
-		if next, err := skipValue(b, i, 0, &d.json.scratch); err == nil && skipSpace(b, next) == len(b) {
+		if next, err := skipValue(b, i, 0, &d.scratch); err == nil && skipSpace(b, next) == len(b) {
 			return &textError{code: CodeWrongType, message: "an event is a JSON object", at: i}
 		}
 		return malformed(i, "an event is a JSON object")
@@ -49,7 +48,7 @@ func (d *Decoder) object(b []byte) *textError {
 				err.field = d.s.fields[field].Name
 			}
 		} else {
-			i, err = skipValue(b, i, 0, &d.json.scratch)
+			i, err = skipValue(b, i, 0, &d.scratch)
 		}
 		if err != nil {
 			return err
@@ -88,7 +87,7 @@ func (d *Decoder) key(b []byte, i, nth int) (field, next int, err *textError) {
 	if i == len(b) || b[i] != '"' {
 		return 0, i, malformed(i, "a key is missing")
 	}
-	name, next, err := scanString(b, i+1, &p.scratch)
+	name, next, err := scanString(b, i+1, &d.scratch)
 	if err != nil {
 		return 0, next, err
 	}
@@ -115,14 +114,19 @@ func (d *Decoder) duplicate(field, at int) *textError {
 // value reads the value at i into the cell of a field.
 func (d *Decoder) value(b []byte, i, field int) (next int, err *textError) {
 	c := &d.cells[field]
-	c.at = i
+	c.at, c.from, c.to, c.unescaped = int32(i), 0, 0, false
 	if i == len(b) {
 		return i, malformed(i, "a value is missing")
 	}
 	switch b[i] {
 	case '"':
 		c.token = quotedText
-		c.raw, next, err = scanString(b, i+1, &d.json.scratch)
+		before := len(d.scratch)
+		if _, next, err = scanString(b, i+1, &d.scratch); len(d.scratch) > before { // no escape stands for nothing
+			c.from, c.to, c.unescaped = int32(before), int32(len(d.scratch)), true
+		} else {
+			c.from, c.to = int32(i+1), int32(next-1)
+		}
 		return next, err
 	case '{', '[':
 		c.token = nested
@@ -135,8 +139,8 @@ func (d *Decoder) value(b []byte, i, field int) (next int, err *textError) {
 	default:
 		c.token = number
 	}
-	if next, err = skipValue(b, i, 0, &d.json.scratch); err == nil && c.token != null {
-		c.raw = b[i:next]
+	if next, err = skipValue(b, i, 0, &d.scratch); err == nil && c.token != null {
+		c.from, c.to = int32(i), int32(next)
 	}
 	return next, err
 }
