@@ -85,7 +85,7 @@ func (s *exactSums) reach(c *exact, from, to int) {
 	var d number
 	s.number(c, &d)
 	if !d.zero() {
-		from, to = min(from, d.low), max(to, d.high+1) // one more for carries
+		from, to = min(from, d.low), max(to, d.high)
 	}
 	class := max(c.class, 2)
 	for 1<<class < to-from {

@@ -57,6 +57,13 @@ func testView(keys []event.Type, args []event.Type, aggs []aggregate) *View {
 							}
 							in.failed.Set(i)
 							in.why = fault.New(fault.Invalid, "row does not compute")
+							for a := range in.args { // no meaning: another one in every batch
+								if c := &in.args[a]; c.Ints != nil {
+									c.Ints[i] = int64(g.N)
+								} else if c.Floats != nil {
+									c.Floats[i] = float64(g.N)
+								}
+							}
 						}
 					}
 				}
@@ -371,7 +378,8 @@ func travel(t *testing.T, r *rand.Rand, s *State) *State {
 		check(t, to.MergeGroups(groups))
 	default:
 		to = s.Clone()
-		s.Reset() // shares nothing
+		check(t, s.Merge(to)) // shares nothing
+		s.Reset()
 	}
 	return to
 }
