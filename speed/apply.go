@@ -13,11 +13,10 @@ import (
 
 // scratch is the memory that apply uses again for every batch.
 type scratch struct {
-	one    [1]uint64 // the offset of a frame's events
-	places []int32   // by row: where its id lies in hot
-	fresh  []bool    // by row: this event is the first of its id
-	rows   []uint32  // rows that are folded
-	asked  []uint32  // rows whose ids the runs are asked for
+	places []int32  // by row: where its id lies in hot
+	fresh  []bool   // by row: this event is the first of its id
+	rows   []uint32 // rows that are folded
+	asked  []uint32 // rows whose ids the runs are asked for
 	ids    []event.ID
 	hits   []archive.Hit
 	match  []bool // by row: the filter rule is true
@@ -38,24 +37,16 @@ func sized[T any](s []T, n int) []T {
 // newer manifest has taken their place.
 var errRunsGone = fault.New(fault.NotFound, "the id runs of the known manifest are gone")
 
-// apply dedupes, filters and folds the events of b. Offsets holds the offset
-// of each event's frame, ascending, or one for all of them; next is what is
-// folded up to afterwards, or 0 when more of the last frame follows. Until
-// the fold itself nothing is changed that an error does not undo.
-func (p *partition) apply(ctx context.Context, b *event.Batch, offsets []uint64, next uint64) error {
+// apply dedupes, filters and folds the events of b, which are the frame at
+// offset; afterwards everything below next is folded (0: more of it follows,
+// and readers are kept away). Until the fold itself nothing is changed that an
+// error does not undo.
+func (p *partition) apply(ctx context.Context, b *event.Batch, offset, next uint64) error {
 	s := &p.scratch
 	s.places, s.fresh = sized(s.places, b.N), sized(s.fresh, b.N)
 	before := p.hot.n
-	for from := 0; from < b.N; {
-		to, offset := b.N, offsets[0]
-		if len(offsets) > 1 {
-			for offset, to = offsets[from], from+1; to < b.N && offsets[to] == offset; to++ {
-			}
-		}
-		p.hot.add(offset, b.IDs[from:to], b.Hashes[from:to], s.places[from:to], s.fresh[from:to])
-		from = to
-	}
-	if err := p.askRuns(ctx, b, offsets); err != nil {
+	p.hot.add(offset, b.IDs, b.Hashes, s.places, s.fresh)
+	if err := p.askRuns(ctx, b, offset); err != nil {
 		p.hot.undo(before)
 		return err
 	}
@@ -92,7 +83,7 @@ func (p *partition) apply(ctx context.Context, b *event.Batch, offsets []uint64,
 // A hit that lies before the event makes it a copy, and hot takes on the
 // content hash of the true first event: later copies compare with that, and
 // are not asked for again.
-func (p *partition) askRuns(ctx context.Context, b *event.Batch, offsets []uint64) error {
+func (p *partition) askRuns(ctx context.Context, b *event.Batch, offset uint64) error {
 	if p.runs == nil {
 		return nil
 	}
@@ -115,12 +106,8 @@ func (p *partition) askRuns(ctx context.Context, b *event.Batch, offsets []uint6
 		return fmt.Errorf("look up %d ids below the cut: %w", len(s.ids), err)
 	}
 	for j := range s.hits {
-		i := s.asked[j]
-		offset := offsets[0]
-		if len(offsets) > 1 {
-			offset = offsets[i]
-		}
 		if s.hits[j].Found && s.hits[j].Offset < offset {
+			i := s.asked[j]
 			s.fresh[i] = false
 			p.hot.at(int(s.places[i])).hash = s.hits[j].Hash
 		}

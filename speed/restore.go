@@ -111,6 +111,8 @@ func (p *partition) begin(ctx context.Context, m *archive.Manifest) error {
 	p.mu.Unlock()
 	p.setKnown(m)
 	p.changed, p.broken, p.records = true, false, 0
+	p.kept = nil // what they allow to trim is needed again
+	p.safe.Store(0)
 	p.log.Info("starting empty at the cut", "next", p.cutOf(m), "barrier", m.K, "manifest", m.Version)
 	return nil
 }
@@ -179,8 +181,7 @@ func (p *partition) setBehind(behind bool) {
 	p.progress.bump()
 }
 
-// stretch is the rows of one batch that came in one frame, or all of a batch
-// whose frames are in order.
+// stretch is the rows of one batch that came in one frame.
 type stretch struct {
 	batch    *event.Batch
 	from, to int
@@ -225,8 +226,7 @@ func (p *partition) replay(ctx context.Context, seg archive.Segment) error {
 			}
 			b = b.Gather(rows)
 		}
-		p.scratch.one[0] = s.offset
-		if err := p.apply(ctx, b, p.scratch.one[:], 0); err != nil {
+		if err := p.apply(ctx, b, s.offset, 0); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,179 @@
+package speed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"anabranch/fault"
+	"anabranch/stream"
+)
+
+// run is the loop: follow the log, and after an error try again or stop for
+// good.
+func (p *partition) run(ctx context.Context) {
+	defer close(p.ended)
+	defer p.last()
+	for attempt := 0; ; attempt++ {
+		before := p.next.Load()
+		var err error
+		if p.rebuilding {
+			err = p.rebuild(ctx)
+		}
+		if err == nil {
+			err = p.follow(ctx)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if p.next.Load() > before {
+			attempt = 0
+		}
+		switch again := errors.Is(err, stream.ErrTrimmed) || errors.Is(err, errRunsGone); {
+		case again:
+			p.rebuilding = true
+			if attempt == 0 {
+				p.log.Warn("starting again from the newest cut", "next", p.next.Load(), "error", err)
+				continue
+			}
+		case !fault.KindOf(err).Retryable():
+			p.halt(err)
+			p.idle(ctx, nil)
+			return
+		}
+		wait := backoff(attempt)
+		p.log.Warn("fold interrupted", "next", p.next.Load(), "retry_in", wait, "error", err)
+		p.setTrouble(err)
+		p.idle(ctx, p.opt.Clock.After(wait))
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// backoff is how long to wait after the given number of failures in a row.
+func backoff(attempt int) time.Duration {
+	return min(50*time.Millisecond<<min(attempt, 10), 10*time.Second)
+}
+
+// idle answers questions until the time comes or ctx ends.
+func (p *partition) idle(ctx context.Context, until <-chan time.Time) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-until:
+			return
+		case a := <-p.asks:
+			p.answer(ctx, a)
+		case done := <-p.shelf.written:
+			p.wrote(done)
+		}
+	}
+}
+
+// follow reads the log from next on and folds it until something fails.
+func (p *partition) follow(ctx context.Context) error {
+	r, err := p.opt.Log.Read(ctx, p.n, p.next.Load())
+	if err != nil {
+		return fmt.Errorf("read the log of partition %d from %d: %w", p.n, p.next.Load(), err)
+	}
+	p.setTrouble(nil)
+	fetched, stop := p.fetch(ctx, r)
+	defer stop()
+	tick := p.opt.Clock.After(p.opt.SnapshotEvery)
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case got := <-fetched:
+			if err := p.fold(ctx, got); err != nil {
+				return err
+			}
+		case <-p.wake:
+		case <-p.retry:
+			p.retry = nil
+		case <-p.forgetAt:
+			p.forgetAt = nil
+		case a := <-p.asks:
+			p.adopt(ctx)
+			p.answer(ctx, a)
+		case <-tick:
+			p.save(ctx)
+			tick = p.opt.Clock.After(p.opt.SnapshotEvery)
+		case done := <-p.shelf.written:
+			p.wrote(done)
+		}
+		p.adopt(ctx)
+		p.forget()
+		if p.records >= p.opt.SnapshotRecords {
+			p.save(ctx)
+		}
+	}
+}
+
+// fetched is what one call of Next gave.
+type fetched struct {
+	records []stream.Record
+	err     error
+}
+
+// fetch reads ahead of the loop by one batch of records, so that the loop can
+// wait for other things as well. Stop ends it and closes the reader.
+func (p *partition) fetch(ctx context.Context, r stream.Reader) (<-chan fetched, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	out := make(chan fetched, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			records, err := r.Next(ctx)
+			select {
+			case out <- fetched{records, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	return out, func() {
+		cancel()
+		wg.Wait()
+		if err := r.Close(); err != nil {
+			p.log.Warn("close log reader", "error", err)
+		}
+	}
+}
+
+// fold folds the records of one batch.
+func (p *partition) fold(ctx context.Context, got fetched) error {
+	for _, rec := range got.records {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := p.record(ctx, rec); err != nil {
+			return fmt.Errorf("partition %d, offset %d: %w", p.n, rec.Offset, err)
+		}
+	}
+	p.pending.Store(0) // after an error it stays: the frame still waits
+	if got.err != nil {
+		return fmt.Errorf("read the log of partition %d: %w", p.n, got.err)
+	}
+	return nil
+}
+
+// answer does what was asked.
+func (p *partition) answer(ctx context.Context, a ask) {
+	switch a.what {
+	case settle:
+		if p.shelf.busy {
+			p.wrote(<-p.shelf.written)
+		}
+		a.done <- nil
+	case snapshotNow:
+		a.done <- p.saveNow(ctx)
+	}
+}
