@@ -68,6 +68,9 @@ func (d *duck) parse(ctx context.Context, text string) (*astSelect, error) {
 		if p, err := strconv.Atoi(a.Position); err == nil {
 			at = p
 		}
+		if d.off > 0 && at >= d.off+len(d.src.SQL) {
+			return nil, d.problem(d.off+len(d.src.SQL), "syntax error at the end of the expression", "")
+		}
 		if strings.Contains(a.Message, "Only SELECT") {
 			return nil, d.problem(0, "this is not a SELECT", "a view is one SELECT ... FROM events GROUP BY ALL")
 		}
@@ -124,6 +127,11 @@ func (d *duck) foreign(ctx context.Context, doing string, err error) error {
 		message = "not implemented: " + rest
 	default:
 		return fault.Wrap(fault.Bug, fmt.Errorf("%s %s: %w", doing, d.src.Name, err))
+	}
+	if strings.Contains(message, "must appear in the GROUP BY clause") {
+		message, _, _ = strings.Cut(message, ". Either")
+		message, _, _ = strings.Cut(message, ".\nEither")
+		return d.problem(at, strings.Join(strings.Fields(message), " "), "add GROUP BY ALL")
 	}
 	message, hint := candidates(message)
 	return d.problem(at, message, hint)

@@ -184,11 +184,31 @@ func fold(e *expr) *expr {
 		}
 	}
 	v := newBuilder().build(e)(&frame{b: &event.Batch{N: 1}, n: 1, seq: 1})
-	if v.failed.Get(0) && v.failed != nil {
+	if v.failed != nil && v.failed.Get(0) {
 		return e
 	}
 	c := v.Column.Gather([]uint32{0})
 	return &expr{op: "constant", typ: e.typ, value: &c, null: !c.Valid.Get(0), at: e.at}
+}
+
+// constantsHold refuses what can be computed from constants alone but fails,
+// such as Quantity > 'x'.
+func (d *duck) constantsHold(e *expr) error {
+	var err error
+	e.walk(func(e *expr) {
+		if err != nil || len(e.args) == 0 {
+			return
+		}
+		for _, a := range e.args {
+			if !a.constant() || a.untyped() {
+				return
+			}
+		}
+		if v := newBuilder().build(e)(&frame{b: &event.Batch{N: 1}, n: 1, seq: 1}); v.failed != nil && v.failed.Get(0) {
+			err = d.problem(e.at, v.why.Error(), "")
+		}
+	})
+	return err
 }
 
 // cast makes e of type t, as CAST(e AS t) does; to try is TRY_CAST.

@@ -23,6 +23,13 @@ func (b *builder) arithmeticClosure(e *expr) closure {
 			out := r.floats(e.typ, f.n)
 			r.inherit(f.n, x, y)
 			floatArithmetic(e.op, out, x.Floats[:f.n], y.Floats[:f.n])
+			if e.op == "//" {
+				for i, d := range y.Floats[:f.n] {
+					if d == 0 {
+						r.null(i, f.n)
+					}
+				}
+			}
 			return &r.vec
 		}
 	case e.op == "//" || e.op == "%":
@@ -134,7 +141,7 @@ func floatArithmetic(op string, out, x, y []float64) {
 		for i := range out {
 			out[i] = x[i] * y[i]
 		}
-	case "/":
+	case "/", "//":
 		for i := range out {
 			out[i] = x[i] / y[i]
 		}

@@ -19,7 +19,7 @@ func (b *binder) bindAggregate(n *astNode, name string, fn aggFunc) (*expr, erro
 	case b.inside:
 		return nil, b.refuse(n, "", "the aggregate %s stands within another", name)
 	case b.plain:
-		return nil, b.refuse(n, "", "the aggregate %s is not supported here", name)
+		return nil, b.refuse(n, "", "the aggregate %s is not supported here", strings.TrimSuffix(name, "_star"))
 	}
 	b.inside = true
 	defer func() { b.inside = false }()

@@ -3,7 +3,6 @@ package view
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -18,6 +17,7 @@ import (
 // mirror is DuckDB with the same rows as batch.
 type mirror struct {
 	db    *sql.DB
+	duck  *duck // the compiler's own, over the same shape
 	batch *event.Batch
 }
 
@@ -60,7 +60,12 @@ func openMirror(t testing.TB, batch *event.Batch) *mirror {
 			t.Fatal(err)
 		}
 	}
-	return &mirror{db, batch}
+	d, err := openDuck(context.Background(), Source{}, batch.Shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.close)
+	return &mirror{db, d, batch}
 }
 
 // sqlValue writes one value as SQL.
@@ -110,8 +115,6 @@ func sameText(t event.Type, a, b string, loose bool) bool {
 
 // column asks DuckDB for an expression over every row: its type and values.
 func (o *mirror) column(expression string) (typ string, values []sql.NullString, err error) {
-	var describe driver.Value
-	_ = describe
 	rows, err := o.db.QueryContext(context.Background(), "SELECT typeof(x), x::VARCHAR FROM (SELECT _row, ("+expression+"\n) AS x FROM events) ORDER BY _row")
 	if err != nil {
 		return "", nil, err
@@ -216,7 +219,8 @@ func randomRows(r *rand.Rand, n int) *event.Batch {
 func checkScalar(t *testing.T, o *mirror, expression string, must bool) bool {
 	t.Helper()
 	typ, want, err := o.column(expression)
-	e, ours := compileScalar(context.Background(), Source{Name: "x", SQL: expression}, o.batch.Shape)
+	o.duck.src = Source{Name: "x", SQL: expression}
+	e, ours := o.duck.scalar(context.Background(), o.batch.Shape)
 	if ours != nil {
 		if must {
 			t.Errorf("%s: %v (duckdb: %v)", expression, ours, err)

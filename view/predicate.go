@@ -49,8 +49,13 @@ func compileScalar(ctx context.Context, src Source, shape *event.Shape) (*expr, 
 		return nil, err
 	}
 	defer d.close()
+	return d.scalar(ctx, shape)
+}
+
+// scalar types the expression that is d's text.
+func (d *duck) scalar(ctx context.Context, shape *event.Shape) (*expr, error) {
 	d.off = len(predicatePrefix)
-	text := predicatePrefix + src.SQL + "\n) FROM events"
+	text := predicatePrefix + d.src.SQL + "\n) FROM events"
 	tree, err := d.parse(ctx, text)
 	if err != nil {
 		return nil, err
@@ -65,6 +70,9 @@ func compileScalar(ctx context.Context, src Source, shape *event.Shape) (*expr, 
 	b := &binder{ctx: ctx, duck: d, shape: shape, table: "events", plain: true}
 	e, err := b.bind(tree.List[0])
 	if err != nil {
+		return nil, err
+	}
+	if err := d.constantsHold(e); err != nil {
 		return nil, err
 	}
 	if e.op == opInterval || !e.untyped() && (len(columns) != 1 || e.typ.SQL() != columns[0].typ) {

@@ -310,10 +310,11 @@ func (b *binder) compare(n *astNode, op string, x, y *expr) (*expr, error) {
 	if op == "" {
 		return nil, b.refuse(n, "", "%s is not supported in a view", n.Type)
 	}
-	args, _, err := b.alike(n, x, y)
+	args, t, err := b.alike(n, x, y)
 	if err != nil {
 		return nil, err
 	}
+	args = keepScale(args, []*expr{x, y}, t)
 	if args[0].untyped() {
 		args[0], args[1] = nullOf(typeInt32, args[0].at), nullOf(typeInt32, args[1].at)
 	}
@@ -330,6 +331,25 @@ func (b *binder) compare(n *astNode, op string, x, y *expr) (*expr, error) {
 		e.null = false
 	}
 	return e, nil
+}
+
+// keepScale casts args, which are from cast to t, once more: where the common
+// decimal drops digits behind the point to keep those before it, a comparison
+// keeps all of the former.
+func keepScale(args, from []*expr, t event.Type) []*expr {
+	scale := t.Scale
+	for _, a := range from {
+		if a.typ.Kind == event.Decimal {
+			scale = max(scale, a.typ.Scale)
+		}
+	}
+	if t.Kind != event.Decimal || scale == t.Scale {
+		return args
+	}
+	for i, a := range from {
+		args[i] = cast(a, typeDecimal(38, scale), false)
+	}
+	return args
 }
 
 var mirrored = map[string]string{"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -442,6 +462,7 @@ func (b *binder) bindOperator(n *astNode) (*expr, error) {
 		if err != nil {
 			return nil, err
 		}
+		from := args
 		args, t, err := b.alike(n, args...)
 		if err != nil {
 			return nil, err
@@ -449,6 +470,7 @@ func (b *binder) bindOperator(n *astNode) (*expr, error) {
 		if t.Kind == 0 {
 			return nullOf(typeBool, n.place()), nil
 		}
+		args = keepScale(args, from, t)
 		e := apply("in", typeBool, n.place(), args...)
 		if n.Type == "COMPARE_NOT_IN" {
 			e = apply("not", typeBool, n.place(), e)

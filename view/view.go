@@ -54,6 +54,11 @@ func Compile(ctx context.Context, src Source, shape *event.Shape, timeField stri
 	if err := d.supported(tree); err != nil {
 		return nil, err
 	}
+	for _, n := range tree.List {
+		if err := d.noWindow(n); err != nil {
+			return nil, err
+		}
+	}
 	if err := d.namespace(ctx, tree.From.Schema); err != nil {
 		return nil, err
 	}
@@ -135,11 +140,27 @@ func (d *duck) supported(s *astSelect) error {
 	case s.From.Type == "JOIN":
 		return no(place, "a JOIN", "read FROM events alone, and join when asking the view")
 	case s.From.Type != "BASE_TABLE" || len(s.From.Columns) > 0:
+		if place < 0 {
+			place = strings.Index(strings.ToLower(d.src.SQL), "from")
+		}
 		return no(place, "FROM anything but events", "write FROM events")
 	case !strings.EqualFold(s.From.Table, "events"):
 		return d.problem(place, fmt.Sprintf("a view reads FROM events, not FROM %s", s.From.Table), "write FROM events")
 	case len(s.GroupSets) > 1 || len(s.GroupSets) == 1 && len(s.GroupSets[0]) != len(s.GroupBy):
 		return no(s.GroupBy[0].place(), "GROUPING SETS, CUBE or ROLLUP", "write one view for each set of keys")
+	}
+	return nil
+}
+
+// noWindow refuses window functions before DuckDB does so without a place.
+func (d *duck) noWindow(n *astNode) error {
+	if n.Class == "WINDOW" {
+		return d.problem(n.place(), fmt.Sprintf("%s(...) OVER is not supported in a view", n.Function), "a view is a fold by key; use OVER when asking the view")
+	}
+	for _, p := range n.parts() {
+		if err := d.noWindow(p); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -206,7 +227,7 @@ type selection struct {
 
 // resolve binds the clauses and finds the keys among the SELECT list.
 func (s *selection) resolve() error {
-	b := &s.binder
+	b, d := &s.binder, s.duck
 	for _, n := range s.tree.List {
 		if n.Alias != "" {
 			b.aliases[strings.ToLower(n.Alias)] = n
@@ -228,6 +249,9 @@ func (s *selection) resolve() error {
 				return b.refuse(n, "give one of them another name with AS", "two columns are called %s", name)
 			}
 		}
+		if err := d.constantsHold(e); err != nil {
+			return err
+		}
 		s.items[i] = e
 		fields[i] = event.Field{Name: name, Type: e.typ, Nullable: e.null}
 	}
@@ -236,6 +260,9 @@ func (s *selection) resolve() error {
 	if s.tree.Where != nil {
 		e, err := b.condition(s.tree.Where)
 		if err != nil {
+			return err
+		}
+		if err := d.constantsHold(e); err != nil {
 			return err
 		}
 		s.where = e
