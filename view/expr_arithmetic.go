@@ -23,7 +23,7 @@ func (b *builder) arithmeticClosure(e *expr) closure {
 			out := r.floats(e.typ, f.n)
 			r.inherit(f.n, x, y)
 			floatArithmetic(e.op, out, x.Floats[:f.n], y.Floats[:f.n])
-			if e.op == "//" {
+			if e.op == "//" || e.op == "%" && checked {
 				for i, d := range y.Floats[:f.n] {
 					if d == 0 {
 						r.null(i, f.n)

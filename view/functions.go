@@ -235,7 +235,9 @@ func (b *binder) arithmetic(n *astNode, op string, args []*expr) (*expr, error) 
 		yw, ys, _ := decimalDigits(y.typ)
 		scale := max(xs, ys)
 		if scale+max(xw-xs, yw-ys) > 38 {
-			return apply(op, typeFloat, at, cast(x, typeFloat, false), cast(y, typeFloat, false)), nil
+			// Too long for a decimal: DuckDB divides doubles, but by zero is null.
+			e := &expr{op: "%", typ: typeFloat, args: []*expr{cast(x, typeFloat, false), cast(y, typeFloat, false)}, number: [3]int64{1}, null: true, at: at}
+			return fold(e), nil
 		}
 		t := typeDecimal(scale+max(xw-xs, yw-ys), scale)
 		e := apply(op, t, at, cast(x, t, false), cast(y, t, false))
