@@ -97,18 +97,17 @@ func (f *following) take(ctx context.Context, r stream.Record) error {
 		}
 		return fmt.Errorf("partition %d, offset %d: %w", f.partition, r.Offset, err)
 	}
-	f.note(func(st *SealerStats) { st.Read = r.Offset + 1 })
 	if h.Kind == event.Barrier {
 		// The same barrier may come again, a retried append; it ends a
 		// segment each time, and readers look for the first.
 		f.open.to = r.Offset + 1
 		return f.seal(ctx, h.Barrier, h.Admit)
 	}
-	f.count(h, r.Offset)
 	if len(f.open.frames) == 0 {
 		f.old = f.a.opts.Clock.After(f.opts.MaxAge)
 	}
 	f.open.add(r.Offset, h, len(r.Frame), batch)
+	f.count(h, r.Offset)
 	if f.open.rows >= f.opts.MaxRows || f.open.bytes >= f.opts.MaxBytes {
 		return f.seal(ctx, 0, "")
 	}
@@ -162,7 +161,7 @@ func (f *following) seal(ctx context.Context, barrier uint64, admit string) erro
 	}
 	f.open, f.old = openSegment{from: s.To, to: s.To}, nil
 	f.note(func(st *SealerStats) {
-		st.Sealed = s.To
+		st.Sealed, st.Read = s.To, s.To
 		st.Segments++
 		st.Rows += s.Rows
 	})
@@ -171,7 +170,7 @@ func (f *following) seal(ctx context.Context, barrier uint64, admit string) erro
 	return nil
 }
 
-// count looks at the producer's numbering.
+// count notes that a frame was read, and looks at its producer's numbering.
 func (f *following) count(h event.Header, offset uint64) {
 	repeat, gap := f.continuity.next(h.Producer, h.Sequence)
 	if gap > 0 {
@@ -179,6 +178,7 @@ func (f *following) count(h event.Header, offset uint64) {
 			"partition", f.partition, "offset", offset, "producer", h.Producer, "sequence", h.Sequence, "missing", gap)
 	}
 	f.note(func(st *SealerStats) {
+		st.Read = offset + 1
 		st.Missing = f.continuity.missing
 		if repeat {
 			st.Repeats++

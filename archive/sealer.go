@@ -30,6 +30,9 @@ type Sealer struct {
 	loop    lifecycle.Loop
 	metrics *sealerMetrics
 	parts   []*sealing
+
+	mu    sync.Mutex    // guards watch; taken behind a partition's
+	watch chan struct{} // closed at the next change of any partition's state; nil: nobody waits
 }
 
 var _ lifecycle.Part = (*Sealer)(nil)
@@ -113,6 +116,22 @@ func (p *sealing) note(change func(*SealerStats)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change(&p.stats)
+	p.Sealer.mu.Lock()
+	defer p.Sealer.mu.Unlock()
+	if p.watch != nil {
+		close(p.watch)
+		p.watch = nil
+	}
+}
+
+// changed is closed at the next change of what Stats tells.
+func (s *Sealer) changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watch == nil {
+		s.watch = make(chan struct{})
+	}
+	return s.watch
 }
 
 // sealedEnd returns where the chain of a partition ends, and the footer of its
