@@ -127,7 +127,6 @@ func (c *cache) acquire(ctx context.Context, name string, size int64, sum string
 			it = &item{sum: sum, path: filepath.Join(c.objects(), sum+path.Ext(name)), size: size}
 			c.items[sum] = it
 			c.used += size
-			c.evict()
 		}
 		it.pins++
 		c.tick++
@@ -137,6 +136,7 @@ func (c *cache) acquire(ctx context.Context, name string, size int64, sum string
 			it.name, it.ready = name, make(chan struct{})
 			c.used += size - it.size // a former process may have left half a file
 			it.size = size
+			c.evict()
 		}
 		ready := it.ready
 		c.mu.Unlock()

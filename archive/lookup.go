@@ -50,7 +50,7 @@ type openRuns struct {
 	runs map[string]*openRun
 }
 
-// OpenRuns loads filters and block indexes of runs, 1.6 bytes an entry, and
+// OpenRuns loads filters and block indexes of runs, 1.7 bytes an entry, and
 // keeps them until Close. A run that is open already is shared.
 func (a *Archive) OpenRuns(ctx context.Context, runs []Run) (*Runs, error) {
 	r := &Runs{a: a, scratch: sync.Pool{New: func() any { return &lookup{} }}}

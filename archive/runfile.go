@@ -16,7 +16,7 @@ const (
 	runHead   = 8  // magic, format, three zeros
 	runFoot   = 60 // fixed, at the end
 	runIndex  = 28 // for each block
-	runBlock  = 512
+	runBlock  = 128 // entries: ids are random, so an id costs one block, and a small one costs less
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
