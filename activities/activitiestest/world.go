@@ -1,0 +1,292 @@
+// Package activitiestest has a pipeline that exists only in memory, for tests
+// of whatever runs batch steps: workflows, worker, the command line.
+package activitiestest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"anabranch/activities"
+	"anabranch/event"
+	"anabranch/fault"
+)
+
+// World is a pipeline with nothing in it but the rules of batch: steps may be
+// repeated, units must be done before what needs them, and only one of two
+// runs that start from the same version is published. Set the fields before
+// use.
+type World struct {
+	Partitions int // default 2
+	Folds      int // units of Spread; default 3
+	Finishes   int // units of Gather; default 2
+
+	// Before, when not nil, is called before each step does anything, with its
+	// name and unit (-1 for none); an error is the step's answer.
+	Before func(ctx context.Context, step string, unit int) error
+
+	mu       sync.Mutex // guards what follows
+	version  uint64
+	k        uint64
+	barriers map[uint64]bool
+	plans    map[string]*plan
+	log      []string
+	requests []activities.Request
+}
+
+type plan struct {
+	ref  activities.PlanRef
+	done map[string]bool
+}
+
+var _ activities.Runner = (*World)(nil)
+
+// Activities returns activities over worlds by the name of their pipeline.
+func Activities(worlds map[string]*World) *activities.Activities {
+	runners := map[string]activities.Runner{}
+	for name, w := range worlds {
+		runners[name] = w
+	}
+	a := &activities.Activities{}
+	a.Runners, a.Names = activities.ByName(runners)
+	return a
+}
+
+func or(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// Version returns the version that was published last, and its barrier.
+func (w *World) Version() (version, k uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.version, w.k
+}
+
+// Log returns the steps that did something, in order: "fold 2".
+func (w *World) Log() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.log...)
+}
+
+// Count returns how many steps of a name did something.
+func (w *World) Count(step string) (n int) {
+	for _, l := range w.Log() {
+		if name, _, _ := strings.Cut(l, " "); name == step {
+			n++
+		}
+	}
+	return n
+}
+
+// Requests returns what plans were asked for.
+func (w *World) Requests() []activities.Request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]activities.Request(nil), w.requests...)
+}
+
+// Intrude publishes a version as another run would.
+func (w *World) Intrude() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.version++
+}
+
+// step notes that a step works; the lock is held when it returns nil.
+func (w *World) step(ctx context.Context, name string, unit int) error {
+	if w.Before != nil {
+		if err := w.Before(ctx, name, unit); err != nil {
+			return err
+		}
+	}
+	w.mu.Lock()
+	entry := name
+	if unit >= 0 {
+		entry = fmt.Sprintf("%s %d", name, unit)
+	}
+	w.log = append(w.log, entry)
+	return nil
+}
+
+// NextBarrier is one above the published one.
+func (w *World) NextBarrier(ctx context.Context) (uint64, error) {
+	if err := w.step(ctx, "barrier", -1); err != nil {
+		return 0, err
+	}
+	defer w.mu.Unlock()
+	return w.k + 1, nil
+}
+
+// AppendBarriers remembers the barrier.
+func (w *World) AppendBarriers(ctx context.Context, k uint64) error {
+	if err := w.step(ctx, "append", -1); err != nil {
+		return err
+	}
+	defer w.mu.Unlock()
+	if w.barriers == nil {
+		w.barriers = map[uint64]bool{}
+	}
+	w.barriers[k] = true
+	return nil
+}
+
+// Sealed is true the second time it is asked.
+func (w *World) Sealed(ctx context.Context, k uint64) (event.Cut, bool, error) {
+	if err := w.step(ctx, "sealed", -1); err != nil {
+		return nil, false, err
+	}
+	defer w.mu.Unlock()
+	if k <= w.k {
+		return nil, false, published(k)
+	}
+	asked := 0
+	for _, l := range w.log {
+		if l == "sealed" {
+			asked++
+		}
+	}
+	return event.Cut{k * 10, k * 10}, w.barriers[k] && asked > 1, nil
+}
+
+func published(k uint64) error {
+	return fault.WithCode(fault.New(fault.Conflict, "barrier %d has been published already", k), activities.AlreadyPublished)
+}
+
+// Plan starts from the version there is.
+func (w *World) Plan(ctx context.Context, r activities.Request) (activities.Plan, error) {
+	if err := w.step(ctx, "plan", -1); err != nil {
+		return activities.Plan{}, err
+	}
+	defer w.mu.Unlock()
+	w.requests = append(w.requests, r)
+	if r.Kind == activities.Nightly && r.K <= w.k {
+		return activities.Plan{}, published(r.K)
+	}
+	run := fmt.Sprintf("%s-%d", r.RunID, r.Attempt)
+	if w.plans[run] == nil {
+		k := r.K
+		if r.Kind == activities.Backfill {
+			k = w.k
+		}
+		if w.plans == nil {
+			w.plans = map[string]*plan{}
+		}
+		w.plans[run] = &plan{ref: activities.PlanRef{Run: run, K: k, Parent: w.version}, done: map[string]bool{}}
+	}
+	out := activities.Plan{Ref: w.plans[run].ref}
+	if r.Kind == activities.Nightly {
+		for p := range or(w.Partitions, 2) {
+			out.Compact = append(out.Compact, p)
+			out.Rows += 1000
+		}
+	}
+	return out, nil
+}
+
+// unit does one unit of a plan, once.
+func (w *World) unit(ctx context.Context, p activities.PlanRef, name string, unit, of int, label string) (activities.Done, error) {
+	if err := w.step(ctx, name, unit); err != nil {
+		return activities.Done{}, err
+	}
+	defer w.mu.Unlock()
+	pl := w.plans[p.Run]
+	if pl == nil || unit < 0 || unit >= of {
+		return activities.Done{}, fault.New(fault.Bug, "%s %d of plan %s: there is no such unit", name, unit, p.Run)
+	}
+	key := fmt.Sprintf("%s %d", name, unit)
+	again := pl.done[key]
+	pl.done[key] = true
+	return activities.Done{Label: label, Rows: 1000, Bytes: 64, Reuse: again}, nil
+}
+
+// all reports whether the first n units of a name are done.
+func (w *World) all(p activities.PlanRef, name string, n int) error {
+	for i := range n {
+		if pl := w.plans[p.Run]; pl == nil || !pl.done[fmt.Sprintf("%s %d", name, i)] {
+			return fault.New(fault.Bug, "plan %s: %s %d has not been done", p.Run, name, i)
+		}
+	}
+	return nil
+}
+
+// Compact does a partition.
+func (w *World) Compact(ctx context.Context, p activities.PlanRef, partition int) (activities.Done, error) {
+	return w.unit(ctx, p, "compact", partition, or(w.Partitions, 2), fmt.Sprintf("partition %d", partition))
+}
+
+// Spread tells the units to fold.
+func (w *World) Spread(ctx context.Context, p activities.PlanRef) (activities.Units, error) {
+	if err := w.step(ctx, "spread", -1); err != nil {
+		return activities.Units{}, err
+	}
+	defer w.mu.Unlock()
+	return units(or(w.Folds, 3), "2011-03-%02d to 2011-03-%02d"), nil
+}
+
+func units(n int, label string) activities.Units {
+	u := activities.Units{N: n, Days: n, Rows: int64(n) * 1000}
+	for i := range min(n, 1000) {
+		u.Labels = append(u.Labels, fmt.Sprintf(label, i%28+1, i%28+1))
+	}
+	return u
+}
+
+// Fold does a unit.
+func (w *World) Fold(ctx context.Context, p activities.PlanRef, unit int) (activities.Done, error) {
+	return w.unit(ctx, p, "fold", unit, or(w.Folds, 3), "days")
+}
+
+// Gather tells the units to finish; all folds must be done.
+func (w *World) Gather(ctx context.Context, p activities.PlanRef) (activities.Units, error) {
+	if err := w.step(ctx, "gather", -1); err != nil {
+		return activities.Units{}, err
+	}
+	defer w.mu.Unlock()
+	if err := w.all(p, "fold", or(w.Folds, 3)); err != nil {
+		return activities.Units{}, err
+	}
+	return units(or(w.Finishes, 2), "sales 2011-03-%02d..%02d"), nil
+}
+
+// Finish does a unit.
+func (w *World) Finish(ctx context.Context, p activities.PlanRef, unit int) (activities.Done, error) {
+	return w.unit(ctx, p, "finish", unit, or(w.Finishes, 2), "sales")
+}
+
+// Verify checks that every unit is done.
+func (w *World) Verify(ctx context.Context, p activities.PlanRef) (activities.Report, error) {
+	if err := w.step(ctx, "verify", -1); err != nil {
+		return activities.Report{}, err
+	}
+	defer w.mu.Unlock()
+	if err := w.all(p, "finish", or(w.Finishes, 2)); err != nil {
+		return activities.Report{}, err
+	}
+	return activities.Report{Rows: 5000, Text: "all there"}, nil
+}
+
+// Publish makes the plan's version the next, once.
+func (w *World) Publish(ctx context.Context, p activities.PlanRef) (activities.Published, error) {
+	if err := w.step(ctx, "publish", -1); err != nil {
+		return activities.Published{}, err
+	}
+	defer w.mu.Unlock()
+	pl := w.plans[p.Run]
+	switch {
+	case pl == nil:
+		return activities.Published{}, fault.New(fault.Bug, "no plan %s", p.Run)
+	case pl.done["published"]:
+		return activities.Published{Version: p.Parent + 1, K: p.K, Already: true}, nil
+	case w.version != p.Parent:
+		return activities.Published{}, fault.New(fault.Conflict, "version %d was published by another run", w.version)
+	}
+	pl.done["published"] = true
+	w.version, w.k = w.version+1, p.K
+	return activities.Published{Version: w.version, K: w.k}, nil
+}
