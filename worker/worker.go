@@ -78,7 +78,8 @@ func (w *Worker) Start(ctx context.Context) error {
 		MaxHeartbeatThrottleInterval: 3 * time.Second,
 		OnFatalError:                 w.finish,
 	})
-	Register(inner, w.opts.Activities)
+	RegisterWorkflows(inner)
+	inner.RegisterActivity(w.opts.Activities)
 	if err := inner.Start(); err != nil {
 		return fault.Wrap(fault.Transient, fmt.Errorf("take tasks from queue %s: %w", w.opts.TaskQueue, err))
 	}
@@ -125,12 +126,11 @@ func (w *Worker) finish(err error) {
 	close(w.done)
 }
 
-// Register registers every workflow and activity under the name that
-// histories know it by.
-func Register(r worker.Registry, a *activities.Activities) {
+// RegisterWorkflows registers every workflow under the name that histories
+// know it by.
+func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Nightly, workflow.RegisterOptions{Name: workflows.NightlyType})
 	r.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: workflows.BackfillType})
-	r.RegisterActivity(a)
 }
 
 // ensureSearchAttributes adds the search attributes the server does not have:

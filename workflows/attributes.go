@@ -6,10 +6,11 @@ import (
 )
 
 // The search attributes by which runs are found in the Temporal UI. Days are
-// text like 2011-03-01, which compares as it should.
+// text like 2011-03-01, which compares as it should. "View" would be a keyword
+// of the query language and had to be quoted.
 var (
 	attrPipeline = temporal.NewSearchAttributeKeyKeyword("Pipeline")
-	attrView     = temporal.NewSearchAttributeKeyKeyword("View")
+	attrView     = temporal.NewSearchAttributeKeyKeyword("ViewName")
 	attrKind     = temporal.NewSearchAttributeKeyKeyword("RunKind")
 	attrFrom     = temporal.NewSearchAttributeKeyKeyword("EventDayFrom")
 	attrTo       = temporal.NewSearchAttributeKeyKeyword("EventDayTo")

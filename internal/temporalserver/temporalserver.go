@@ -98,6 +98,10 @@ func (s *Server) Address() string { return s.place().GRPC }
 // UI returns the URL of the web page, or "" when it is not known.
 func (s *Server) UI() string { return s.place().UI }
 
+// PID returns the process id of the server, 0 when it is not ours; it changes
+// when the server is started again.
+func (s *Server) PID() int { return s.place().PID }
+
 func (s *Server) place() ready {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,6 +218,9 @@ func (s *Server) watch(ctx context.Context, c *child) {
 			}
 			return
 		case err == nil:
+			s.mu.Lock()
+			s.at = c.ready
+			s.mu.Unlock()
 			log.Info("Temporal server is ready again", "address", c.ready.GRPC, "pid", c.ready.PID)
 		case failed >= s.opts.Restarts:
 			log.Error("Temporal server does not come back, giving up", "starts", failed, "error", err)

@@ -1,0 +1,533 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	sdkpb "go.temporal.io/api/sdk/v1"
+	"go.temporal.io/sdk/client"
+
+	"anabranch/activities"
+	"anabranch/activities/activitiestest"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+	"anabranch/internal/temporalserver"
+	"anabranch/workflows"
+)
+
+// One real server serves all tests; each has a task queue of its own. The
+// first time it is built, which takes minutes.
+var server struct {
+	sync.Once
+	*temporalserver.Server
+	err error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if server.Server != nil {
+		server.Stop()
+	}
+	os.Exit(code)
+}
+
+type bundle struct {
+	*testing.T
+	client client.Client
+	server *temporalserver.Server
+	queue  string
+	world  *activitiestest.World
+}
+
+// setup returns a client of the real server and a pipeline "retail" for which
+// no worker runs yet.
+func setup(t *testing.T, w *activitiestest.World) *bundle {
+	t.Helper()
+	server.Do(func() {
+		dir, err := os.MkdirTemp("", "anabranch-worker-test")
+		if err != nil {
+			server.err = err
+			return
+		}
+		// No search attributes: the worker has to see to them.
+		server.Server = temporalserver.New(temporalserver.Options{Dir: dir, CLI: "-"})
+		server.err = server.Start(context.Background())
+	})
+	if server.err != nil {
+		t.Fatal(server.err)
+	}
+	return connect(t, server.Server, w)
+}
+
+func connect(t *testing.T, s *temporalserver.Server, w *activitiestest.World) *bundle {
+	t.Helper()
+	c, err := Dial(t.Context(), s.Address(), "default", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return &bundle{t, c, s, "queue-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), w}
+}
+
+// work starts a worker that is stopped with the test.
+func (b *bundle) work(drain time.Duration) *Worker {
+	b.Helper()
+	w := New(Options{Client: b.client, TaskQueue: b.queue, Parallel: 4, Drain: drain, Activities: activitiestest.Activities(map[string]*activitiestest.World{"retail": b.world})})
+	if err := w.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(w.Stop)
+	return w
+}
+
+// TestBackfillFromTheUIsForm does what the form of the Temporal UI does.
+func TestBackfillFromTheUIsForm(t *testing.T) {
+	t.Parallel()
+	b := setup(t, &activitiestest.World{})
+	b.work(time.Minute)
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar}
+	call := func(method, path string, body any) map[string]any {
+		t.Helper()
+		text, _ := json.Marshal(body)
+		req, err := http.NewRequestWithContext(t.Context(), method, b.server.UI()+path, bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range jar.Cookies(req.URL) {
+			if c.Name == "_csrf" {
+				req.Header.Set("X-CSRF-Token", c.Value)
+			}
+		}
+		res, err := browser.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		answer, _ := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s: %s %s", method, path, res.Status, answer)
+		}
+		got := map[string]any{}
+		_ = json.Unmarshal(answer, &got)
+		return got
+	}
+	call(http.MethodGet, "/", nil) // the page, for its cookie
+	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	call(http.MethodPost, "/api/v1/namespaces/default/workflows/from-the-form", map[string]any{
+		"workflowId": "from-the-form", "taskQueue": map[string]any{"name": b.queue}, "workflowType": map[string]any{"name": "Backfill"},
+		"input": map[string]any{"payloads": []any{map[string]any{
+			"metadata": map[string]any{"encoding": b64("json/plain")},
+			"data":     b64(`{"pipeline":"retail","view":"sales","from":"2011-03-01","to":"2011-03-07","reason":"late refunds","by":"ana"}`),
+		}}},
+	})
+	got, err := workflows.Await(t.Context(), b.client, workflows.Started{ID: "from-the-form"}, time.Second, clock.Wall, nil)
+	if err != nil || got.Outcome != workflows.OutcomePublished || got.Version != 1 {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if r := b.world.Requests()[0]; r.View != "sales" || r.By != "ana" {
+		t.Fatalf("%+v", r)
+	}
+	// Found by its search attributes, days compared as days; the list is
+	// brought up to date a moment later.
+	query := `Pipeline = "retail" AND ViewName = "sales" AND RunKind = "backfill" AND EventDayFrom >= "2011-02-15" AND EventDayTo < "2011-03-08" AND TaskQueue = "` + b.queue + `" AND ExecutionStatus = "Completed"`
+	for {
+		list := call(http.MethodGet, "/api/v1/namespaces/default/workflows?query="+url.QueryEscape(query), nil)
+		if runs, _ := list["executions"].([]any); len(runs) == 1 {
+			break
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("not in the list")
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	none := call(http.MethodGet, "/api/v1/namespaces/default/workflows?query="+url.QueryEscape(strings.Replace(query, `"2011-02-15"`, `"2011-03-02"`, 1)), nil)
+	if runs, _ := none["executions"].([]any); len(runs) != 0 {
+		t.Fatalf("found by another day: %v", runs)
+	}
+	b.details("from-the-form", "### Backfill of retail", "published version 1", "ana: late refunds")
+	b.summaries("from-the-form", "2011-03-02 to 2011-03-02, unit 2 of 3", "sales 2011-03-01..01, unit 1 of 2", "one conditional put on top of version 0")
+}
+
+// details checks what the UI shows as the current details of a run.
+func (b *bundle) details(id string, want ...string) {
+	b.Helper()
+	answer, err := b.client.QueryWorkflow(b.Context(), id, "", "__temporal_workflow_metadata")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var meta sdkpb.WorkflowMetadata
+	if err := answer.Get(&meta); err != nil {
+		b.Fatal(err)
+	}
+	for _, w := range want {
+		if !strings.Contains(meta.CurrentDetails, w) {
+			b.Errorf("current details have no %q:\n%s", w, meta.CurrentDetails)
+		}
+	}
+}
+
+// summaries checks that steps of a run are shown with these summaries.
+func (b *bundle) summaries(id string, want ...string) {
+	b.Helper()
+	var got []string
+	events := b.client.GetWorkflowHistory(b.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if s := e.GetUserMetadata().GetSummary(); s != nil {
+			got = append(got, strings.Trim(string(s.GetData()), `"`))
+		}
+	}
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			b.Errorf("no step %q in %q", w, got)
+		}
+	}
+}
+
+func TestSecondStartJoinsTheFirst(t *testing.T) {
+	t.Parallel()
+	fail, reached, release := atomic.Bool{}, make(chan struct{}, 10), make(chan struct{})
+	w := &activitiestest.World{Before: func(ctx context.Context, step string, _ int) error {
+		if step != "verify" {
+			return nil
+		}
+		if fail.Load() {
+			return fault.New(fault.Corrupt, "rows are missing")
+		}
+		reached <- struct{}{}
+		<-release
+		return nil
+	}}
+	b := setup(t, w)
+	b.work(time.Minute)
+	ctx, now := t.Context(), time.Date(2011, 12, 10, 3, 0, 0, 0, time.UTC)
+	in := workflows.NightlyInput{Pipeline: "retail", Key: "2011-12-09", Reason: "test", By: "cron"}
+	first, err := workflows.StartNightly(ctx, b.client, b.queue, in, now)
+	if err != nil || first.ID != "nightly-retail-2011-12-09" {
+		t.Fatal(first, err)
+	}
+	<-reached
+	second, err := workflows.StartNightly(ctx, b.client, b.queue, in, now)
+	if err != nil || second != first {
+		t.Fatalf("%+v %v, want %+v", second, err, first)
+	}
+	var heard atomic.Int32
+	ended := make(chan error, 1)
+	go func() {
+		got, err := workflows.Await(ctx, b.client, second, 10*time.Millisecond, clock.Wall, func(p workflows.Progress) {
+			if heard.Add(1) == 1 {
+				if p.Phase != "verify" || p.Done != 7 || p.Total != 7 || p.K != 1 {
+					t.Errorf("%+v", p)
+				}
+				close(release)
+			}
+		})
+		if err == nil && got.Version != 1 {
+			err = fmt.Errorf("%+v", got)
+		}
+		ended <- err
+	}()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	// One that ended well is joined too; one that failed may start again.
+	third, err := workflows.StartNightly(ctx, b.client, b.queue, in, now)
+	if err != nil || third != first {
+		t.Fatalf("%+v %v, want %+v", third, err, first)
+	}
+	if got, err := workflows.Await(ctx, b.client, third, time.Second, clock.Wall, nil); err != nil || got.Version != 1 {
+		t.Fatal(got, err)
+	}
+	fail.Store(true)
+	in.Key = ""
+	bad, err := workflows.StartNightly(ctx, b.client, b.queue, in, now)
+	if err != nil || bad.ID != "nightly-retail-20111210T030000Z" {
+		t.Fatal(bad, err)
+	}
+	if _, err := workflows.Await(ctx, b.client, bad, time.Second, clock.Wall, nil); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "Nightly, verify: rows are missing") {
+		t.Fatal(err)
+	}
+	fail.Store(false)
+	again, err := workflows.StartNightly(ctx, b.client, b.queue, in, now)
+	if err != nil || again.ID != bad.ID || again.RunID == bad.RunID {
+		t.Fatal(again, err)
+	}
+	if got, err := workflows.Await(ctx, b.client, again, time.Second, clock.Wall, nil); err != nil || got.Version != 2 {
+		t.Fatal(got, err)
+	}
+	if v, _ := w.Version(); v != 2 {
+		t.Fatalf("version %d", v)
+	}
+}
+
+func TestCancelEndsAfterItsSteps(t *testing.T) {
+	t.Parallel()
+	var working atomic.Int32
+	reached := make(chan struct{}, 10)
+	w := &activitiestest.World{Before: func(ctx context.Context, step string, _ int) error {
+		if step != "fold" {
+			return nil
+		}
+		working.Add(1)
+		defer working.Add(-1)
+		reached <- struct{}{}
+		<-ctx.Done()
+		return fmt.Errorf("put object: %w", ctx.Err())
+	}}
+	b := setup(t, w)
+	b.work(time.Minute)
+	run, err := workflows.StartBackfill(t.Context(), b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", From: "2011-03-01"}, time.Unix(0, 0))
+	if err != nil || run.ID != "backfill-retail-all-2011-03-01-last-19700101T000000Z" {
+		t.Fatal(run, err)
+	}
+	<-reached
+	if err := workflows.Cancel(t.Context(), b.client, run.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := workflows.Await(t.Context(), b.client, run, time.Second, clock.Wall, nil); fault.CodeOf(err) != "cancelled" {
+		t.Fatal(err)
+	}
+	if n := working.Load(); n != 0 {
+		t.Errorf("it ended while %d steps still worked", n)
+	}
+	if v, _ := w.Version(); v != 0 {
+		t.Error("published")
+	}
+	b.details(run.ID, "**cancelled**")
+	if err := workflows.Cancel(t.Context(), b.client, "nobody"); !fault.Is(err, fault.NotFound) {
+		t.Error(err)
+	}
+	if _, err := workflows.QueryProgress(t.Context(), b.client, "nobody"); !fault.Is(err, fault.NotFound) {
+		t.Error(err)
+	}
+}
+
+func TestNextWorkerGoesOnWhereOneStopped(t *testing.T) {
+	t.Parallel()
+	reached := make(chan struct{}, 10)
+	var blocked atomic.Bool
+	blocked.Store(true)
+	w := &activitiestest.World{Before: func(ctx context.Context, step string, unit int) error {
+		if step == "fold" && unit == 2 && blocked.Load() {
+			reached <- struct{}{}
+			<-ctx.Done() // until the worker has drained for long enough
+			return ctx.Err()
+		}
+		return nil
+	}}
+	b := setup(t, w)
+	first := b.work(10 * time.Millisecond)
+	run, err := workflows.StartBackfill(t.Context(), b.client, b.queue, workflows.BackfillInput{Pipeline: "retail"}, time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-reached
+	blocked.Store(false)
+	first.Stop()
+	first.Stop()
+	<-first.Done()
+	if first.Err() != nil {
+		t.Fatal(first.Err())
+	}
+	b.work(time.Minute)
+	if got, err := workflows.Await(t.Context(), b.client, run, time.Second, clock.Wall, nil); err != nil || got.Version != 1 || got.Units != 5 {
+		t.Fatal(got, err)
+	}
+	if n := w.Count("plan"); n != 1 {
+		t.Errorf("planned %d times", n)
+	}
+}
+
+func TestTwoBackfillsRace(t *testing.T) {
+	t.Parallel()
+	var both sync.WaitGroup
+	both.Add(2)
+	var verified atomic.Int32
+	w := &activitiestest.World{Before: func(_ context.Context, step string, _ int) error {
+		if step == "verify" && verified.Add(1) <= 2 {
+			both.Done()
+			both.Wait() // both have planned from the same version
+		}
+		return nil
+	}}
+	b := setup(t, w)
+	b.work(time.Minute)
+	var runs []workflows.Started
+	for _, key := range []string{"a", "b"} {
+		run, err := workflows.StartBackfill(t.Context(), b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", Key: key}, time.Unix(2, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, run)
+	}
+	var versions []uint64
+	attempts := 0
+	for _, run := range runs {
+		got, err := workflows.Await(t.Context(), b.client, run, time.Second, clock.Wall, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions, attempts = append(versions, got.Version), attempts+got.Attempts
+	}
+	slices.Sort(versions)
+	if !slices.Equal(versions, []uint64{1, 2}) || attempts != 3 {
+		t.Fatalf("versions %v in %d attempts", versions, attempts)
+	}
+}
+
+func TestScheduleStartsNightlies(t *testing.T) {
+	t.Parallel()
+	b := setup(t, &activitiestest.World{})
+	b.work(time.Minute)
+	ctx := t.Context()
+	if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", "61 * * * *"); !fault.Is(err, fault.Invalid) {
+		t.Fatal(err)
+	}
+	for _, cron := range []string{"0 4 * * *", "0 3 * * *"} { // the second start finds the first's
+		if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", cron); err != nil {
+			t.Fatal(err)
+		}
+	}
+	schedule := b.client.ScheduleClient().GetHandle(ctx, workflows.ScheduleID("retail"))
+	described, err := schedule.Describe(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next := described.Info.NextActionTimes; len(next) == 0 || next[0].UTC().Hour() != 3 {
+		t.Fatalf("next %v", next)
+	}
+	if err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		described, err := schedule.Describe(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if actions := described.Info.RecentActions; len(actions) > 0 {
+			run := actions[0].StartWorkflowResult
+			if !strings.HasPrefix(run.WorkflowID, "nightly-retail-20") {
+				t.Fatal(run.WorkflowID)
+			}
+			got, err := workflows.Await(ctx, b.client, workflows.Started{ID: run.WorkflowID, RunID: run.FirstExecutionRunID}, time.Second, clock.Wall, nil)
+			if err != nil || got.Version != 1 {
+				t.Fatal(got, err)
+			}
+			break
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	for range 2 { // ending what has ended is fine
+		if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := schedule.Describe(ctx); err == nil {
+		t.Fatal("the schedule is still there")
+	}
+}
+
+// TestRunSurvivesKillOfTheServer kills the server in the middle of a run.
+func TestRunSurvivesKillOfTheServer(t *testing.T) {
+	t.Parallel()
+	setup(t, nil) // so that the server is built
+	own := temporalserver.New(temporalserver.Options{Dir: t.TempDir(), CLI: "-"})
+	if err := own.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(own.Stop)
+	killed := make(chan struct{})
+	var once sync.Once
+	w := &activitiestest.World{Folds: 10, Before: func(_ context.Context, step string, unit int) error {
+		if step == "fold" && unit == 4 {
+			once.Do(func() {
+				_ = syscall.Kill(own.PID(), syscall.SIGKILL)
+				close(killed)
+			})
+		}
+		return nil
+	}}
+	b := connect(t, own, w)
+	b.work(time.Minute)
+	run, err := workflows.StartNightly(t.Context(), b.client, b.queue, workflows.NightlyInput{Pipeline: "retail"}, time.Unix(3, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-killed
+	if got, err := workflows.Await(t.Context(), b.client, run, time.Second, clock.Wall, nil); err != nil || got.Version != 1 {
+		t.Fatal(got, err)
+	}
+}
+
+// TestLongRunContinues runs more units than one history should have.
+func TestLongRunContinues(t *testing.T) {
+	t.Parallel()
+	w := &activitiestest.World{Folds: 1500}
+	b := setup(t, w)
+	wk := New(Options{Client: b.client, TaskQueue: b.queue, Parallel: 100, Activities: activitiestest.Activities(map[string]*activitiestest.World{"retail": w})})
+	if err := wk.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(wk.Stop)
+	run, err := workflows.StartBackfill(t.Context(), b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", Parallel: 100}, time.Unix(4, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := workflows.Await(t.Context(), b.client, run, time.Second, clock.Wall, nil)
+	if err != nil || got.Units != 1502 || got.Version != 1 || w.Count("fold") != 1500 {
+		t.Fatal(got, err, w.Count("fold"))
+	}
+	if newest, err := b.client.DescribeWorkflowExecution(t.Context(), run.ID, ""); err != nil || newest.WorkflowExecutionInfo.Execution.RunId == run.RunID {
+		t.Fatalf("it did not continue with a fresh history: %v %v", newest, err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	b := setup(t, &activitiestest.World{})
+	for _, o := range []Options{{}, {Client: b.client}, {Client: b.client, Activities: &activities.Activities{}}} {
+		if err := New(o).Start(t.Context()); !fault.Is(err, fault.Invalid) {
+			t.Error(err)
+		}
+	}
+	if err := New(Options{Client: b.client, Namespace: "nowhere", Activities: activitiestest.Activities(nil)}).Start(t.Context()); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Error(err)
+	}
+	if _, err := workflows.StartNightly(t.Context(), b.client, b.queue, workflows.NightlyInput{Pipeline: "re tail"}, time.Now()); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	if _, err := workflows.StartBackfill(t.Context(), b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", View: "a/b"}, time.Now()); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	if _, err := workflows.StartBackfill(t.Context(), b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", From: "march"}, time.Now()); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if _, err := Dial(ctx, "127.0.0.1:1", "default", nil); !fault.Is(err, fault.Transient) || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Error(err)
+	}
+	w := New(Options{})
+	w.Stop() // before starting
+	<-w.Done()
+}

@@ -1,0 +1,207 @@
+package workflows_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	sdkworker "go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"anabranch/activities"
+	"anabranch/activities/activitiestest"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+	"anabranch/internal/temporalserver"
+	"anabranch/worker"
+	"anabranch/workflows"
+)
+
+// Histories that an earlier version has written are never rewritten: a change
+// that breaks them needs workflow.GetVersion. -record adds those that are new.
+var record = flag.Bool("record", false, "record, on a real server, the scenarios that have no history in testdata yet")
+
+// TestOldHistoriesStillReplay fails when workflow code no longer takes the
+// steps it took when a history was written.
+func TestOldHistoriesStillReplay(t *testing.T) {
+	t.Parallel()
+	if *record {
+		recordHistories(t)
+	}
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) < len(scenarios) {
+		t.Fatalf("%d histories for %d scenarios, %v: run the test with -record", len(files), len(scenarios), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			replayer := sdkworker.NewWorkflowReplayer()
+			worker.RegisterWorkflows(replayer)
+			if err := replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), file); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestReplayNoticesAChange makes sure that the test above can fail.
+func TestReplayNoticesAChange(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/nightly-v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), `"Verify"`, `"Check"`, 1)
+	if changed == string(text) {
+		t.Fatal("the history has no Verify")
+	}
+	file := t.TempDir() + "/changed.json"
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	replayer := sdkworker.NewWorkflowReplayer()
+	worker.RegisterWorkflows(replayer)
+	if err := replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), file); err == nil || !strings.Contains(err.Error(), "nondetermin") {
+		t.Fatalf("a changed history replays: %v", err)
+	}
+}
+
+// scenario is a run worth remembering.
+type scenario struct {
+	start func(ctx context.Context, c client.Client, queue string) (workflows.Started, error)
+	world func(cancel func()) *activitiestest.World
+}
+
+func nightly(key string, w func(cancel func()) *activitiestest.World) scenario {
+	return scenario{world: w, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartNightly(ctx, c, queue, workflows.NightlyInput{Pipeline: "retail", Key: key, Reason: "recorded", By: "test"}, time.Now())
+	}}
+}
+
+func backfill(in workflows.BackfillInput, w func(cancel func()) *activitiestest.World) scenario {
+	return scenario{world: w, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartBackfill(ctx, c, queue, in, time.Now())
+	}}
+}
+
+func plain(func()) *activitiestest.World { return &activitiestest.World{} }
+
+// scenarios by the name of their file.
+var scenarios = map[string]scenario{
+	"nightly-v1":  nightly("plain", plain),
+	"backfill-v1": backfill(workflows.BackfillInput{Pipeline: "retail", View: "sales", From: "2011-03-01", To: "2011-03-07", Reason: "refunds", By: "test"}, plain),
+	"nightly-loses-once-v1": nightly("loses", func(func()) *activitiestest.World {
+		w, lost := &activitiestest.World{}, false
+		w.Before = func(_ context.Context, step string, _ int) error {
+			if step == "publish" && !lost {
+				lost = true
+				w.Intrude()
+			}
+			return nil
+		}
+		return w
+	}),
+	"nightly-already-published-v1": nightly("already", func(func()) *activitiestest.World {
+		return &activitiestest.World{Before: func(_ context.Context, step string, _ int) error {
+			if step == "plan" {
+				return fault.WithCode(fault.New(fault.Conflict, "published"), activities.AlreadyPublished)
+			}
+			return nil
+		}}
+	}),
+	"nightly-fails-v1": nightly("fails", func(func()) *activitiestest.World {
+		return &activitiestest.World{Before: func(_ context.Context, step string, unit int) error {
+			if step == "fold" && unit == 1 {
+				return fault.New(fault.Corrupt, "day file has another checksum")
+			}
+			return nil
+		}}
+	}),
+	"backfill-cancelled-v1": backfill(workflows.BackfillInput{Pipeline: "retail", Key: "cancelled"}, func(cancel func()) *activitiestest.World {
+		return &activitiestest.World{Before: func(ctx context.Context, step string, unit int) error {
+			if step == "finish" {
+				cancel()
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}}
+	}),
+	"backfill-continued-v1": backfill(workflows.BackfillInput{Pipeline: "retail", Key: "continued", Resume: &workflows.Resume{
+		Started: time.Date(2011, 12, 10, 3, 0, 0, 0, time.UTC), RunID: "r", Attempt: 1, Phase: "fold", Next: 2, Units: 2, Rows: 2000, Bytes: 128,
+		Plan: &activities.Plan{Ref: activities.PlanRef{Run: "r-0"}}, Fold: &activities.Units{N: 3},
+	}}, func(func()) *activitiestest.World {
+		w, ctx := &activitiestest.World{}, context.Background()
+		p, _ := w.Plan(ctx, activities.Request{Kind: activities.Backfill, RunID: "r"})
+		_, _ = w.Fold(ctx, p.Ref, 0)
+		_, _ = w.Fold(ctx, p.Ref, 1)
+		return w
+	}),
+	"backfill-bad-input-v1": backfill(workflows.BackfillInput{Pipeline: "retail", Key: "bad", Parallel: -1}, plain),
+}
+
+func recordHistories(t *testing.T) {
+	ctx := t.Context()
+	server := temporalserver.New(temporalserver.Options{Dir: t.TempDir(), CLI: "-"})
+	if err := server.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	// An identity of its own, or each event would name a machine and a process.
+	c, err := client.Dial(client.Options{HostPort: server.Address(), Identity: "recorder", Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for name, s := range scenarios {
+		file := "testdata/" + name + ".json"
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		var run workflows.Started
+		started := make(chan struct{})
+		w := s.world(func() { <-started; _ = workflows.Cancel(ctx, c, run.ID) })
+		wk := worker.New(worker.Options{Client: c, TaskQueue: name, Parallel: 4, Activities: activitiestest.Activities(map[string]*activitiestest.World{"retail": w})})
+		if err := wk.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		run, err = s.start(ctx, c, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		close(started)
+		result, err := workflows.Await(ctx, c, run, time.Second, clock.Wall, nil)
+		t.Logf("%s: %+v, %v", name, result, err)
+		history := &historypb.History{}
+		events := c.GetWorkflowHistory(ctx, run.ID, run.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for events.HasNext() {
+			e, err := events.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			history.Events = append(history.Events, e)
+		}
+		wk.Stop()
+		text, err := protojson.MarshalOptions{Indent: " "}.Marshal(history)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The name of a worker's own queue begins with the name of its machine.
+		if host, err := os.Hostname(); err == nil {
+			text = bytes.ReplaceAll(text, []byte(`"`+host+`:`), []byte(`"recorder:`))
+		}
+		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
