@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type request struct {
 	received time.Time
 	answer   Answer
 
+	single  bool    // the body is one JSON object, made an array of one here
 	last    []place // by partition: where the newest row of this request stands
 	pending []*frame
 
@@ -60,7 +62,11 @@ func (g *Gateway) Accept(ctx context.Context, body io.Reader, m Meta) (Answer, e
 		if result == "" {
 			result = fault.KindOf(err).String()
 		}
-		g.opts.Logger.Warn("request failed", "pipeline", g.opts.Pipeline, "request", answer.Request, "source", m.Source, "error", err)
+		level := slog.LevelWarn
+		if answer.Request == "" {
+			level = slog.LevelDebug // refused at the door; there may be very many
+		}
+		g.opts.Logger.Log(ctx, level, "request failed", "pipeline", g.opts.Pipeline, "request", answer.Request, "source", m.Source, "error", err)
 	} else {
 		g.metrics.request.Observe(g.opts.Clock.Now().Sub(began).Seconds())
 	}
@@ -79,10 +85,6 @@ func (g *Gateway) accept(ctx context.Context, body io.Reader, m Meta, began time
 			return Answer{}, lane, err
 		}
 	}
-	if m.Single {
-		m.Format = schemas.JSONArray
-		body = io.MultiReader(strings.NewReader("["), body, strings.NewReader("]"))
-	}
 	d, err := g.decoder(m.Format)
 	if err != nil {
 		return Answer{}, lane, err
@@ -91,7 +93,13 @@ func (g *Gateway) accept(ctx context.Context, body io.Reader, m Meta, began time
 		g: g, meta: m, received: began, last: make([]place, len(g.parts)), byPartition: make([][]uint32, len(g.parts)),
 		answer: Answer{Request: m.Request, Receipt: Receipt{Pipeline: g.opts.Pipeline, Positions: []string{}}},
 	}
-	d.Reset(&counter{body, g})
+	body = &counter{body, g}
+	if m.Format == schemas.JSONArray {
+		if body, r.single = single(body); r.single {
+			body = io.MultiReader(strings.NewReader("["), body, strings.NewReader("]"))
+		}
+	}
+	d.Reset(body)
 	err = r.read(ctx, d)
 	g.putBack(m.Format, d)
 	if err == nil {
@@ -152,7 +160,7 @@ func (r *request) take(ctx context.Context, rows *schemas.Rows) error {
 	}
 	for _, bad := range rows.Bad {
 		column := bad.Column
-		if r.meta.Single && bad.Line == 1 {
+		if r.single && bad.Line == 1 {
 			column = max(column-1, 0) // behind the bracket that was put in front
 		}
 		r.lettersOfNow = append(r.lettersOfNow, deadletter.Letter{

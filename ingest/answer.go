@@ -10,6 +10,7 @@ import (
 
 // Meta is what a request says about its body.
 type Meta struct {
+	// Format of the body; a JSONArray may also be one object alone.
 	Format schemas.Format
 	// Request names the request; its repetition has the same name. Default:
 	// random.
@@ -22,8 +23,6 @@ type Meta struct {
 	Trace [16]byte
 	// Size is about how long the body is, 0 when that is not known.
 	Size int64
-	// Single says that the body is one JSON object, not an array of them.
-	Single bool
 }
 
 // Answer says what became of a request's events. All of it is durable.

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -54,10 +55,7 @@ func New(o Options) (*Gateway, error) {
 		g.decoders[f] = &sync.Pool{}
 		g.decoders[f].Put(d)
 	}
-	for range o.Schema.Shape().Fields {
-		g.rowBytes += 16
-	}
-	g.rowBytes += 24 // id and content hash
+	g.rowBytes = 16*len(o.Schema.Shape().Fields) + 24 // at most; and the id and the content hash
 	for p := range o.Log.Partitions() {
 		g.parts = append(g.parts, newPartition(g, p))
 	}
@@ -113,7 +111,7 @@ func (g *Gateway) decoder(f schemas.Format) (*schemas.Decoder, error) {
 }
 
 func (g *Gateway) putBack(f schemas.Format, d *schemas.Decoder) {
-	d.Reset(nil) // lets the body go
+	d.Reset(bytes.NewReader(nil)) // lets the body go
 	g.decoders[f].Put(d)
 }
 
@@ -160,8 +158,9 @@ func (g *Gateway) admit(m Meta) (lane string, release func(), err error) {
 }
 
 const (
-	// requestBytes is what one request may hold beside its rows in frames:
-	// a decoder's buffers, and dead letters that are not stored yet.
+	// requestBytes bounds what one request holds in proportion to its body: a
+	// decoder's window grown for a long event, dead letters not stored yet.
 	requestBytes = 2 << 20
-	requestFixed = 8 << 10
+	// requestFixed is what the smallest one holds: a decoder with its window.
+	requestFixed = 320 << 10
 )

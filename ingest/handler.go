@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"encoding/hex"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -117,7 +116,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	if encoding == "" || encoding == "identity" {
 		m.Size = max(r.ContentLength, 0)
 	}
-	answer, err := g.acceptHTTP(r, body, m)
+	answer, err := g.Accept(r.Context(), body, m)
 	if answer.Request != "" {
 		w.Header().Set(HeaderRequest, answer.Request)
 	}
@@ -126,13 +125,6 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, "application/json", http.StatusOK, answer)
-}
-
-func (g *Gateway) acceptHTTP(r *http.Request, body io.Reader, m Meta) (Answer, error) {
-	if m.Format == schemas.JSONArray {
-		body, m.Single = single(body)
-	}
-	return g.Accept(r.Context(), body, m)
 }
 
 // traceOf returns the trace id of a W3C traceparent header, zero without one.

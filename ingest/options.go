@@ -23,7 +23,7 @@ import (
 // Letters keeps what is not accepted; a deadletter.Store does.
 type Letters interface {
 	// Put stores the letters of one request, durably; putting the same
-	// request again replaces them.
+	// request again replaces them. It does not keep the slice.
 	Put(ctx context.Context, request string, letters []deadletter.Letter) error
 }
 
@@ -65,7 +65,8 @@ type Options struct {
 	Lanes []schemas.Lane
 	// MaxInFlight bounds the bytes held for requests that are not answered
 	// yet: half for what requests in progress may need, half for rows that
-	// wait for the log. Default 128 MiB, at least 8 MiB.
+	// wait for the log. A small request counts as 320 KiB. Default 256 MiB,
+	// at least 8 MiB.
 	MaxInFlight int64
 	// Limits bound one request's body.
 	Limits Limits
@@ -105,7 +106,7 @@ const (
 func (o Options) withDefaults() (Options, error) {
 	o.Linger = cmp.Or(o.Linger, 5*time.Millisecond)
 	o.FrameBytes = cmp.Or(o.FrameBytes, defaultFrameBytes)
-	o.MaxInFlight = cmp.Or(o.MaxInFlight, 128<<20)
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, 256<<20)
 	o.Limits.Wire = cmp.Or(o.Limits.Wire, 512<<20)
 	o.Limits.Decoded = cmp.Or(o.Limits.Decoded, 2<<30)
 	o.Retries = cmp.Or(o.Retries, 3)
