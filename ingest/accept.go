@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,13 +15,6 @@ import (
 	"anabranch/schemas"
 )
 
-// Letters are stored together up to these bounds, which depend on the body
-// alone: a repeated request makes the same parts.
-const (
-	partLetters = 5000
-	partBytes   = 1 << 20
-)
-
 // request is one body on its way.
 type request struct {
 	g        *Gateway
@@ -30,7 +22,9 @@ type request struct {
 	received time.Time
 	answer   Answer
 
-	single  bool    // the body is one JSON object, made an array of one here
+	single    bool // the body is one JSON object, made an array of one here
+	lineShift int
+
 	last    []place // by partition: where the newest row of this request stands
 	pending []*frame
 
@@ -90,7 +84,7 @@ func (g *Gateway) accept(ctx context.Context, body io.Reader, m Meta, began time
 		return Answer{}, lane, err
 	}
 	r := &request{
-		g: g, meta: m, received: began, last: make([]place, len(g.parts)), byPartition: make([][]uint32, len(g.parts)),
+		g: g, meta: m, received: began, lineShift: max(m.FirstLine-1, 0), last: make([]place, len(g.parts)), byPartition: make([][]uint32, len(g.parts)),
 		answer: Answer{Request: m.Request, Receipt: Receipt{Pipeline: g.opts.Pipeline, Positions: []string{}}},
 	}
 	body = &counter{body, g}
@@ -151,7 +145,7 @@ func (r *request) take(ctx context.Context, rows *schemas.Rows) error {
 		if v.err != nil {
 			code, message = CodeRuleFailed, fmt.Sprintf("rule %s could not be evaluated: %v", rule.Code, v.err)
 		}
-		r.lettersOfNow = append(r.lettersOfNow, deadletter.Letter{Code: code, Message: message, Line: rows.Lines[i], Raw: slices.Clone(rows.Raw(i))})
+		r.lettersOfNow = append(r.lettersOfNow, deadletter.Letter{Code: code, Message: message, Line: rows.Lines[i] + r.lineShift, Raw: slices.Clone(rows.Raw(i))})
 	}
 	for p, of := range r.byPartition {
 		if err := r.send(ctx, rows, p, of); err != nil {
@@ -164,7 +158,7 @@ func (r *request) take(ctx context.Context, rows *schemas.Rows) error {
 			column = max(column-1, 0) // behind the bracket that was put in front
 		}
 		r.lettersOfNow = append(r.lettersOfNow, deadletter.Letter{
-			Code: bad.Code, Message: bad.Message, Field: bad.Field, Line: bad.Line, Column: column, Raw: bad.Raw,
+			Code: bad.Code, Message: bad.Message, Field: bad.Field, Line: bad.Line + r.lineShift, Column: column, Raw: bad.Raw,
 		})
 	}
 	slices.SortStableFunc(r.lettersOfNow, func(a, b deadletter.Letter) int { return a.Line - b.Line })
@@ -228,50 +222,6 @@ func (r *request) collect() error {
 	return nil
 }
 
-// reject makes one event a letter; letters are stored a part at a time.
-func (r *request) reject(ctx context.Context, l deadletter.Letter) error {
-	l.Source, l.Kind, l.Received = r.meta.Source, fault.Poison.String(), r.received
-	if l.Source == "" {
-		l.Source = r.meta.Request
-	}
-	l.SchemaVersion = r.g.opts.Schema.Version()
-	r.letters = append(r.letters, l)
-	r.letterBytes += len(l.Raw)
-	r.answer.ErrorsTotal++
-	if len(r.answer.Errors) < MaxErrors {
-		r.answer.Errors = append(r.answer.Errors, EventError{Line: l.Line, Column: l.Column, Field: l.Field, Code: l.Code, Message: l.Message})
-	}
-	if len(r.letters) >= partLetters || r.letterBytes >= partBytes {
-		return r.post(ctx)
-	}
-	return nil
-}
-
-// post stores the letters gathered.
-func (r *request) post(ctx context.Context) error {
-	if len(r.letters) == 0 {
-		return nil
-	}
-	r.parts++
-	name := r.meta.Request
-	if r.parts > 1 {
-		name = fmt.Sprintf("%s-part%d", name, r.parts)
-	}
-	if err := r.g.opts.Letters.Put(ctx, name, r.letters); err != nil {
-		if ctx.Err() != nil {
-			return r.outOfTime(err)
-		}
-		return ambiguousLater(fmt.Errorf("store %d dead letters: %w", len(r.letters), err), CodeLettersFailed)
-	}
-	for _, l := range r.letters {
-		r.g.metrics.deadLettered.WithLabelValues(l.Code).Inc()
-	}
-	r.answer.DeadLettered += len(r.letters)
-	clear(r.letters)
-	r.letters, r.letterBytes = r.letters[:0], 0
-	return nil
-}
-
 // settle waits until every row is durable, stores the last letters and
 // completes the answer.
 func (r *request) settle(ctx context.Context) error {
@@ -297,46 +247,6 @@ func (r *request) settle(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (r *request) outOfTime(err error) error {
-	return ambiguous(fault.New(fault.Transient, "the request ended before its events were stored: %w", err), CodeTimeout)
-}
-
-func appendError(err error) error {
-	err = fmt.Errorf("append to the log: %w", err)
-	if fault.Is(err, fault.Full) {
-		return &later{ambiguous(err, CodeLogFull), fullPause}
-	}
-	return ambiguousLater(err, CodeAppendFailed)
-}
-
-// ambiguousLater is ambiguous, with a time when repeating may help.
-func ambiguousLater(err error, code string) error {
-	after := RetryAfter(err)
-	if after == 0 && fault.KindOf(err).Retryable() {
-		after = againPause
-	}
-	return &later{ambiguous(err, code), after}
-}
-
-// bodyError says how far a body was read that could not be read to its end.
-func bodyError(err error, read int) error {
-	kind, code := fault.Invalid, CodeBodyUnread
-	var large *tooLarge
-	switch {
-	case errors.As(err, &large):
-		code = CodeBodyTooLarge
-	case fault.KindOf(err) == fault.Bug:
-		return err
-	case fault.KindOf(err) != fault.Unknown:
-		kind = fault.KindOf(err)
-	}
-	err = fault.New(kind, "read the body after %d events: %w", read, err)
-	if read == 0 {
-		return fault.WithCode(err, code)
-	}
-	return ambiguous(err, code)
 }
 
 // counter counts the bytes of a body.

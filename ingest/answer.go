@@ -1,10 +1,6 @@
 package ingest
 
 import (
-	"errors"
-	"time"
-
-	"anabranch/fault"
 	"anabranch/schemas"
 )
 
@@ -17,6 +13,10 @@ type Meta struct {
 	Request string
 	// Source is the file or system the events come from, for dead letters.
 	Source string
+	// FirstLine is the line of Source that the body's first line is, when the
+	// body is a piece of it: lines in answers and letters count from there.
+	// Default 1.
+	FirstLine int
 	// Lane is the name of one of the pipeline's lanes; empty: the first.
 	Lane string
 	// Trace is the trace id of the request, all zero when it has none.
@@ -53,40 +53,3 @@ type EventError struct {
 
 // MaxErrors is how many errors an answer lists.
 const MaxErrors = 100
-
-// Codes of the errors with which Accept refuses or gives up a request.
-const (
-	CodeBusy          = "busy"           // Throttled: too much in flight for this lane
-	CodeDraining      = "draining"       // Transient: this gateway stops
-	CodeLogFull       = "log_full"       // Full: the log takes nothing
-	CodeAppendFailed  = "append_failed"  // the log did not acknowledge
-	CodeLettersFailed = "letters_failed" // dead letters could not be stored
-	CodeUnknownLane   = "unknown_lane"   // Invalid
-	CodeBodyUnread    = "body_unread"    // Invalid: the body could not be read to its end
-	CodeBodyTooLarge  = "body_too_large" // Invalid
-	CodeTimeout       = "timeout"        // Transient: the request's time was up, or its sender left
-)
-
-// later is an error that tells when to come again.
-type later struct {
-	error
-	after time.Duration
-}
-
-func (l *later) Unwrap() error { return l.error }
-
-// RetryAfter returns after how long a refused request should be repeated, 0
-// when the error does not say.
-func RetryAfter(err error) time.Duration {
-	var l *later
-	if errors.As(err, &l) {
-		return l.after
-	}
-	return 0
-}
-
-// ambiguous says what repeating means after err, which left open which events
-// are durable.
-func ambiguous(err error, code string) error {
-	return fault.WithHint(fault.WithCode(err, code), "some events of this request may be stored already; repeat it as it was: event ids make that safe")
-}

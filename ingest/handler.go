@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"anabranch/schemas"
@@ -12,10 +13,11 @@ import (
 
 // Headers of a request.
 const (
-	HeaderLane    = "Anabranch-Lane"   // one of the pipeline's lanes
-	HeaderSource  = "Anabranch-Source" // the file or system the events come from
-	HeaderKey     = "Idempotency-Key"  // the same for a request and its repetitions
-	HeaderRequest = "Anabranch-Request"
+	HeaderLane      = "Anabranch-Lane"       // one of the pipeline's lanes
+	HeaderSource    = "Anabranch-Source"     // the file or system the events come from
+	HeaderFirstLine = "Anabranch-First-Line" // the line of the source that the body's first line is
+	HeaderKey       = "Idempotency-Key"      // the same for a request and its repetitions
+	HeaderRequest   = "Anabranch-Request"    // of the answer: the name the request has
 )
 
 // maxHeader bounds the headers that are kept with dead letters.
@@ -83,6 +85,14 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 			problem{Status: http.StatusBadRequest, Code: "bad_header", Detail: "header " + h + " is longer than 255 bytes"}.write(w)
 			return
 		}
+	}
+	if v := r.Header.Get(HeaderFirstLine); v != "" {
+		n, err := strconv.ParseUint(v, 10, 31)
+		if err != nil || n == 0 {
+			problem{Status: http.StatusBadRequest, Code: "bad_header", Detail: "header " + HeaderFirstLine + ": " + quoted(v) + " is not a line number from 1 on"}.write(w)
+			return
+		}
+		m.FirstLine = int(n)
 	}
 	if v := r.Header.Get("Content-Type"); v != "" {
 		media, _, err := mime.ParseMediaType(v)

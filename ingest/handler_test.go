@@ -126,6 +126,23 @@ func TestColumnsOfASingleObject(t *testing.T) {
 	}
 }
 
+func TestLinesOfAPiece(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, func(o *Options) {
+		o.Rules = []Rule{{Code: "zero", Action: schemas.ActionDeadLetter, Matches: quantityIs(0)}}
+	})
+	// A file cut in two: the head of the CSV stands before its line 1001.
+	w := post(tb.handler(), strings.NewReader("customer,quantity,id\nann,1,a\nbob,x,b\nann,0,c\n"),
+		"Content-Type", "text/csv", HeaderFirstLine, "1000", HeaderSource, "big.csv")
+	var a Answer
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || len(a.Errors) != 2 || a.Errors[0].Line != 1002 || a.Errors[1].Line != 1003 {
+		t.Fatalf("%s", w.Body)
+	}
+	if letters := listLetters(t, tb.letters); letters[0].Line != 1002 || letters[1].Line != 1003 {
+		t.Fatalf("%+v", letters)
+	}
+}
+
 func TestHandlerRefusals(t *testing.T) {
 	t.Parallel()
 	bomb := bytes.Repeat([]byte(sale("a", "ann", 1)), 100_000)
@@ -150,6 +167,7 @@ func TestHandlerRefusals(t *testing.T) {
 		{"gzip bomb", small, gzipped(t, bomb), []string{"Content-Encoding", "gzip"}, 413, CodeBodyTooLarge},
 		{"zstd bomb", small, zstded(t, bomb), []string{"Content-Encoding", "zstd"}, 413, CodeBodyTooLarge},
 		{"lane", nil, nil, []string{HeaderLane, "night"}, 400, CodeUnknownLane},
+		{"first line", nil, nil, []string{HeaderFirstLine, "0"}, 400, "bad_header"},
 		{"long key", nil, nil, []string{HeaderKey, strings.Repeat("k", 256)}, 400, "bad_header"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
