@@ -65,12 +65,11 @@ func TestDaysComeBackAsWritten(t *testing.T) {
 			}
 			var few []string
 			err = a.ReadDay(ctx, files, day, []string{"note", "amount"}, func(b *event.Batch) error {
-				for i, line := range text(b) {
+				for _, line := range text(b) {
 					if b.Shape.Names()[0] != "note" || len(b.Columns) != 2 {
 						return errors.New("columns")
 					}
 					few = append(few, strings.TrimSpace(line))
-					_ = i
 				}
 				return nil
 			})

@@ -13,9 +13,9 @@ import (
 const (
 	runMagic  = "ABIR"
 	runFormat = 1
-	runHead   = 8  // magic, format, three zeros
-	runFoot   = 60 // fixed, at the end
-	runIndex  = 28 // for each block
+	runHead   = 8   // magic, format, three zeros
+	runFoot   = 60  // fixed, at the end
+	runIndex  = 28  // for each block
 	runBlock  = 128 // entries: ids are random, so an id costs one block, and a small one costs less
 )
 

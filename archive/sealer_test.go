@@ -98,11 +98,11 @@ func (tb *testBundle) traffic(k *uint64, n int) {
 
 func TestEveryRowIsSealedOnceWhateverTheRestarts(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(8) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			tb := setup(t, seed)
 			k := uint64(0)
-			for range 6 {
+			for range 5 {
 				a := tb.open(tb.bucket, "")
 				s := tb.start(a, SealerOptions{MaxRows: 1 + tb.r.Int64N(200), MaxAge: time.Minute})
 				tb.traffic(&k, 30)
@@ -158,10 +158,10 @@ func TestTheNthBucketCallFails(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, call %d", harm.name, n), func(t *testing.T) {
 				tb := setup(t, 3)
 				k := uint64(0)
-				tb.traffic(&k, 40)
+				tb.traffic(&k, 16)
 				calls := 0
 				faulty := faultbucket.Wrap(tb.bucket, harm.rule(n))
-				s := NewSealer(tb.open(faulty, ""), tb.log, SealerOptions{MaxRows: 150, MaxAge: time.Minute})
+				s := NewSealer(tb.open(faulty, ""), tb.log, SealerOptions{MaxRows: 60, MaxAge: time.Minute})
 				if err := s.Start(context.Background()); err == nil {
 					// Done, or dead: no call succeeds any more.
 					tb.until(s, "it is done or dead", func() bool {
@@ -174,7 +174,7 @@ func TestTheNthBucketCallFails(t *testing.T) {
 				calls = len(faulty.Calls())
 				tb.checkArchive(tb.open(tb.bucket, ""))
 				a := tb.open(tb.bucket, "")
-				s = tb.start(a, SealerOptions{MaxRows: 150, MaxAge: time.Minute})
+				s = tb.start(a, SealerOptions{MaxRows: 60, MaxAge: time.Minute})
 				tb.sealed(s)
 				s.Stop()
 				tb.checkArchive(a)

@@ -125,11 +125,10 @@ func TestListPagesInEveryOrder(t *testing.T) {
 	tb := setup(t)
 	byDay := map[string][]string{}
 	var all []string
-	for day := range 4 {
+	for range 4 {
 		for _, request := range []string{"ab", "ab-c", "b", "b=1"} { // "-" sorts before the dot behind a request
 			tb.put(t, request, "x", "y", "x")
 		}
-		_ = day
 		tb.now = tb.now.AddDate(0, 0, 1)
 	}
 	all = tb.list(t, Options{})

@@ -12,11 +12,29 @@ package packed
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 
 	"github.com/klauspost/compress/zstd"
-
-	"anabranch/fault"
 )
+
+// Error is what this package reports. It stands on the lowest floor, so it
+// names its kind for package fault instead of importing it.
+type Error struct {
+	Kind string // "corrupt" or "bug", as in package fault
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause, if there is one.
+func (e *Error) Unwrap() error { return e.Err }
+
+// FaultKind tells package fault the kind of the error.
+func (e *Error) FaultKind() string { return e.Kind }
+
+func corrupt(name, format string, args ...any) error {
+	return &Error{"corrupt", fmt.Errorf("read %s: "+format, append([]any{name}, args...)...)}
+}
 
 const (
 	head     = "\x50\x2a\x4d\x18\x20\x00\x00\x00"
@@ -29,7 +47,7 @@ const (
 func Pack(text []byte) ([]byte, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
-		return nil, fault.Wrap(fault.Bug, err)
+		return nil, &Error{"bug", err}
 	}
 	defer enc.Close()
 	out := append(make([]byte, 0, overhead+len(text)/4+64), head...)
@@ -44,20 +62,20 @@ func Pack(text []byte) ([]byte, error) {
 // the object.
 func Unpack(name string, object []byte) ([]byte, error) {
 	if len(object) < overhead || string(object[:len(head)]) != head {
-		return nil, fault.New(fault.Corrupt, "read %s: its %d bytes do not begin with a checksum", name, len(object))
+		return nil, corrupt(name, "its %d bytes do not begin with a checksum", len(object))
 	}
 	sum := sha256.Sum256(object[overhead:])
 	if !bytes.Equal(sum[:], object[len(head):overhead]) {
-		return nil, fault.New(fault.Corrupt, "read %s: its bytes do not match their checksum", name)
+		return nil, corrupt(name, "its bytes do not match their checksum")
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxText))
 	if err != nil {
-		return nil, fault.Wrap(fault.Bug, err)
+		return nil, &Error{"bug", err}
 	}
 	defer dec.Close()
 	text, err := dec.DecodeAll(object[overhead:], nil)
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s: %w", name, err)
+		return nil, corrupt(name, "%w", err)
 	}
 	return text, nil
 }
