@@ -16,42 +16,31 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"anabranch/batch"
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/internal/clock"
 )
 
-// Runner is what this package needs of batch, for one pipeline. Every method
-// may be called again with the same arguments after any error, from another
-// process too, and then does the same or finds it done. Errors have kinds.
+// Runner is what this package needs of batch, for one pipeline; *batch.Runner
+// is one. Every method may be called again with the same arguments after any
+// error, from another process too, and then does the same or finds it done.
+// Errors have kinds; what each step means is said in package batch.
 type Runner interface {
-	// NextBarrier returns the number of the next barrier. Sealed and Plan
-	// answer with a Conflict of code AlreadyPublished when a nightly run's
-	// barrier is below the published cut.
 	NextBarrier(ctx context.Context) (uint64, error)
-	// AppendBarriers appends barrier k to every partition.
 	AppendBarriers(ctx context.Context, k uint64) error
-	// Sealed returns the cut of barrier k, and false while some partition is
-	// not sealed up to it yet.
 	Sealed(ctx context.Context, k uint64) (cut event.Cut, ok bool, err error)
-	// Plan decides what to recompute from the newest manifest there is.
-	Plan(ctx context.Context, r Request) (Plan, error)
-	// Compact makes the day files of one partition of Plan.Compact.
-	Compact(ctx context.Context, p PlanRef, partition int) (Done, error)
-	// Spread splits the days to fold into units; every Compact is done.
-	Spread(ctx context.Context, p PlanRef) (Units, error)
-	// Fold makes the states of one unit of Spread.
-	Fold(ctx context.Context, p PlanRef, unit int) (Done, error)
-	// Gather splits the results to finish into units; every Fold is done.
-	Gather(ctx context.Context, p PlanRef) (Units, error)
-	// Finish makes the results of one unit of Gather.
-	Finish(ctx context.Context, p PlanRef, unit int) (Done, error)
-	// Verify checks what was made before it is published.
-	Verify(ctx context.Context, p PlanRef) (Report, error)
-	// Publish makes it the present by one conditional put. Conflict when
-	// another run published after this plan was made.
-	Publish(ctx context.Context, p PlanRef) (Published, error)
+	Plan(ctx context.Context, q batch.Request) (batch.PlanRef, error)
+	Compact(ctx context.Context, p batch.PlanRef, partition int) (batch.Ref, error)
+	Spread(ctx context.Context, p batch.PlanRef) (batch.Units, error)
+	Fold(ctx context.Context, p batch.PlanRef, unit int) (batch.Ref, error)
+	Gather(ctx context.Context, p batch.PlanRef) (batch.Units, error)
+	Finish(ctx context.Context, p batch.PlanRef, unit int) (batch.Ref, error)
+	Verify(ctx context.Context, p batch.PlanRef) (batch.Report, error)
+	Publish(ctx context.Context, p batch.PlanRef) (batch.Published, error)
 }
+
+var _ Runner = (*batch.Runner)(nil)
 
 // Activities are the steps. Their methods are registered by worker; workflows
 // name them by method.
@@ -177,43 +166,49 @@ func (a *Activities) AwaitSealed(ctx context.Context, in AtBarrier) (Sealed, err
 }
 
 // Plan decides what to recompute.
-func (a *Activities) Plan(ctx context.Context, in Request) (Plan, error) {
-	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Plan, error) { return r.Plan(ctx, in) })
+func (a *Activities) Plan(ctx context.Context, in Request) (batch.PlanRef, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.PlanRef, error) {
+		q, err := in.batch()
+		if err != nil {
+			return batch.PlanRef{}, err
+		}
+		return r.Plan(ctx, q)
+	})
 }
 
 // Compact makes the day files of one partition.
-func (a *Activities) Compact(ctx context.Context, in Unit) (Done, error) {
-	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Done, error) { return r.Compact(ctx, in.Plan, in.N) })
+func (a *Activities) Compact(ctx context.Context, in Unit) (batch.Ref, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Ref, error) { return r.Compact(ctx, in.Plan, in.N) })
 }
 
 // Spread splits the days to fold into units.
-func (a *Activities) Spread(ctx context.Context, in OfPlan) (Units, error) {
-	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Units, error) { return r.Spread(ctx, in.Plan) })
+func (a *Activities) Spread(ctx context.Context, in OfPlan) (batch.Units, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Units, error) { return r.Spread(ctx, in.Plan) })
 }
 
 // Fold makes the states of one unit.
-func (a *Activities) Fold(ctx context.Context, in Unit) (Done, error) {
-	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Done, error) { return r.Fold(ctx, in.Plan, in.N) })
+func (a *Activities) Fold(ctx context.Context, in Unit) (batch.Ref, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Ref, error) { return r.Fold(ctx, in.Plan, in.N) })
 }
 
 // Gather splits the results to finish into units.
-func (a *Activities) Gather(ctx context.Context, in OfPlan) (Units, error) {
-	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Units, error) { return r.Gather(ctx, in.Plan) })
+func (a *Activities) Gather(ctx context.Context, in OfPlan) (batch.Units, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Units, error) { return r.Gather(ctx, in.Plan) })
 }
 
 // Finish makes the results of one unit.
-func (a *Activities) Finish(ctx context.Context, in Unit) (Done, error) {
-	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Done, error) { return r.Finish(ctx, in.Plan, in.N) })
+func (a *Activities) Finish(ctx context.Context, in Unit) (batch.Ref, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Ref, error) { return r.Finish(ctx, in.Plan, in.N) })
 }
 
 // Verify checks what was made.
-func (a *Activities) Verify(ctx context.Context, in OfPlan) (Report, error) {
-	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Report, error) { return r.Verify(ctx, in.Plan) })
+func (a *Activities) Verify(ctx context.Context, in OfPlan) (batch.Report, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Report, error) { return r.Verify(ctx, in.Plan) })
 }
 
 // Publish makes it the present.
-func (a *Activities) Publish(ctx context.Context, in OfPlan) (Published, error) {
-	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Published, error) { return r.Publish(ctx, in.Plan) })
+func (a *Activities) Publish(ctx context.Context, in OfPlan) (batch.Published, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Published, error) { return r.Publish(ctx, in.Plan) })
 }
 
 // ByName returns a Runners and a Names over a map that does not change.

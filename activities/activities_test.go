@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
+	"anabranch/batch"
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/internal/clock"
@@ -23,14 +25,14 @@ type fake struct {
 	Runner
 	next   func(context.Context) (uint64, error)
 	sealed func(context.Context, uint64) (event.Cut, bool, error)
-	fold   func(context.Context, PlanRef, int) (Done, error)
+	fold   func(context.Context, batch.PlanRef, int) (batch.Ref, error)
 }
 
 func (f fake) NextBarrier(ctx context.Context) (uint64, error) { return f.next(ctx) }
 func (f fake) Sealed(ctx context.Context, k uint64) (event.Cut, bool, error) {
 	return f.sealed(ctx, k)
 }
-func (f fake) Fold(ctx context.Context, p PlanRef, unit int) (Done, error) {
+func (f fake) Fold(ctx context.Context, p batch.PlanRef, unit int) (batch.Ref, error) {
 	return f.fold(ctx, p, unit)
 }
 
@@ -56,9 +58,9 @@ func TestKindDecidesWhatTemporalDoes(t *testing.T) {
 	} {
 		t.Run(c.kind.String(), func(t *testing.T) {
 			t.Parallel()
-			env, a := setup(t, fake{fold: func(context.Context, PlanRef, int) (Done, error) {
+			env, a := setup(t, fake{fold: func(context.Context, batch.PlanRef, int) (batch.Ref, error) {
 				err := fault.WithHint(fault.WithCode(fault.New(c.kind, "read day 2011-03-01"), "some_code"), "look there")
-				return Done{}, errors.Join(err) // wrapped, as by a caller
+				return batch.Ref{}, errors.Join(err) // wrapped, as by a caller
 			}})
 			_, err := env.ExecuteActivity(a.Fold, Unit{Pipeline: "retail"})
 			var app *temporal.ApplicationError
@@ -88,6 +90,20 @@ func TestUnknownPipelineNamesThoseThereAre(t *testing.T) {
 	env, a := setup(t, fake{})
 	_, err := env.ExecuteActivity(a.Plan, Request{Pipeline: "retial"})
 	if got := FromTemporal(err); !fault.Is(got, fault.Invalid) || !strings.Contains(got.Error(), `no pipeline "retial": there are clicks, retail`) {
+		t.Fatal(err)
+	}
+}
+
+func TestRequestInBatchsWords(t *testing.T) {
+	t.Parallel()
+	q, err := Request{Pipeline: "retail", Kind: batch.Backfill, View: "v", From: "1970-01-02", To: "2011-03-01", Reason: "r", By: "b", RunID: "id", Attempt: 2}.batch()
+	if err != nil || *q.From != 1 || *q.To != 15034 || q.Kind != batch.Backfill || q.View != "v" || q.Reason != "r" || q.By != "b" || q.RunID != "id" || q.Attempt != 2 {
+		t.Fatalf("%+v %v", q, err)
+	}
+	if q, err := (Request{K: 7}).batch(); err != nil || q.From != nil || q.To != nil || q.K != 7 {
+		t.Fatalf("%+v %v", q, err)
+	}
+	if _, err := (Request{To: "2011-02-30"}).batch(); !fault.Is(err, fault.Invalid) {
 		t.Fatal(err)
 	}
 }
@@ -148,7 +164,7 @@ func TestHeartBeatsWhileAStepWorks(t *testing.T) {
 		}
 	}
 	stop()
-	env, a := setup(t, fake{fold: func(context.Context, PlanRef, int) (Done, error) { return Done{Rows: 5}, nil }})
+	env, a := setup(t, fake{fold: func(context.Context, batch.PlanRef, int) (batch.Ref, error) { return batch.Ref{Rows: 5}, nil }})
 	heard := make(chan struct{}, 1)
 	env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { heard <- struct{}{} })
 	if _, err := env.ExecuteActivity(a.Fold, Unit{Pipeline: "retail"}); err != nil {
@@ -170,7 +186,7 @@ func TestCancelledStepEndsAsCancelled(t *testing.T) {
 	if err := FromTemporal(temporal.NewCanceledError()); !fault.Is(err, fault.Conflict) || fault.CodeOf(err) != "cancelled" {
 		t.Fatal(err)
 	}
-	if !IsAlreadyPublished(ToTemporal(t.Context(), fault.WithCode(fault.New(fault.Conflict, "x"), AlreadyPublished))) || IsAlreadyPublished(io.EOF) {
+	if !IsAlreadyPublished(ToTemporal(t.Context(), fmt.Errorf("barrier 3: %w", batch.ErrDone))) || IsAlreadyPublished(io.EOF) {
 		t.Fatal("already published")
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"anabranch/batch"
 	"anabranch/fault"
 )
 
@@ -92,15 +93,12 @@ func Rephrase(err error, phrase func(said string, kind fault.Kind) string) error
 	return temporal.NewApplicationErrorWithOptions(phrase(app.Message(), kindNamed(app.Type())), app.Type(), opts)
 }
 
-// AlreadyPublished is the code of the Conflict that says that a barrier is
-// below the published cut: nothing is left to do and nothing is wrong.
-const AlreadyPublished = "already_published"
-
-// IsAlreadyPublished reports whether a step failed with that code.
+// IsAlreadyPublished reports whether a step answered batch.ErrDone: nothing is
+// left to do and nothing is wrong.
 func IsAlreadyPublished(err error) bool {
 	var app *temporal.ApplicationError
 	var d details
-	return errors.As(err, &app) && app.HasDetails() && app.Details(&d) == nil && d.Code == AlreadyPublished
+	return errors.As(err, &app) && app.HasDetails() && app.Details(&d) == nil && d.Code == fault.CodeOf(batch.ErrDone)
 }
 
 // IsConflict reports whether a step failed because another run published

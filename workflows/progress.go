@@ -7,7 +7,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"anabranch/activities"
+	"anabranch/batch"
 )
 
 // The phases of a run, in order. The last three are ends.
@@ -41,11 +41,12 @@ type Progress struct {
 	From     string    `json:"from,omitempty"`
 	To       string    `json:"to,omitempty"`
 	Phase    string    `json:"phase"`
-	Done     int       `json:"done"`  // units of this attempt that are done
-	Total    int       `json:"total"` // units of this attempt, as far as known; it grows when compacting and folding end
-	Rate     float64   `json:"rate"`  // rows read a second, over this attempt
-	Rows     int64     `json:"rows"`  // rows read in this attempt
-	Bytes    int64     `json:"bytes"` // bytes written in this attempt
+	Done     int       `json:"done"`                 // units of this attempt that are done
+	Total    int       `json:"total"`                // units of this attempt, as far as known; it grows when compacting and folding end
+	Rate     float64   `json:"rate"`                 // rows read a second, over this attempt
+	Rows     int64     `json:"rows"`                 // rows read in this attempt
+	RowsAll  int64     `json:"rows_total,omitempty"` // rows to read in this attempt, as far as known
+	Bytes    int64     `json:"bytes"`                // bytes written in this attempt
 	Started  time.Time `json:"started"`
 	Attempt  int       `json:"attempt"`
 	K        uint64    `json:"k,omitempty"`
@@ -62,6 +63,12 @@ func (r *run) progress() Progress {
 	}
 	compact, fold, finish := r.units()
 	p.Total = compact + fold + finish
+	if r.s.Plan != nil {
+		p.RowsAll = r.s.Plan.Rows
+	}
+	if r.s.Fold != nil {
+		p.RowsAll += r.s.Fold.Rows
+	}
 	if r.seconds > 0 {
 		p.Rate = float64(r.s.Rows) / r.seconds
 	}
@@ -96,9 +103,11 @@ func (r *run) enter(ctx workflow.Context, phase string) {
 }
 
 // did counts one unit and shows it.
-func (r *run) did(ctx workflow.Context, d activities.Done) {
+func (r *run) did(ctx workflow.Context, phase string, d batch.Ref) {
 	r.s.Units++
-	r.s.Rows += d.Rows
+	if phase != phaseFinish { // its rows are written
+		r.s.Rows += d.Rows
+	}
 	r.s.Bytes += d.Bytes
 	r.seconds = workflow.Now(ctx).Sub(r.s.Working).Seconds()
 	workflow.SetCurrentDetails(ctx, r.table())
@@ -117,7 +126,7 @@ func (r *run) table() string {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "| %s | %s |\n", name, fmt.Sprintf(format, args...))
 	}
-	if p.Kind == activities.Backfill {
+	if p.Kind == batch.Backfill {
 		row("view", "%s", orElse(p.View, "all"))
 	}
 	if p.From != "" || p.To != "" {
@@ -131,7 +140,7 @@ func (r *run) table() string {
 		row("units", "%d of %d (compact %d, fold %d, finish %d)", p.Done, p.Total, compact, fold, finish)
 	}
 	if p.Rows > 0 {
-		row("rows", "%d, %.0f a second", p.Rows, p.Rate)
+		row("rows", "%d of %d, %.0f a second", p.Rows, max(p.Rows, p.RowsAll), p.Rate)
 	}
 	if p.Attempt > 1 {
 		row("attempt", "%d: another run published first", p.Attempt)

@@ -18,8 +18,8 @@ import (
 	sdkworker "go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"anabranch/activities"
 	"anabranch/activities/activitiestest"
+	"anabranch/batch"
 	"anabranch/fault"
 	"anabranch/internal/clock"
 	"anabranch/internal/temporalserver"
@@ -114,7 +114,7 @@ var scenarios = map[string]scenario{
 	"nightly-already-published-v1": nightly("already", func(func()) *activitiestest.World {
 		return &activitiestest.World{Before: func(_ context.Context, step string, _ int) error {
 			if step == "plan" {
-				return fault.WithCode(fault.New(fault.Conflict, "published"), activities.AlreadyPublished)
+				return batch.ErrDone
 			}
 			return nil
 		}}
@@ -139,12 +139,12 @@ var scenarios = map[string]scenario{
 	}),
 	"backfill-continued-v1": backfill(workflows.BackfillInput{Pipeline: "retail", Key: "continued", Resume: &workflows.Resume{
 		Started: time.Date(2011, 12, 10, 3, 0, 0, 0, time.UTC), RunID: "r", Attempt: 1, Phase: "fold", Next: 2, Units: 2, Rows: 2000, Bytes: 128,
-		Plan: &activities.Plan{Ref: activities.PlanRef{Run: "r-0"}}, Fold: &activities.Units{N: 3},
+		Plan: &batch.PlanRef{Run: "r-0"}, Fold: &batch.Units{N: 3},
 	}}, func(func()) *activitiestest.World {
 		w, ctx := &activitiestest.World{}, context.Background()
-		p, _ := w.Plan(ctx, activities.Request{Kind: activities.Backfill, RunID: "r"})
-		_, _ = w.Fold(ctx, p.Ref, 0)
-		_, _ = w.Fold(ctx, p.Ref, 1)
+		p, _ := w.Plan(ctx, batch.Request{Kind: batch.Backfill, RunID: "r"})
+		_, _ = w.Fold(ctx, p, 0)
+		_, _ = w.Fold(ctx, p, 1)
 		return w
 	}),
 	"backfill-bad-input-v1": backfill(workflows.BackfillInput{Pipeline: "retail", Key: "bad", Parallel: -1}, plain),

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"anabranch/activities"
+	"anabranch/batch"
 	"anabranch/fault"
 )
 
@@ -30,12 +31,12 @@ type Resume struct {
 	Next    int       `json:"next"` // first unit of Phase that was not given out
 
 	// What is known of this attempt.
-	Plan   *activities.Plan  `json:"plan,omitempty"`
-	Fold   *activities.Units `json:"fold,omitempty"`
-	Finish *activities.Units `json:"finish,omitempty"`
-	Units  int               `json:"units"` // done
-	Rows   int64             `json:"rows"`
-	Bytes  int64             `json:"bytes"`
+	Plan   *batch.PlanRef `json:"plan,omitempty"`
+	Fold   *batch.Units   `json:"fold,omitempty"`
+	Finish *batch.Units   `json:"finish,omitempty"`
+	Units  int            `json:"units"` // done
+	Rows   int64          `json:"rows"`
+	Bytes  int64          `json:"bytes"`
 	// Working is when the first unit of this attempt began.
 	Working time.Time `json:"working,omitzero"`
 }
@@ -111,7 +112,7 @@ func (r *run) setup(ctx workflow.Context) error {
 // untilPublished plans and works until it published, or another run did so
 // too often.
 func (r *run) untilPublished(ctx workflow.Context) (Result, error) {
-	if r.request.Kind == activities.Nightly && !r.s.Sealed {
+	if r.request.Kind == batch.Nightly && !r.s.Sealed {
 		if err := r.barrier(ctx); err != nil {
 			return Result{}, err
 		}
@@ -166,13 +167,13 @@ func (r *run) attempt(ctx workflow.Context) (Result, error) {
 	}
 	of := r.ofPlan()
 	r.enter(ctx, phaseVerify)
-	var report activities.Report
+	var report batch.Report
 	if err := workflow.ExecuteActivity(long(ctx, "compare what was made with what went in"), steps.Verify, of).Get(ctx, &report); err != nil {
 		return Result{}, err
 	}
 	r.enter(ctx, phasePublish)
-	var published activities.Published
-	if err := workflow.ExecuteActivity(quick(ctx, fmt.Sprintf("one conditional put on top of version %d", r.s.Plan.Ref.Parent)), steps.Publish, of).Get(ctx, &published); err != nil {
+	var published batch.Published
+	if err := workflow.ExecuteActivity(quick(ctx, fmt.Sprintf("one conditional put on top of version %d", r.s.Plan.Parent)), steps.Publish, of).Get(ctx, &published); err != nil {
 		return Result{}, err
 	}
 	return Result{Outcome: OutcomePublished, Version: published.Version, K: published.K, Report: report}, nil
@@ -182,7 +183,7 @@ func (r *run) plan(ctx workflow.Context) error {
 	r.enter(ctx, phasePlan)
 	request := r.request
 	request.K, request.RunID, request.Attempt = r.s.K, r.s.RunID, r.s.Attempt-1
-	var plan activities.Plan
+	var plan batch.PlanRef
 	if err := workflow.ExecuteActivity(long(ctx, "what has to be counted"), steps.Plan, request).Get(ctx, &plan); err != nil {
 		return err
 	}
@@ -191,7 +192,7 @@ func (r *run) plan(ctx workflow.Context) error {
 }
 
 func (r *run) ofPlan() activities.OfPlan {
-	return activities.OfPlan{Pipeline: r.request.Pipeline, Plan: r.s.Plan.Ref}
+	return activities.OfPlan{Pipeline: r.request.Pipeline, Plan: *r.s.Plan}
 }
 
 // explain puts the step's own words first.

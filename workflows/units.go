@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"anabranch/activities"
+	"anabranch/batch"
 )
 
 // How long steps may take. A worker that dies is noticed by its heartbeat, so
@@ -73,12 +74,12 @@ func (r *run) finish(ctx workflow.Context) error {
 }
 
 // split asks how much work the next phase has, unless that is known.
-func (r *run) split(ctx workflow.Context, name string, method any, summary string, to **activities.Units) error {
+func (r *run) split(ctx workflow.Context, name string, method any, summary string, to **batch.Units) error {
 	if *to != nil {
 		return nil
 	}
 	r.enter(ctx, name)
-	var units activities.Units
+	var units batch.Units
 	if err := workflow.ExecuteActivity(long(ctx, summary), method, r.ofPlan()).Get(ctx, &units); err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (r *run) split(ctx workflow.Context, name string, method any, summary strin
 }
 
 // label says for a person what a unit is.
-func label(u *activities.Units, i int) string {
+func label(u *batch.Units, i int) string {
 	of := fmt.Sprintf("unit %d of %d", i+1, u.N)
 	if i < len(u.Labels) && u.Labels[i] != "" {
 		return u.Labels[i] + ", " + of
@@ -126,8 +127,8 @@ func (r *run) work(ctx workflow.Context, p phase) error {
 				i := r.s.Next
 				r.s.Next++
 				method, unit, summary := p.step(i)
-				var done activities.Done
-				in := activities.Unit{Pipeline: r.request.Pipeline, Plan: r.s.Plan.Ref, N: unit}
+				var done batch.Ref
+				in := activities.Unit{Pipeline: r.request.Pipeline, Plan: *r.s.Plan, N: unit}
 				if err := workflow.ExecuteActivity(long(ctx, summary), method, in).Get(ctx, &done); err != nil {
 					if first == nil {
 						first = err
@@ -135,7 +136,7 @@ func (r *run) work(ctx workflow.Context, p phase) error {
 					}
 					return
 				}
-				r.did(ctx, done)
+				r.did(ctx, p.name, done)
 			}
 		})
 	}

@@ -2,8 +2,8 @@
 // steps. The steps are in activities; here is only order, time, and the tale a
 // person can follow in the Temporal UI.
 //
-//	Nightly:  barrier -> append -> sealed -> plan -> compact -> fold -> finish -> verify -> publish
-//	Backfill:                                plan -> compact -> fold -> finish -> verify -> publish
+//	Nightly:  barrier -> append -> sealed -> plan -> compact -> spread -> fold -> gather -> finish -> verify -> publish
+//	Backfill: the same from plan on
 //
 // Publishing is the only effect that counts, and it is one conditional put: a
 // run that fails, is cancelled or is killed leaves objects that nobody reads.
@@ -27,6 +27,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"anabranch/activities"
+	"anabranch/batch"
 	"anabranch/fault"
 )
 
@@ -79,16 +80,16 @@ const (
 
 // Result is what a run came to.
 type Result struct {
-	Outcome  string            `json:"outcome"`
-	Note     string            `json:"note,omitempty"`
-	Version  uint64            `json:"version,omitempty"` // of the manifest that was published
-	K        uint64            `json:"k,omitempty"`       // barrier the version stands at
-	Attempts int               `json:"attempts"`          // 1 + how often another run published first
-	Units    int               `json:"units"`             // pieces of work of the last attempt
-	Rows     int64             `json:"rows"`              // rows read in the last attempt
-	Bytes    int64             `json:"bytes"`             // bytes written in the last attempt
-	Seconds  float64           `json:"seconds"`
-	Report   activities.Report `json:"report"`
+	Outcome  string       `json:"outcome"`
+	Note     string       `json:"note,omitempty"`
+	Version  uint64       `json:"version,omitempty"` // of the manifest that was published
+	K        uint64       `json:"k,omitempty"`       // barrier the version stands at
+	Attempts int          `json:"attempts"`          // 1 + how often another run published first
+	Units    int          `json:"units"`             // pieces of work of the last attempt
+	Rows     int64        `json:"rows"`              // rows read in the last attempt
+	Bytes    int64        `json:"bytes"`             // bytes written in the last attempt
+	Seconds  float64      `json:"seconds"`
+	Report   batch.Report `json:"report"`
 }
 
 // Nightly counts what came since the last cut. Its argument is a NightlyInput;
@@ -100,7 +101,7 @@ func Nightly(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 		return Result{}, err
 	}
 	return newRun(NightlyType, activities.Request{
-		Kind: activities.Nightly, Pipeline: in.Pipeline, Reason: in.Reason, By: in.By,
+		Kind: batch.Nightly, Pipeline: in.Pipeline, Reason: in.Reason, By: in.By,
 	}, in.Parallel, in.Resume).do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 
@@ -115,7 +116,7 @@ func Backfill(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 		return Result{}, err
 	}
 	return newRun(BackfillType, activities.Request{
-		Kind: activities.Backfill, Pipeline: in.Pipeline, View: in.View, From: in.From, To: in.To, Reason: in.Reason, By: in.By,
+		Kind: batch.Backfill, Pipeline: in.Pipeline, View: in.View, From: in.From, To: in.To, Reason: in.Reason, By: in.By,
 	}, in.Parallel, in.Resume).do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 

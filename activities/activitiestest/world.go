@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"anabranch/activities"
+	"anabranch/batch"
 	"anabranch/event"
 	"anabranch/fault"
 )
@@ -32,11 +33,11 @@ type World struct {
 	barriers map[uint64]bool
 	plans    map[string]*plan
 	log      []string
-	requests []activities.Request
+	requests []batch.Request
 }
 
 type plan struct {
-	ref  activities.PlanRef
+	ref  batch.PlanRef
 	done map[string]bool
 }
 
@@ -85,10 +86,10 @@ func (w *World) Count(step string) (n int) {
 }
 
 // Requests returns what plans were asked for.
-func (w *World) Requests() []activities.Request {
+func (w *World) Requests() []batch.Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]activities.Request(nil), w.requests...)
+	return append([]batch.Request(nil), w.requests...)
 }
 
 // Intrude publishes a version as another run would.
@@ -155,58 +156,57 @@ func (w *World) Sealed(ctx context.Context, k uint64) (event.Cut, bool, error) {
 }
 
 func published(k uint64) error {
-	return fault.WithCode(fault.New(fault.Conflict, "barrier %d has been published already", k), activities.AlreadyPublished)
+	return fmt.Errorf("barrier %d: %w", k, batch.ErrDone)
 }
 
 // Plan starts from the version there is.
-func (w *World) Plan(ctx context.Context, r activities.Request) (activities.Plan, error) {
+func (w *World) Plan(ctx context.Context, r batch.Request) (batch.PlanRef, error) {
 	if err := w.step(ctx, "plan", -1); err != nil {
-		return activities.Plan{}, err
+		return batch.PlanRef{}, err
 	}
 	defer w.mu.Unlock()
 	w.requests = append(w.requests, r)
-	if r.Kind == activities.Nightly && r.K <= w.k {
-		return activities.Plan{}, published(r.K)
+	if r.Kind == batch.Nightly && r.K <= w.k {
+		return batch.PlanRef{}, published(r.K)
 	}
 	run := fmt.Sprintf("%s-%d", r.RunID, r.Attempt)
 	if w.plans[run] == nil {
 		k := r.K
-		if r.Kind == activities.Backfill {
+		if r.Kind == batch.Backfill {
 			k = w.k
 		}
 		if w.plans == nil {
 			w.plans = map[string]*plan{}
 		}
-		w.plans[run] = &plan{ref: activities.PlanRef{Run: run, K: k, Parent: w.version}, done: map[string]bool{}}
-	}
-	out := activities.Plan{Ref: w.plans[run].ref}
-	if r.Kind == activities.Nightly {
-		for p := range or(w.Partitions, 2) {
-			out.Compact = append(out.Compact, p)
-			out.Rows += 1000
+		ref := batch.PlanRef{Run: run, Kind: r.Kind, K: k, Cut: event.Cut{k * 10, k * 10}, Parent: w.version}
+		if r.Kind == batch.Nightly {
+			for p := range or(w.Partitions, 2) {
+				ref.Compact, ref.Rows = append(ref.Compact, p), ref.Rows+1000
+			}
 		}
+		w.plans[run] = &plan{ref: ref, done: map[string]bool{}}
 	}
-	return out, nil
+	return w.plans[run].ref, nil
 }
 
 // unit does one unit of a plan, once.
-func (w *World) unit(ctx context.Context, p activities.PlanRef, name string, unit, of int, label string) (activities.Done, error) {
+func (w *World) unit(ctx context.Context, p batch.PlanRef, name string, unit, of int, label string) (batch.Ref, error) {
 	if err := w.step(ctx, name, unit); err != nil {
-		return activities.Done{}, err
+		return batch.Ref{}, err
 	}
 	defer w.mu.Unlock()
 	pl := w.plans[p.Run]
 	if pl == nil || unit < 0 || unit >= of {
-		return activities.Done{}, fault.New(fault.Bug, "%s %d of plan %s: there is no such unit", name, unit, p.Run)
+		return batch.Ref{}, fault.New(fault.Bug, "%s %d of plan %s: there is no such unit", name, unit, p.Run)
 	}
 	key := fmt.Sprintf("%s %d", name, unit)
 	again := pl.done[key]
 	pl.done[key] = true
-	return activities.Done{Label: label, Rows: 1000, Bytes: 64, Reuse: again}, nil
+	return batch.Ref{Label: label, Rows: 1000, Bytes: 64, Reuse: again}, nil
 }
 
 // all reports whether the first n units of a name are done.
-func (w *World) all(p activities.PlanRef, name string, n int) error {
+func (w *World) all(p batch.PlanRef, name string, n int) error {
 	for i := range n {
 		if pl := w.plans[p.Run]; pl == nil || !pl.done[fmt.Sprintf("%s %d", name, i)] {
 			return fault.New(fault.Bug, "plan %s: %s %d has not been done", p.Run, name, i)
@@ -216,21 +216,21 @@ func (w *World) all(p activities.PlanRef, name string, n int) error {
 }
 
 // Compact does a partition.
-func (w *World) Compact(ctx context.Context, p activities.PlanRef, partition int) (activities.Done, error) {
+func (w *World) Compact(ctx context.Context, p batch.PlanRef, partition int) (batch.Ref, error) {
 	return w.unit(ctx, p, "compact", partition, or(w.Partitions, 2), fmt.Sprintf("partition %d", partition))
 }
 
 // Spread tells the units to fold.
-func (w *World) Spread(ctx context.Context, p activities.PlanRef) (activities.Units, error) {
+func (w *World) Spread(ctx context.Context, p batch.PlanRef) (batch.Units, error) {
 	if err := w.step(ctx, "spread", -1); err != nil {
-		return activities.Units{}, err
+		return batch.Units{}, err
 	}
 	defer w.mu.Unlock()
 	return units(or(w.Folds, 3), "2011-03-%02d to 2011-03-%02d"), nil
 }
 
-func units(n int, label string) activities.Units {
-	u := activities.Units{N: n, Days: n, Rows: int64(n) * 1000}
+func units(n int, label string) batch.Units {
+	u := batch.Units{N: n, Days: n, Rows: int64(n) * 1000}
 	for i := range min(n, 1000) {
 		u.Labels = append(u.Labels, fmt.Sprintf(label, i%28+1, i%28+1))
 	}
@@ -238,55 +238,55 @@ func units(n int, label string) activities.Units {
 }
 
 // Fold does a unit.
-func (w *World) Fold(ctx context.Context, p activities.PlanRef, unit int) (activities.Done, error) {
+func (w *World) Fold(ctx context.Context, p batch.PlanRef, unit int) (batch.Ref, error) {
 	return w.unit(ctx, p, "fold", unit, or(w.Folds, 3), "days")
 }
 
 // Gather tells the units to finish; all folds must be done.
-func (w *World) Gather(ctx context.Context, p activities.PlanRef) (activities.Units, error) {
+func (w *World) Gather(ctx context.Context, p batch.PlanRef) (batch.Units, error) {
 	if err := w.step(ctx, "gather", -1); err != nil {
-		return activities.Units{}, err
+		return batch.Units{}, err
 	}
 	defer w.mu.Unlock()
 	if err := w.all(p, "fold", or(w.Folds, 3)); err != nil {
-		return activities.Units{}, err
+		return batch.Units{}, err
 	}
 	return units(or(w.Finishes, 2), "sales 2011-03-%02d..%02d"), nil
 }
 
 // Finish does a unit.
-func (w *World) Finish(ctx context.Context, p activities.PlanRef, unit int) (activities.Done, error) {
+func (w *World) Finish(ctx context.Context, p batch.PlanRef, unit int) (batch.Ref, error) {
 	return w.unit(ctx, p, "finish", unit, or(w.Finishes, 2), "sales")
 }
 
 // Verify checks that every unit is done.
-func (w *World) Verify(ctx context.Context, p activities.PlanRef) (activities.Report, error) {
+func (w *World) Verify(ctx context.Context, p batch.PlanRef) (batch.Report, error) {
 	if err := w.step(ctx, "verify", -1); err != nil {
-		return activities.Report{}, err
+		return batch.Report{}, err
 	}
 	defer w.mu.Unlock()
 	if err := w.all(p, "finish", or(w.Finishes, 2)); err != nil {
-		return activities.Report{}, err
+		return batch.Report{}, err
 	}
-	return activities.Report{Rows: 5000, Text: "all there"}, nil
+	return batch.Report{Rows: 5000, Counted: 5000}, nil
 }
 
 // Publish makes the plan's version the next, once.
-func (w *World) Publish(ctx context.Context, p activities.PlanRef) (activities.Published, error) {
+func (w *World) Publish(ctx context.Context, p batch.PlanRef) (batch.Published, error) {
 	if err := w.step(ctx, "publish", -1); err != nil {
-		return activities.Published{}, err
+		return batch.Published{}, err
 	}
 	defer w.mu.Unlock()
 	pl := w.plans[p.Run]
 	switch {
 	case pl == nil:
-		return activities.Published{}, fault.New(fault.Bug, "no plan %s", p.Run)
+		return batch.Published{}, fault.New(fault.Bug, "no plan %s", p.Run)
 	case pl.done["published"]:
-		return activities.Published{Version: p.Parent + 1, K: p.K, Already: true}, nil
+		return batch.Published{Version: p.Parent + 1, K: p.K, Already: true}, nil
 	case w.version != p.Parent:
-		return activities.Published{}, fault.New(fault.Conflict, "version %d was published by another run", w.version)
+		return batch.Published{}, fault.New(fault.Conflict, "version %d was published by another run", w.version)
 	}
 	pl.done["published"] = true
 	w.version, w.k = w.version+1, p.K
-	return activities.Published{Version: w.version, K: w.k}, nil
+	return batch.Published{Version: w.version, K: w.k}, nil
 }
