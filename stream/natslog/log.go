@@ -169,7 +169,7 @@ func (l *log) Read(ctx context.Context, partition int, from uint64) (stream.Read
 	case from > b.next:
 		return nil, fault.New(fault.Corrupt, "read partition %d of %s from %d: the log ends at %d, so records that were seen are gone", partition, l.pipeline, from, b.next)
 	}
-	r := &reader{log: l, part: p, next: from, closed: make(chan struct{})}
+	r := &reader{log: l, part: p, next: from, size: firstSize, closed: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if isClosed(l.closed) { // under the lock under which Close collects the readers

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/stream"
 	"anabranch/stream/streamtest"
@@ -138,6 +139,32 @@ func TestFull(t *testing.T) {
 	s = start(t, Options{Dir: dir, MinFree: 1 << 60})
 	if _, err := open(t, s, 2).Append(t.Context(), 0, frame); !fault.Is(err, fault.Full) {
 		t.Fatalf("with no free space: %v", err)
+	}
+}
+
+// TestReadFramesOfManySizes reads many small frames, by which the reader comes
+// to ask for many at once, and then the largest there are.
+func TestReadFramesOfManySizes(t *testing.T) {
+	t.Parallel()
+	l := open(t, start(t, Options{Dir: t.TempDir()}), 1)
+	sizes := make([]int, 300)
+	for range 5 {
+		sizes = append(sizes, event.MaxFrame, 10, event.MaxFrame-1, 1<<20)
+	}
+	for i, size := range sizes {
+		if _, err := l.Append(t.Context(), 0, bytes.Repeat([]byte{byte(i)}, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	for i, r := range readTo(t, l, 0, uint64(len(sizes))+1) {
+		if len(r.Frame) != sizes[i] || len(r.Frame) > 0 && r.Frame[len(r.Frame)-1] != byte(i) {
+			t.Fatalf("record %d of %d bytes, want %d", i, len(r.Frame), sizes[i])
+		}
+	}
+	// A pull that ends early and is not noticed would cost seconds of silence.
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("reading took %v", took)
 	}
 }
 

@@ -19,6 +19,11 @@ import (
 const (
 	// aheadBytes is about how much a reader asks for ahead of its caller.
 	aheadBytes = 8 << 20
+	// pullBytes bounds one pull when records turn out larger than those
+	// before; the largest one fits.
+	pullBytes = maxPayload + 4<<20
+	// firstSize is how large a reader takes records to be before it saw one.
+	firstSize = 64 << 10
 	// The records asked for ahead: few large ones, many small ones.
 	minAhead, maxAhead = 4, 512
 	// returnBytes and maxAhead bound what one Next returns.
@@ -187,7 +192,7 @@ func (r *reader) status(status string, m *nats.Msg) error {
 	switch status {
 	case "100": // a heartbeat
 		return nil
-	case "408": // a pull expired
+	case "408", "409": // a pull expired, or its next record is over its bytes
 		if left, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages")); err == nil {
 			r.outstanding -= left
 			return nil
@@ -279,9 +284,10 @@ func (r *reader) pull() error {
 	n := ahead - r.outstanding
 	ask, _ := json.Marshal(struct {
 		Batch     int           `json:"batch"`
+		Bytes     int           `json:"max_bytes"`
 		Expires   time.Duration `json:"expires"`
 		Heartbeat time.Duration `json:"idle_heartbeat"`
-	}{n, pullExpires, beatEvery})
+	}{n, pullBytes, pullExpires, beatEvery})
 	err := r.log.store.reading.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.part.stream+"."+r.consumer, r.sub.Subject, ask)
 	if err != nil {
 		return classify(err, "ask for records of partition %d of %s", r.part.number, r.part.pipeline)
