@@ -110,16 +110,9 @@ func New(o Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Runner{Options: o, metrics: newMetrics(o.Metrics, o.Pipeline)}, nil
-}
-
-// view returns the view called name. That there is none means that the
-// program's views have changed under a running plan: plan again.
-func (r *Runner) view(name, version string) (*view.View, error) {
-	for _, v := range r.Views {
-		if v.Name() == name && v.Version() == version {
-			return v, nil
-		}
+	m, err := newMetrics(o.Metrics, o.Pipeline)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fault.New(fault.Conflict, "view %s of version %s is not the one this program has; plan again", name, version)
+	return &Runner{Options: o, metrics: m}, nil
 }

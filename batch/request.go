@@ -2,6 +2,7 @@ package batch
 
 import (
 	"strconv"
+	"strings"
 
 	"anabranch/bucket"
 	"anabranch/event"
@@ -52,7 +53,7 @@ func (q Request) check() error {
 		return fault.New(fault.Invalid, "plan a backfill: it stays at the published barrier, %d was given", q.K)
 	case q.From != nil && q.To != nil && *q.From > *q.To:
 		return fault.New(fault.Invalid, "plan a backfill: its first day lies behind its last")
-	case bucket.CheckName(q.run()) != nil:
+	case bucket.CheckName(q.run()) != nil || strings.Contains(q.run(), "/"):
 		return fault.New(fault.Invalid, "plan a run: run id %q: want letters, digits and ._-=", q.RunID)
 	}
 	return nil

@@ -1,0 +1,315 @@
+package batch
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"anabranch/archive"
+	"anabranch/event"
+	"anabranch/fault"
+)
+
+// compacted is the note that Compact leaves.
+type compacted struct {
+	Partition int
+	Runs      []archive.Run     // all id runs of the partition, old and new
+	Days      []archive.DayFile // new ones
+	Entries   int64             // ids that are new in Runs
+
+	Rows, Counted, Duplicates, Conflicts int64
+	Filtered                             map[string]int64 // by the code of the rule
+}
+
+func (c *compacted) filtered() (n int64) {
+	for _, f := range c.Filtered {
+		n += f
+	}
+	return n
+}
+
+func (c *compacted) ref() Ref {
+	ref := Ref{Label: fmt.Sprintf("partition %d", c.Partition), Rows: c.Rows}
+	for _, d := range c.Days {
+		ref.Bytes += d.Size
+	}
+	return ref
+}
+
+// Compact takes the new segments of one partition in log order, finds out
+// which events count, and writes them by event day, with their ids.
+//
+// Memory is bounded by chunks of Options.ChunkRows events: what a chunk has
+// found becomes an id run, which the next chunk asks like those of old.
+func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (Ref, error) {
+	defer r.metrics.step("compact", r.Clock)()
+	p, parent, err := r.load(ctx, ref)
+	if err != nil {
+		return Ref{}, err
+	}
+	if partition < 0 || partition >= len(p.Segments) {
+		return Ref{}, fault.New(fault.Invalid, "compact partition %d of run %s: there are %d", partition, ref.Run, len(p.Segments))
+	}
+	note := fmt.Sprintf(noteCompact, partition)
+	c := &compaction{r: r, k: p.K, out: compacted{Partition: partition, Runs: parent.Runs[partition], Filtered: map[string]int64{}}}
+	if found, err := r.getNote(ctx, ref.Run, note, &c.out); err != nil || found {
+		out := c.out.ref()
+		out.Reuse = true
+		return out, err
+	}
+	if err := c.all(ctx, p.Segments[partition]); err != nil {
+		return Ref{}, fmt.Errorf("run %s: compact partition %d: %w", ref.Run, partition, err)
+	}
+	if err := r.putNote(ctx, ref.Run, note, c.out); err != nil {
+		return Ref{}, err
+	}
+	r.metrics.rows(&c.out)
+	return c.out.ref(), nil
+}
+
+// compaction is the work on one partition.
+type compaction struct {
+	r   *Runner
+	k   uint64
+	out compacted
+
+	runs    *archive.Runs // opened out.Runs
+	ids     idTable
+	parts   []*event.Batch // of the chunk, with events that count
+	refs    []ref          // those events, in log order
+	lineage []string       // the chunk's segments
+}
+
+func (c *compaction) all(ctx context.Context, segments []archive.Segment) error {
+	defer func() {
+		if c.runs != nil {
+			c.runs.Close()
+		}
+	}()
+	for i, s := range segments {
+		c.lineage = append(c.lineage, s.Name)
+		if s.Rows > 0 {
+			if err := c.segment(ctx, s); err != nil {
+				return err
+			}
+		}
+		if i == len(segments)-1 || int64(c.ids.len()) >= c.r.ChunkRows {
+			if err := c.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for {
+		merge, keep := archive.PickMerge(c.out.Runs)
+		if len(merge) == 0 {
+			return nil
+		}
+		merged, err := c.r.Archive.MergeRuns(ctx, merge, c.k)
+		if err != nil {
+			return fmt.Errorf("merge %d id runs: %w", len(merge), err)
+		}
+		c.out.Runs = append(slices.Clone(keep), merged)
+	}
+}
+
+// row is one event of a segment.
+type row struct {
+	offset uint64
+	row    int32 // in its frame
+	part   int32 // batch of the segment
+	i      int32 // row of that batch
+	entry  int32 // of the id table
+}
+
+// segment decides what becomes of each event of s.
+func (c *compaction) segment(ctx context.Context, s archive.Segment) error {
+	if c.runs == nil {
+		var err error
+		if c.runs, err = c.r.Archive.OpenRuns(ctx, c.out.Runs); err != nil {
+			return fmt.Errorf("open %d id runs: %w", len(c.out.Runs), err)
+		}
+	}
+	var parts []*event.Batch
+	rows := make([]row, 0, s.Rows)
+	err := c.r.Archive.ReadSegment(ctx, s, func(b *event.Batch, offsets []uint64, inFrame []int32) error {
+		for i := range b.N {
+			rows = append(rows, row{offset: offsets[i], row: inFrame[i], part: int32(len(parts)), i: int32(i)})
+		}
+		parts = append(parts, b)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if int64(len(rows)) != s.Rows {
+		return fault.New(fault.Corrupt, "segment %s has %d rows, its name and footer say %d", s.Name, len(rows), s.Rows)
+	}
+	c.out.Rows += s.Rows
+	inLogOrder := func(a, b row) int { return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.row, b.row)) }
+	if !slices.IsSortedFunc(rows, inLogOrder) { // several schema versions
+		slices.SortFunc(rows, inLogOrder)
+	}
+	fresh, err := c.dedupe(ctx, parts, rows)
+	if err != nil {
+		return err
+	}
+	var losers []conflict
+	counting := make([][]uint32, len(parts)) // rows that are the first of their id
+	for n, w := range rows {
+		first := &c.ids.entries[w.entry]
+		b := parts[w.part]
+		switch {
+		case fresh[n]:
+			counting[w.part] = append(counting[w.part], uint32(w.i))
+		case first.Hash == b.Hashes[w.i]:
+			c.out.Duplicates++
+		default:
+			c.out.Conflicts++
+			losers = append(losers, conflict{b: b, i: int(w.i), hash: b.Hashes[w.i], firstHash: first.Hash,
+				at:    event.Position{Partition: int32(s.Partition), Offset: w.offset, Row: w.row},
+				first: event.Position{Partition: int32(s.Partition), Offset: first.Offset, Row: first.Row},
+			})
+		}
+	}
+	if err := c.r.putConflicts(ctx, s, losers); err != nil {
+		return err
+	}
+	for p, b := range parts {
+		if err := c.keep(b, counting[p]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dedupe enters rows into the id table and reports which of them are the
+// first of their id in the whole history of the partition. The entries of the
+// others hold what is known of the first.
+func (c *compaction) dedupe(ctx context.Context, parts []*event.Batch, rows []row) (fresh []bool, err error) {
+	fresh = make([]bool, len(rows))
+	var asked []int
+	var ids []event.ID
+	for n := range rows {
+		w := &rows[n]
+		b := parts[w.part]
+		i, isNew := c.ids.add(archive.Entry{ID: b.IDs[w.i], Hash: b.Hashes[w.i], Offset: w.offset, Row: w.row})
+		w.entry = int32(i)
+		if fresh[n] = isNew; isNew {
+			asked = append(asked, n)
+			ids = append(ids, b.IDs[w.i])
+		}
+	}
+	hits := make([]archive.Hit, len(ids))
+	if err := c.runs.Lookup(ctx, ids, hits); err != nil {
+		return nil, fmt.Errorf("look up %d ids: %w", len(ids), err)
+	}
+	for j, h := range hits {
+		if !h.Found {
+			continue
+		}
+		w := rows[asked[j]]
+		if !before(h.Offset, h.Row, event.Position{Offset: w.offset, Row: w.row}) {
+			return nil, fault.New(fault.Bug, "the id runs know the event at %d/%d as the one at %d/%d: its segment was compacted before", w.offset, w.row, h.Offset, h.Row)
+		}
+		fresh[asked[j]] = false
+		e := &c.ids.entries[w.entry]
+		e.Hash, e.Offset, e.Row = h.Hash, h.Offset, h.Row
+		c.ids.old[w.entry] = true
+	}
+	return fresh, nil
+}
+
+// keep applies the filter rules to the given rows of b and remembers those
+// that count. A row whose rule fails (an overflow, a bad cast) does not match
+// it: speed decides the same.
+func (c *compaction) keep(b *event.Batch, rows []uint32) error {
+	for _, f := range c.r.Filters {
+		if len(rows) == 0 {
+			return nil
+		}
+		match := make([]bool, b.N)
+		if err := f.Predicate.Eval(b, match); err != nil && !fault.Is(err, fault.Invalid) {
+			return fmt.Errorf("filter rule %q: %w", f.Code, err)
+		}
+		kept := rows[:0]
+		for _, i := range rows {
+			if match[i] {
+				c.out.Filtered[f.Code]++
+				continue
+			}
+			kept = append(kept, i)
+		}
+		rows = kept
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	c.out.Counted += int64(len(rows))
+	day := dayColumn(b, c.r.TimeField)
+	part := int32(len(c.parts))
+	c.parts = append(c.parts, b)
+	for _, i := range rows {
+		d, within := day(int(i))
+		c.refs = append(c.refs, ref{day: d, time: within, part: part, row: int32(i)})
+	}
+	return nil
+}
+
+// flush writes what the chunk has found and forgets it.
+func (c *compaction) flush(ctx context.Context) error {
+	if entries := c.ids.fresh(); len(entries) > 0 {
+		run, err := c.r.Archive.WriteRun(ctx, c.out.Partition, c.k, entries)
+		if err != nil {
+			return fmt.Errorf("write an id run: %w", err)
+		}
+		c.out.Entries += run.Entries
+		c.out.Runs = append(slices.Clone(c.out.Runs), run)
+	}
+	if len(c.refs) > 0 {
+		w := c.r.Archive.NewDayWriter(ctx, c.k, c.out.Partition)
+		defer w.Abandon()
+		if err := writeDays(c.parts, c.refs, w.Write); err != nil {
+			return fmt.Errorf("write day files: %w", err)
+		}
+		files, err := w.Close(ctx, c.lineage)
+		if err != nil {
+			return fmt.Errorf("write day files: %w", err)
+		}
+		c.out.Days = append(c.out.Days, files...)
+	}
+	if c.runs != nil {
+		c.runs.Close()
+	}
+	c.runs, c.parts, c.refs, c.lineage = nil, nil, c.refs[:0], nil
+	c.ids.reset()
+	return nil
+}
+
+const microsPerDay = 24 * int64(time.Hour/time.Microsecond)
+
+// dayColumn returns a function that tells the event day of a row of b, and
+// the microseconds since its begin. Without a time the day is 0: such events
+// share no group of a view by time with those of that day.
+func dayColumn(b *event.Batch, field string) func(i int) (day int32, within int64) {
+	c := b.Column(field)
+	if field == "" || c == nil {
+		return func(int) (int32, int64) { return 0, 0 }
+	}
+	date := c.Type.Kind == event.Date
+	return func(i int) (int32, int64) {
+		if !c.Valid.Get(i) {
+			return 0, 0
+		}
+		t := c.Ints[i]
+		if date {
+			return int32(t), 0
+		}
+		day := t / microsPerDay
+		if t%microsPerDay < 0 {
+			day--
+		}
+		return int32(day), t - day*microsPerDay
+	}
+}

@@ -1,0 +1,166 @@
+package batch
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/zeebo/xxh3"
+
+	"anabranch/archive"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/view"
+)
+
+// finished is the note of one unit of Finish.
+type finished struct {
+	Label  string
+	Groups int64 // read from states; the same group of two days is two
+	Files  []archive.ResultFile
+}
+
+func (f *finished) ref() Ref {
+	ref := Ref{Label: f.Label}
+	for _, file := range f.Files {
+		ref.Rows += file.Rows
+		ref.Bytes += file.Size
+	}
+	return ref
+}
+
+// Finish merges the states of a unit's days and writes the finished rows.
+func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (Ref, error) {
+	defer r.metrics.step("finish", r.Clock)()
+	var done finished
+	note := fmt.Sprintf(noteFinish, unit)
+	if found, err := r.getNote(ctx, ref.Run, note, &done); err != nil || found {
+		out := done.ref()
+		out.Reuse = true
+		return out, err
+	}
+	var g gathered
+	if err := r.needNote(ctx, ref.Run, noteGather, &g); err != nil {
+		return Ref{}, err
+	}
+	if unit < 0 || unit >= len(g.Units) {
+		return Ref{}, fault.New(fault.Invalid, "run %s: finish unit %d: there are %d", ref.Run, unit, len(g.Units))
+	}
+	u := g.Units[unit]
+	done, err := r.finish(ctx, u, g.Views[u.View.Name])
+	if err != nil {
+		return Ref{}, fmt.Errorf("run %s: finish %s: %w", ref.Run, u.label(), err)
+	}
+	if err := r.putNote(ctx, ref.Run, note, done); err != nil {
+		return Ref{}, err
+	}
+	return done.ref(), nil
+}
+
+func (r *Runner) finish(ctx context.Context, u finishUnit, files *archive.ViewFiles) (finished, error) {
+	out := finished{Label: u.label()}
+	v, err := r.compiled(u.View)
+	if err != nil {
+		return out, err
+	}
+	// Of each file the days that are live in it: an older state of a day may
+	// still stand in a file that is needed for other days.
+	days := map[string]map[int32]bool{}
+	for _, day := range u.Days {
+		name := files.Live[day]
+		if days[name] == nil {
+			days[name] = map[int32]bool{}
+		}
+		days[name][day] = true
+	}
+	for shard := range u.Shards {
+		s := v.New()
+		for _, f := range files.States {
+			if days[f.Name] == nil {
+				continue
+			}
+			err := r.Archive.ReadStates(ctx, f, days[f.Name], func(_ int32, b *event.Batch) error {
+				if u.Shards > 1 {
+					b = b.Gather(shardRows(b, shard, u.Shards))
+				}
+				out.Groups += int64(b.N)
+				return s.MergeGroups(b)
+			})
+			if err != nil {
+				return out, fmt.Errorf("states %s: %w", f.Name, err)
+			}
+		}
+		rows, err := resultRows(v, s)
+		if err != nil {
+			return out, err
+		}
+		file, err := r.Archive.WriteResult(ctx, u.View.Name, u.View.Version, u.Period, shard, rows)
+		if err != nil {
+			return out, fmt.Errorf("write the result: %w", err)
+		}
+		out.Files = append(out.Files, file)
+	}
+	return out, nil
+}
+
+// resultRows returns the finished rows with their states beside them.
+func resultRows(v *view.View, s *view.State) (*event.Batch, error) {
+	groups, result, err := s.Finish()
+	if err != nil {
+		return nil, err
+	}
+	states := len(groups.Columns) - 1 // the last column of StateShape
+	fields := append(append([]event.Field{}, v.Output().Fields...), groups.Shape.Fields[states])
+	columns := append(append([]event.Column{}, result.Columns...), groups.Columns[states])
+	return &event.Batch{Shape: event.NewShape(fields...), N: result.N, Columns: columns}, nil
+}
+
+// shardRows returns the rows of b, of the view's state shape, whose group
+// belongs to a shard.
+func shardRows(b *event.Batch, shard, shards int) []uint32 {
+	rows := []uint32{}
+	var key []byte
+	for i := range b.N {
+		key = appendKey(key[:0], b, i)
+		if xxh3.Hash(key)%uint64(shards) == uint64(shard) {
+			rows = append(rows, uint32(i))
+		}
+	}
+	return rows
+}
+
+// appendKey renders the key of row i so that equal keys give equal bytes. It
+// is nowhere stored.
+func appendKey(key []byte, b *event.Batch, i int) []byte {
+	le := binary.LittleEndian
+	for c := range b.Columns[:len(b.Columns)-1] {
+		col := &b.Columns[c]
+		if !col.Valid.Get(i) {
+			key = append(key, 0)
+			continue
+		}
+		key = append(key, 1)
+		switch col.Type.Storage() {
+		case event.InInts:
+			key = le.AppendUint64(key, uint64(col.Ints[i]))
+		case event.InFloats:
+			f := col.Floats[i]
+			switch {
+			case f == 0:
+				f = 0 // both zeros are one group
+			case math.IsNaN(f):
+				f = math.NaN()
+			}
+			key = le.AppendUint64(key, math.Float64bits(f))
+		case event.InWide:
+			key = le.AppendUint64(key, uint64(col.Wide[i].Hi))
+			key = le.AppendUint64(key, col.Wide[i].Lo)
+		case event.InCodes:
+			v := col.Bytes(i)
+			key = le.AppendUint64(key, uint64(len(v)))
+			key = append(key, v...)
+		}
+	}
+	return key
+}

@@ -1,0 +1,149 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+
+	"anabranch/archive"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/view"
+)
+
+// folded is the note of one unit of Fold.
+type folded struct {
+	Label string
+	Rows  map[int32]int64 // events read, by day
+	Views []foldedView
+}
+
+// foldedView is the state file of one view for the unit's days.
+type foldedView struct {
+	View planView
+	File archive.StateFile
+}
+
+func (f *folded) ref() Ref {
+	ref := Ref{Label: f.Label}
+	for _, n := range f.Rows {
+		ref.Rows += n
+	}
+	for _, v := range f.Views {
+		ref.Bytes += v.File.Size
+	}
+	return ref
+}
+
+// Fold folds the events of a unit's days into the states of its views. Each
+// day is read once for all of them.
+func (r *Runner) Fold(ctx context.Context, ref PlanRef, unit int) (Ref, error) {
+	defer r.metrics.step("fold", r.Clock)()
+	var done folded
+	note := fmt.Sprintf(noteFold, unit)
+	if found, err := r.getNote(ctx, ref.Run, note, &done); err != nil || found {
+		out := done.ref()
+		out.Reuse = true
+		return out, err
+	}
+	p, parent, err := r.load(ctx, ref)
+	if err != nil {
+		return Ref{}, err
+	}
+	var s spread
+	if err := r.needNote(ctx, ref.Run, noteSpread, &s); err != nil {
+		return Ref{}, err
+	}
+	if unit < 0 || unit >= len(s.Units) {
+		return Ref{}, fault.New(fault.Invalid, "run %s: fold unit %d: there are %d", ref.Run, unit, len(s.Units))
+	}
+	made, err := r.compacts(ctx, p)
+	if err != nil {
+		return Ref{}, err
+	}
+	done, err = r.fold(ctx, p, s.Units[unit], unit, dayFiles(parent, made))
+	if err != nil {
+		return Ref{}, fmt.Errorf("run %s: fold %s: %w", ref.Run, s.Units[unit].label(), err)
+	}
+	if err := r.putNote(ctx, ref.Run, note, done); err != nil {
+		return Ref{}, err
+	}
+	return done.ref(), nil
+}
+
+func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files []archive.DayFile) (folded, error) {
+	out := folded{Label: u.label(), Rows: map[int32]int64{}}
+	views := make([]*view.View, len(u.Views))
+	for i, pv := range u.Views {
+		var err error
+		if views[i], err = r.compiled(pv); err != nil {
+			return out, err
+		}
+	}
+	columns := r.columns(views)
+	groups := make([][]*event.Batch, len(views)) // by view and day
+	states := make([]*view.State, len(views))
+	for i, v := range views {
+		states[i] = v.New()
+	}
+	for _, day := range u.Days {
+		out.Rows[day] = 0
+		err := r.Archive.ReadDay(ctx, files, day, columns, func(b *event.Batch) error {
+			out.Rows[day] += int64(b.N)
+			for i, s := range states {
+				if err := s.Fold(b, nil); err != nil {
+					return fmt.Errorf("view %s: %w", views[i].Name(), err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return out, err
+		}
+		for i, s := range states {
+			b, err := s.Groups()
+			if err != nil {
+				return out, fmt.Errorf("view %s: %w", views[i].Name(), err)
+			}
+			groups[i] = append(groups[i], b)
+			s.Reset()
+		}
+	}
+	tag := fmt.Sprintf("k%012d-%s-u%06d", p.K, p.Request.run(), unit)
+	for i, pv := range u.Views {
+		file, err := r.Archive.WriteStates(ctx, pv.Name, pv.Version, tag, func(emit func(int32, *event.Batch) error) error {
+			for d, day := range u.Days {
+				if err := emit(day, groups[i][d]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return out, fmt.Errorf("write states of view %s: %w", pv.Name, err)
+		}
+		out.Views = append(out.Views, foldedView{pv, file})
+	}
+	return out, nil
+}
+
+// columns returns what the views read, in the order of the newest schema; one
+// column at least, so that rows can be counted.
+func (r *Runner) columns(views []*view.View) []string {
+	wanted := map[string]bool{}
+	for _, v := range views {
+		for _, c := range v.Inputs() {
+			wanted[c] = true
+		}
+	}
+	fields := r.Schemas.Newest().Shape().Fields
+	var columns []string
+	for _, f := range fields {
+		if wanted[f.Name] {
+			columns = append(columns, f.Name)
+		}
+	}
+	if len(columns) == 0 {
+		columns = append(columns, fields[0].Name)
+	}
+	return columns
+}

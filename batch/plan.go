@@ -1,0 +1,210 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"anabranch/archive"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/view"
+)
+
+// planFormat is the format of notes written today. A run that a program of
+// another format has begun is planned again.
+const planFormat = 1
+
+// plan is the note that all steps of a run start from. With the parent
+// manifest it says everything: steps are functions of the two.
+type plan struct {
+	Format     int
+	Request    Request
+	Created    time.Time // and of the manifest, so that a retry publishes the same bytes
+	Definition string
+	Parent     uint64 // version of the manifest it was made from
+	ParentHash string
+	K          uint64
+	Cut        event.Cut
+	Segments   [][]archive.Segment // new ones, by partition
+	Views      []planView
+}
+
+// planView says what a run does with one view.
+type planView struct {
+	Name, Version string
+	Days          string // which days are folded: daysNone, daysTouched or daysAll
+}
+
+const (
+	daysNone    = "none"    // the files of the parent stay
+	daysTouched = "touched" // those with new events; of a backfill those asked for
+	daysAll     = "all"     // the parent has no files of this version
+)
+
+func (p *plan) ref() PlanRef {
+	ref := PlanRef{Run: p.Request.run(), Kind: p.Request.Kind, K: p.K, Cut: p.Cut, Parent: p.Parent}
+	for partition, segments := range p.Segments {
+		if len(segments) > 0 {
+			ref.Compact = append(ref.Compact, partition)
+		}
+		for _, s := range segments {
+			ref.Rows += s.Rows
+		}
+	}
+	return ref
+}
+
+// Plan decides what there is to do, from the newest manifest, and stores it
+// as a note. A plan of the same run that is there already is returned as it
+// stands. ErrDone when the barrier is published; Transient when it is not
+// sealed.
+func (r *Runner) Plan(ctx context.Context, q Request) (PlanRef, error) {
+	if err := q.check(); err != nil {
+		return PlanRef{}, err
+	}
+	before, err := r.planned(ctx, q.run())
+	if err != nil {
+		return PlanRef{}, err
+	}
+	if before != nil {
+		if was := before.Request; was.Kind != q.Kind || was.K != q.K || was.View != q.View || !equal(was.From, q.From) || !equal(was.To, q.To) {
+			return PlanRef{}, fault.New(fault.Invalid, "plan run %s: this run id was used for another request (%s of barrier %d)", q.run(), was.Kind, was.K)
+		}
+		return before.ref(), nil
+	}
+	m, err := r.Archive.Newest(ctx)
+	if err != nil {
+		return PlanRef{}, err
+	}
+	p, err := r.plan(ctx, q, m)
+	if err != nil {
+		return PlanRef{}, fmt.Errorf("plan run %s of %s: %w", q.run(), r.Pipeline, err)
+	}
+	if err := r.putNote(ctx, q.run(), notePlan, p); err != nil {
+		return PlanRef{}, err
+	}
+	ref := p.ref()
+	r.Logger.Info("planned", "pipeline", r.Pipeline, "run", ref.Run, "kind", q.Kind, "barrier", p.K, "parent", p.Parent, "rows", ref.Rows)
+	return ref, nil
+}
+
+// planned returns the plan that is there for a run, or nil.
+func (r *Runner) planned(ctx context.Context, run string) (*plan, error) {
+	p := &plan{}
+	found, err := r.getNote(ctx, run, notePlan, p)
+	if err != nil || !found {
+		return nil, err
+	}
+	if p.Format != planFormat {
+		return nil, fault.New(fault.Conflict, "run %s was planned in format %d, this program's is %d; plan again", run, p.Format, planFormat)
+	}
+	return p, nil
+}
+
+// plan is pure but for reading segments.
+func (r *Runner) plan(ctx context.Context, q Request, m *archive.Manifest) (*plan, error) {
+	p := &plan{
+		Format: planFormat, Request: q, Created: r.Clock.Now().UTC(), Definition: r.Definition,
+		Parent: m.Version, ParentHash: m.Hash(), K: m.K, Cut: m.Cut.Clone(), Segments: make([][]archive.Segment, len(m.Cut)),
+	}
+	if len(m.Cut) != r.Log.Partitions() {
+		return nil, fault.New(fault.Invalid, "the archive has %d partitions, the log has %d; their number never changes", len(m.Cut), r.Log.Partitions())
+	}
+	if q.Kind == Backfill && m.Version == 0 {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "nothing was published yet, so there is nothing to recompute"), "run a nightly first")
+	}
+	if q.Kind == Nightly {
+		cut, ok, err := r.cutOf(ctx, m, q.K)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, fault.New(fault.Transient, "barrier %d is not sealed in every partition yet; the segments reach %s", q.K, cut)
+		}
+		p.K, p.Cut = q.K, cut
+		for i := range cut {
+			if p.Segments[i], err = r.newSegments(ctx, i, m.Cut[i], cut[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p, r.planViews(p, m)
+}
+
+func (r *Runner) planViews(p *plan, m *archive.Manifest) error {
+	asked := p.Request.View == ""
+	for _, v := range r.Views {
+		there := m.Views[v.Name()]
+		do := planView{Name: v.Name(), Version: v.Version()}
+		switch {
+		case p.Request.View == v.Name():
+			asked = true
+			fallthrough
+		case p.Request.View == "":
+			do.Days = daysTouched
+			if there == nil || there.Version != v.Version() {
+				do.Days = daysAll
+			}
+		case there == nil:
+			continue // a new view that was not asked for: the next nightly makes it
+		default:
+			do.Version, do.Days = there.Version, daysNone
+		}
+		p.Views = append(p.Views, do)
+	}
+	if !asked {
+		var names []string
+		for _, v := range r.Views {
+			names = append(names, v.Name())
+		}
+		return fault.New(fault.Invalid, "there is no view %q; there are %s", p.Request.View, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// load returns the plan of a run and the manifest it was made from.
+func (r *Runner) load(ctx context.Context, ref PlanRef) (*plan, *archive.Manifest, error) {
+	p, err := r.planned(ctx, ref.Run)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p == nil {
+		return nil, nil, fault.New(fault.Invalid, "there is no plan of run %s", ref.Run)
+	}
+	m, err := r.parent(ctx, p)
+	return p, m, err
+}
+
+func (r *Runner) parent(ctx context.Context, p *plan) (m *archive.Manifest, err error) {
+	if p.Parent == 0 {
+		// Newest may have moved on from nothing; what nothing looks like has not.
+		n := len(p.Cut)
+		return &archive.Manifest{Format: archive.ManifestFormat, Cut: make(event.Cut, n), Runs: make([][]archive.Run, n), Views: map[string]*archive.ViewFiles{}}, nil
+	}
+	if m, err = r.Archive.Manifest(ctx, p.Parent); err != nil {
+		return nil, err
+	}
+	if m.Hash() != p.ParentHash {
+		return nil, fault.New(fault.Corrupt, "manifest %d has hash %s; run %s was planned from one with %s", m.Version, m.Hash(), p.Request.run(), p.ParentHash)
+	}
+	return m, nil
+}
+
+// compiled returns the view that pv was planned for. That there is none means
+// that the program's views have changed under the run.
+func (r *Runner) compiled(pv planView) (*view.View, error) {
+	for _, v := range r.Views {
+		if v.Name() == pv.Name && v.Version() == pv.Version {
+			return v, nil
+		}
+	}
+	return nil, fault.New(fault.Conflict, "view %s of version %s is not the one this program has; plan again", pv.Name, pv.Version)
+}
+
+func equal(a, b *int32) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// done reports whether err says that there is nothing left to do.
+func done(err error) bool { return errors.Is(err, ErrDone) }
