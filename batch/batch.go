@@ -31,6 +31,7 @@ type Options struct {
 	ChunkRows int64 // events that Compact sorts in memory at once; default 2,000,000
 	FoldRows  int64 // events that one unit of Fold takes, except a day that has more; default 500,000
 	MaxGroups int64 // groups that one unit of Finish holds; default 1,000,000
+	Parallel  int   // units that Run works on at once; default 4
 
 	Clock   clock.Clock           // default clock.Wall
 	Logger  *slog.Logger          // default: discard
@@ -49,6 +50,7 @@ func (o Options) defaulted() (Options, error) {
 	o.ChunkRows = cmp.Or(o.ChunkRows, 2_000_000)
 	o.FoldRows = cmp.Or(o.FoldRows, 500_000)
 	o.MaxGroups = cmp.Or(o.MaxGroups, 1_000_000)
+	o.Parallel = cmp.Or(o.Parallel, 4)
 	if o.Clock == nil {
 		o.Clock = clock.Wall
 	}
@@ -69,8 +71,8 @@ func (o Options) defaulted() (Options, error) {
 		return o, bad("Archive", "an archive")
 	case o.Letters == nil:
 		return o, bad("Letters", "a store of dead letters")
-	case o.ChunkRows < 1 || o.FoldRows < 1 || o.MaxGroups < 1:
-		return o, bad("ChunkRows, FoldRows and MaxGroups", "numbers above zero")
+	case o.ChunkRows < 1 || o.FoldRows < 1 || o.MaxGroups < 1 || o.Parallel < 1:
+		return o, bad("ChunkRows, FoldRows, MaxGroups and Parallel", "numbers above zero")
 	}
 	if o.TimeField != "" {
 		i := o.Schemas.Newest().Shape().Index(o.TimeField)

@@ -17,8 +17,6 @@ const (
 	plansOfRun = 10
 	// sealedPoll is how often Run looks whether its barrier is sealed.
 	sealedPoll = 200 * time.Millisecond
-	// unitsAtOnce bounds what Run does side by side.
-	unitsAtOnce = 4
 )
 
 // Run takes all steps of a run in this process, planning again when another
@@ -92,7 +90,7 @@ func (r *Runner) attempt(ctx context.Context, q Request) (Published, error) {
 	}
 	each := func(n int, do func(ctx context.Context, unit int) (Ref, error)) error {
 		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(unitsAtOnce)
+		group.SetLimit(r.Parallel)
 		for i := range n {
 			group.Go(func() error {
 				_, err := do(ctx, i)

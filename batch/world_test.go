@@ -241,33 +241,36 @@ func (w *world) history(t *testing.T, rnd *rand.Rand, frames, ids, firstDay, day
 	}
 }
 
-// sealAll seals everything that is in the log now and returns.
-func (w *world) sealAll(t *testing.T) {
+// sealUntil runs a sealer until enough is sealed.
+func (w *world) sealUntil(t *testing.T, enough func() (bool, error)) {
 	t.Helper()
 	s := archive.NewSealer(w.archive, w.log, archive.SealerOptions{MaxRows: 25})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	w.awaitSealed(t, s)
-}
-
-// awaitSealed waits until every barrier in the log is sealed. Whatever lies
-// behind the last barrier stays open.
-func (w *world) awaitSealed(t *testing.T, s *archive.Sealer) {
-	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
-	for p := range w.log.Partitions() {
-		_, next, err := w.log.Bounds(t.Context(), p)
+	for {
+		ok, err := enough()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for s.Stats()[p].Read < next || s.Stats()[p].Err != nil {
-			if time.Now().After(deadline) {
-				t.Fatalf("partition %d is not sealed: %+v, the log ends at %d", p, s.Stats()[p], next)
-			}
-			time.Sleep(time.Millisecond) // the sealer has no signal to wait for
+		if ok {
+			return
 		}
+		if time.Now().After(deadline) {
+			t.Fatalf("too little is sealed: %+v", s.Stats())
+		}
+		time.Sleep(time.Millisecond) // the sealer has no signal to wait for
+	}
+}
+
+// sealed reports whether barrier k is sealed everywhere.
+func (w *world) sealed(t *testing.T, k uint64) func() (bool, error) {
+	r := w.runner(t, w.bucket)
+	return func() (bool, error) {
+		_, ok, err := r.Sealed(t.Context(), k)
+		return ok, err
 	}
 }
 
@@ -282,7 +285,7 @@ func (w *world) begin(t *testing.T) (k uint64) {
 	if err := r.AppendBarriers(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
-	w.sealAll(t)
+	w.sealUntil(t, w.sealed(t, k))
 	return k
 }
 
