@@ -1,0 +1,212 @@
+package batch
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"anabranch/archive"
+	"anabranch/event"
+)
+
+func TestIDTableIsAMap(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	var table idTable
+	for range 3 { // it is used again for every chunk
+		known := map[event.ID]int{}
+		for n := range 5000 {
+			e := archive.Entry{ID: event.ID{Hi: uint64(rnd.IntN(3)), Lo: uint64(rnd.IntN(900)) << 32}, Offset: uint64(n)}
+			i, fresh := table.add(e)
+			was, ok := known[e.ID]
+			if fresh == ok || ok && i != was {
+				t.Fatalf("id %v: entry %d, fresh %v; known as %d, %v", e.ID, i, fresh, was, ok)
+			}
+			known[e.ID] = i
+		}
+		for i := range table.old {
+			table.old[i] = i%3 == 0
+		}
+		sorted := table.fresh()
+		if !slices.IsSortedFunc(sorted, func(a, b archive.Entry) int { return a.ID.Compare(b.ID) }) || len(sorted) != len(known)-(len(known)+2)/3 {
+			t.Fatalf("%d of %d entries are new, or not in order", len(sorted), len(known))
+		}
+		table.reset()
+	}
+}
+
+// mixed makes batches with columns of every storage, with nulls, unused and
+// doubled values in the dictionaries.
+func mixed(rnd *rand.Rand, batches int) []*event.Batch {
+	shape := event.NewShape(
+		event.Field{Name: "i", Type: event.Type{Kind: event.Int64}}, event.Field{Name: "f", Type: event.Type{Kind: event.Float64}},
+		event.Field{Name: "w", Type: event.Type{Kind: event.Huge}}, event.Field{Name: "s", Type: event.Type{Kind: event.String}, Nullable: true},
+	)
+	var out []*event.Batch
+	for range batches {
+		b := &event.Batch{Shape: shape, N: 1 + rnd.IntN(50), Columns: make([]event.Column, 4)}
+		dict := &event.Dict{}
+		for range 1 + rnd.IntN(8) {
+			dict.Append(fmt.Appendf(nil, "v%d", rnd.IntN(6)))
+		}
+		valid := event.NewBitmap(b.N)
+		for c := range b.Columns {
+			b.Columns[c].Type = shape.Fields[c].Type
+		}
+		for i := range b.N {
+			v := int64(rnd.IntN(1000))
+			b.Columns[0].Ints = append(b.Columns[0].Ints, v)
+			b.Columns[1].Floats = append(b.Columns[1].Floats, float64(v)/3)
+			b.Columns[2].Wide = append(b.Columns[2].Wide, event.Int128{Hi: v, Lo: uint64(v)})
+			b.Columns[3].Codes = append(b.Columns[3].Codes, uint32(rnd.IntN(dict.Len())))
+			if rnd.IntN(4) > 0 {
+				valid.Set(i)
+			}
+		}
+		b.Columns[3].Dict = dict
+		if rnd.IntN(3) > 0 {
+			b.Columns[3].Valid = valid
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+func rowText(b *event.Batch, i int) string {
+	return fmt.Sprint(b.Columns[0].Ints[i], b.Columns[1].Floats[i], b.Columns[2].Wide[i], b.Columns[3].Valid.Get(i), string(b.Columns[3].Bytes(i)))
+}
+
+func TestWriteDaysSortsByDayAndTime(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	parts := mixed(rnd, 12)
+	var refs []ref
+	for p, b := range parts {
+		for i := range b.N {
+			if rnd.IntN(3) > 0 {
+				refs = append(refs, ref{day: int32(rnd.IntN(5) - 2), time: int64(rnd.IntN(4)), part: int32(p), row: int32(i)})
+			}
+		}
+	}
+	want := map[int32][]string{}
+	for day := int32(-2); day < 3; day++ {
+		for at := range int64(4) {
+			for _, r := range refs {
+				if r.day == day && r.time == at {
+					want[day] = append(want[day], rowText(parts[r.part], int(r.row)))
+				}
+			}
+		}
+	}
+	got := map[int32][]string{}
+	last := int32(-99)
+	err := writeDays(parts, refs, func(day int32, b *event.Batch) error {
+		if day < last {
+			t.Errorf("day %d comes behind day %d", day, last)
+		}
+		last = day
+		distinct := map[string]bool{}
+		for i := range b.N {
+			got[day] = append(got[day], rowText(b, i))
+			if v := b.Columns[3].Bytes(i); v != nil {
+				distinct[string(v)] = true
+			}
+		}
+		if n := b.Columns[3].Dict.Len(); n != len(distinct) {
+			t.Errorf("day %d: a dictionary of %d values for %d distinct ones", day, n, len(distinct))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// A group is in one shard only, whatever dictionary it comes with.
+func TestShardsPartitionTheGroups(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	parts := mixed(rand.New(rand.NewPCG(seed, 0)), 40)
+	const shards = 4
+	shardOf := map[string]int{}
+	for _, b := range parts {
+		keys := *b // the last column is the state, which says nothing about the group
+		keys.Columns = append(slices.Clone(b.Columns), event.Column{})
+		seen := 0
+		for s := range shards {
+			for _, i := range shardRows(&keys, s, shards) {
+				seen++
+				key := rowText(b, int(i))
+				if was, ok := shardOf[key]; ok && was != s {
+					t.Fatalf("group %q is in shards %d and %d", key, was, s)
+				}
+				shardOf[key] = s
+			}
+		}
+		if seen != b.N {
+			t.Fatalf("%d of %d rows are in a shard", seen, b.N)
+		}
+	}
+	used := map[int]bool{}
+	for _, s := range shardOf {
+		used[s] = true
+	}
+	if len(used) != shards {
+		t.Errorf("%d shards are used of %d", len(used), shards)
+	}
+}
+
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	for day, want := range map[int32]string{0: "1970-01", 30: "1970-01", 31: "1970-02", -1: "1969-12", 14943: "2010-11", 14944: "2010-12"} {
+		if got := periodOf(true, day); got != want {
+			t.Errorf("day %d is of period %q, want %q", day, got, want)
+		}
+		if got := periodOf(false, day); got != "all" {
+			t.Errorf("day %d of a view without days is of period %q", day, got)
+		}
+	}
+	b := &event.Batch{Shape: event.NewShape(event.Field{Name: "ts", Type: event.Type{Kind: event.Timestamp}}), N: 4, Columns: []event.Column{{
+		Type: event.Type{Kind: event.Timestamp}, Ints: []int64{0, -1, microsPerDay, -microsPerDay},
+	}}}
+	day := dayColumn(b, "ts")
+	for i, want := range []int32{0, -1, 1, -1} {
+		if d, within := day(i); d != want || within < 0 || within >= microsPerDay {
+			t.Errorf("%d µs is of day %d and %d µs, want day %d", b.Columns[0].Ints[i], d, within, want)
+		}
+	}
+}
+
+// Days that fold alike travel together until they have rows enough.
+func TestSpreadDays(t *testing.T) {
+	t.Parallel()
+	files := []archive.DayFile{{Days: []archive.DayRows{{Day: 1, Rows: 10}, {Day: 2, Rows: 10}, {Day: 3, Rows: 10}, {Day: 5, Rows: 100}, {Day: 6, Rows: 1}}}}
+	made := []compacted{{Days: []archive.DayFile{{Days: []archive.DayRows{{Day: 3, Rows: 5}, {Day: 5, Rows: 5}, {Day: 6, Rows: 1}}}}}}
+	old, fresh := planView{"old", "v", daysTouched}, planView{"new", "v", daysAll}
+	p := &plan{Request: Request{Kind: Nightly}, Views: []planView{old, fresh, {"kept", "v", daysNone}}}
+	got := spreadDays(p, files, made, 20)
+	want := []foldUnit{
+		{[]int32{1, 2}, 20, []planView{fresh}}, {[]int32{3}, 10, []planView{old, fresh}},
+		{[]int32{5}, 100, []planView{old, fresh}}, {[]int32{6}, 1, []planView{old, fresh}},
+	}
+	if fmt.Sprint(got.Units) != fmt.Sprint(want) || got.Rows != 131 {
+		t.Errorf("got %+v, %d rows", got.Units, got.Rows)
+	}
+	from := int32(2)
+	p.Request = Request{Kind: Backfill, From: &from}
+	p.Views = []planView{old}
+	got = spreadDays(p, files, nil, 1000)
+	if len(got.Units) != 1 || !slices.Equal(got.Units[0].Days, []int32{2, 3, 5, 6}) {
+		t.Errorf("a backfill from day 2: %+v", got.Units)
+	}
+}
