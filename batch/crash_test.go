@@ -16,7 +16,7 @@ import (
 )
 
 // copied returns the world with a copy of its bucket.
-func (w *world) copied(t *testing.T) *world {
+func (w *world) copied(t testing.TB) *world {
 	t.Helper()
 	b := bucket.NewMemoryAt(w.clock)
 	for info, err := range w.bucket.List(t.Context(), "", "") {
@@ -78,7 +78,7 @@ func TestDieAtEveryCall(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			for n, died := 0, true; died; n++ {
+			for n, died := rand.IntN(stride), true; died; n += stride {
 				w := base.copied(t)
 				faulty := faultbucket.Wrap(w.bucket, faultbucket.From(n, faultbucket.Harm{Kind: fault.Transient, After: c.after}))
 				_, err := batch.Run(t.Context(), w.runner(t, faulty, oneAtATime), c.q)
@@ -94,7 +94,7 @@ func TestDieAtEveryCall(t *testing.T) {
 				if found.Version > 2 {
 					t.Fatalf("died at call %d and published manifest %d", n, found.Version)
 				}
-				q, other := c.q, n%2 == 1
+				q, other := c.q, n/stride%2 == 1
 				if other {
 					q.RunID = "other"
 				}
@@ -125,9 +125,9 @@ func TestOneCallFails(t *testing.T) {
 		{Kind: fault.Throttled}, {Kind: fault.Full}, {Kind: fault.Transient, Body: true, Bytes: 7}, {Kind: fault.Transient, After: true},
 	}
 	turn := rand.IntN(len(harms))
-	for n, hit := 0, true; hit; n++ {
+	for n, hit := rand.IntN(stride), true; hit; n += stride {
 		w := base.copied(t)
-		h := harms[(n+turn)%len(harms)]
+		h := harms[(n/stride+turn)%len(harms)]
 		faulty := faultbucket.Wrap(w.bucket, faultbucket.Nth(n, h))
 		r := w.runner(t, faulty, oneAtATime)
 		_, err := batch.Run(t.Context(), r, nightly("run", k))

@@ -139,7 +139,7 @@ func TestSealedAndBarriers(t *testing.T) {
 		t.Fatal("the log did not die")
 	}
 	w.history(t, rnd, 10, 50, 0, 5)
-	w.sealUntil(t, func() (bool, error) {
+	w.sealUntil(t, small, func() (bool, error) {
 		k, err := r.NextBarrier(t.Context())
 		return k == 2, err
 	})
@@ -155,7 +155,7 @@ func TestSealedAndBarriers(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.history(t, rnd, 5, 50, 0, 5)
-	w.sealUntil(t, w.sealed(t, 2))
+	w.sealUntil(t, small, w.sealed(t, 2))
 	first, ok1, err1 := r.Sealed(t.Context(), 1)
 	second, ok2, err2 := r.Sealed(t.Context(), 2)
 	if !ok1 || !ok2 || err1 != nil || err2 != nil || !second.AtLeast(first) {

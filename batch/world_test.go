@@ -115,7 +115,7 @@ type world struct {
 	letters *deadletter.Store
 }
 
-func newWorld(t *testing.T, partitions int) *world {
+func newWorld(t testing.TB, partitions int) *world {
 	t.Helper()
 	s, err := compileShop()
 	if err != nil {
@@ -137,7 +137,7 @@ func (w *world) open(b bucket.Bucket) *archive.Archive {
 
 // runner returns a new Runner on b, as another process has it. Its limits are
 // so small that everything is cut in pieces.
-func (w *world) runner(t *testing.T, b bucket.Bucket, change ...func(*batch.Options)) *batch.Runner {
+func (w *world) runner(t testing.TB, b bucket.Bucket, change ...func(*batch.Options)) *batch.Runner {
 	t.Helper()
 	o := batch.Options{
 		Pipeline: pipeline, Definition: "d1", Schemas: w.set, Views: w.views, Filters: w.filters, Log: w.log,
@@ -155,7 +155,7 @@ func (w *world) runner(t *testing.T, b bucket.Bucket, change ...func(*batch.Opti
 }
 
 // append adds one frame of sales to the log, written with a schema version.
-func (w *world) append(t *testing.T, partition int, version uint32, sales ...sale) {
+func (w *world) append(t testing.TB, partition int, version uint32, sales ...sale) {
 	t.Helper()
 	schema, _ := w.set.Get(version)
 	shape := schema.Shape()
@@ -214,7 +214,7 @@ func (w *world) append(t *testing.T, partition int, version uint32, sales ...sal
 
 // history appends frames of random sales: new ones, copies of earlier ones,
 // conflicting copies, late ones, some without a time.
-func (w *world) history(t *testing.T, rnd *rand.Rand, frames, ids, firstDay, days int) {
+func (w *world) history(t testing.TB, rnd *rand.Rand, frames, ids, firstDay, days int) {
 	t.Helper()
 	for range frames {
 		p := rnd.IntN(w.log.Partitions())
@@ -241,10 +241,13 @@ func (w *world) history(t *testing.T, rnd *rand.Rand, frames, ids, firstDay, day
 	}
 }
 
+// small makes many segments of few events.
+var small = archive.SealerOptions{MaxRows: 25}
+
 // sealUntil runs a sealer until enough is sealed.
-func (w *world) sealUntil(t *testing.T, enough func() (bool, error)) {
+func (w *world) sealUntil(t testing.TB, o archive.SealerOptions, enough func() (bool, error)) {
 	t.Helper()
-	s := archive.NewSealer(w.archive, w.log, archive.SealerOptions{MaxRows: 25})
+	s := archive.NewSealer(w.archive, w.log, o)
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +269,7 @@ func (w *world) sealUntil(t *testing.T, enough func() (bool, error)) {
 }
 
 // sealed reports whether barrier k is sealed everywhere.
-func (w *world) sealed(t *testing.T, k uint64) func() (bool, error) {
+func (w *world) sealed(t testing.TB, k uint64) func() (bool, error) {
 	r := w.runner(t, w.bucket)
 	return func() (bool, error) {
 		_, ok, err := r.Sealed(t.Context(), k)
@@ -275,7 +278,7 @@ func (w *world) sealed(t *testing.T, k uint64) func() (bool, error) {
 }
 
 // begin opens cycle k in the log and seals it.
-func (w *world) begin(t *testing.T) (k uint64) {
+func (w *world) begin(t testing.TB) (k uint64) {
 	t.Helper()
 	r := w.runner(t, w.bucket)
 	k, err := r.NextBarrier(t.Context())
@@ -285,7 +288,7 @@ func (w *world) begin(t *testing.T) (k uint64) {
 	if err := r.AppendBarriers(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
-	w.sealUntil(t, w.sealed(t, k))
+	w.sealUntil(t, small, w.sealed(t, k))
 	return k
 }
 
@@ -302,7 +305,7 @@ func mustRun(t *testing.T, r *batch.Runner, q batch.Request) batch.Published {
 	return p
 }
 
-func (w *world) newest(t *testing.T) *archive.Manifest {
+func (w *world) newest(t testing.TB) *archive.Manifest {
 	t.Helper()
 	m, err := w.open(w.bucket).Newest(t.Context())
 	if err != nil {
@@ -468,6 +471,13 @@ func (w *world) check(t *testing.T, m *archive.Manifest, views ...*view.View) {
 	}
 	if len(m.Views) != len(views) {
 		t.Errorf("manifest %d has %d views, want %d", m.Version, len(m.Views), len(views))
+	}
+	for name, files := range m.Views {
+		for _, f := range files.States {
+			if !slices.Contains(slices.Collect(maps.Values(files.Live)), f.Name) {
+				t.Errorf("manifest %d, view %s: it mentions %s, which no day needs", m.Version, name, f.Name)
+			}
+		}
 	}
 	for _, v := range views {
 		name := v.Name()

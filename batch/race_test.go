@@ -1,0 +1,7 @@
+//go:build race
+
+package batch_test
+
+// stride is how many calls the tests that fail at every call go on by: the
+// race detector makes each of their runs ten times slower.
+const stride = 9
