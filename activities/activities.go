@@ -10,6 +10,7 @@ package activities
 import (
 	"context"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -89,12 +90,26 @@ func step[T any](ctx context.Context, a *Activities, pipeline string, call func(
 		return none, ToTemporal(ctx, err)
 	}
 	stop := a.beat(ctx)
-	got, err := call(ctx, r)
+	got, err := guarded(ctx, r, call)
 	stop()
 	if err != nil {
 		return none, ToTemporal(ctx, err)
 	}
 	return got, nil
+}
+
+// guarded turns a panic into a Bug: doing the same again would panic again, so
+// the run has to end and say so instead of trying for half an hour.
+func guarded[T any](ctx context.Context, r Runner, call func(context.Context, Runner) (T, error)) (got T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if activity.IsActivity(ctx) {
+				activity.GetLogger(ctx).Error("a step panicked", "panic", p, "stack", string(debug.Stack()))
+			}
+			err = fault.New(fault.Bug, "panic: %v", p)
+		}
+	}()
+	return call(ctx, r)
 }
 
 // beatEvery is how often a step says that it lives. The answer to a heartbeat

@@ -85,6 +85,15 @@ func TestKindDecidesWhatTemporalDoes(t *testing.T) {
 	}
 }
 
+func TestPanicIsABug(t *testing.T) {
+	t.Parallel()
+	env, a := setup(t, fake{fold: func(context.Context, batch.PlanRef, int) (batch.Ref, error) { panic("index out of range") }})
+	_, err := env.ExecuteActivity(a.Fold, Unit{Pipeline: "retail"})
+	if got := FromTemporal(err); !fault.Is(got, fault.Bug) || got.Error() != "panic: index out of range" {
+		t.Fatal(err)
+	}
+}
+
 func TestUnknownPipelineNamesThoseThereAre(t *testing.T) {
 	t.Parallel()
 	env, a := setup(t, fake{})

@@ -30,7 +30,7 @@ type Options struct {
 	TaskQueue  string                 // default workflows.TaskQueue
 	Namespace  string                 // of Client; default "default"
 	// Parallel is how many steps run at once in this process; default one for
-	// each processor, as a step keeps one busy.
+	// each processor, as a step keeps one busy, and two for steps that wait.
 	Parallel int
 	// Drain is how long Stop lets running steps end; then they are cancelled,
 	// and done again by the next worker. Default 20 s.
@@ -55,7 +55,7 @@ var _ lifecycle.Part = (*Worker)(nil)
 func New(opts Options) *Worker {
 	opts.TaskQueue = cmp.Or(opts.TaskQueue, workflows.TaskQueue)
 	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
-	opts.Parallel = cmp.Or(opts.Parallel, runtime.GOMAXPROCS(0))
+	opts.Parallel = cmp.Or(opts.Parallel, runtime.GOMAXPROCS(0)+2)
 	opts.Drain = cmp.Or(opts.Drain, 20*time.Second)
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	return &Worker{opts: opts, done: make(chan struct{})}
