@@ -36,6 +36,7 @@ import (
 var server struct {
 	sync.Once
 	*temporalserver.Server
+	dir string
 	err error
 }
 
@@ -43,6 +44,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	if server.Server != nil {
 		server.Stop()
+		_ = os.RemoveAll(server.dir)
 	}
 	os.Exit(code)
 }
@@ -60,13 +62,11 @@ type bundle struct {
 func setup(t *testing.T, w *activitiestest.World) *bundle {
 	t.Helper()
 	server.Do(func() {
-		dir, err := os.MkdirTemp("", "anabranch-worker-test")
-		if err != nil {
-			server.err = err
+		if server.dir, server.err = os.MkdirTemp("", "anabranch-worker-test"); server.err != nil {
 			return
 		}
 		// No search attributes: the worker has to see to them.
-		server.Server = temporalserver.New(temporalserver.Options{Dir: dir, CLI: "-"})
+		server.Server = temporalserver.New(temporalserver.Options{Dir: server.dir, CLI: "-"})
 		server.err = server.Start(context.Background())
 	})
 	if server.err != nil {

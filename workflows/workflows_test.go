@@ -382,6 +382,19 @@ func TestInputJSONIsSmall(t *testing.T) {
 	}
 }
 
+func TestLinksIntoTheUI(t *testing.T) {
+	t.Parallel()
+	if got := FormLink("http://127.0.0.1:8233/", "default", TaskQueue, BackfillType, "backfill-retail-1"); got != "http://127.0.0.1:8233/namespaces/default/workflows/start-workflow?taskQueue=anabranch&workflowId=backfill-retail-1&workflowType=Backfill" {
+		t.Error(got)
+	}
+	if got := RunLink("http://127.0.0.1:8233", "default", Started{ID: "a/b", RunID: "r"}); got != "http://127.0.0.1:8233/namespaces/default/workflows/a%2Fb/r" {
+		t.Error(got)
+	}
+	if FormLink("", "default", "q", "W", "") != "" || RunLink("", "default", Started{}) != "" {
+		t.Error("no UI, no link")
+	}
+}
+
 func TestTableStaysATable(t *testing.T) {
 	t.Parallel()
 	r := newRun(BackfillType, activities.Request{Kind: batch.Backfill, Pipeline: "retail", From: "2011-03-01", Reason: "a|b\nc", By: "ana"}, 0, nil)
