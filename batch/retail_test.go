@@ -1,3 +1,8 @@
+//go:build !race
+
+// The race detector makes this a matter of minutes, and the other tests run
+// the same code side by side.
+
 package batch_test
 
 import (
