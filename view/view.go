@@ -32,6 +32,7 @@ type View struct {
 	inputs  []string
 	within  bool
 	program *program
+	check   checkQuery // what Oracle returns
 }
 
 // meaning names what compiled views compute beyond their text: it changes when
@@ -82,6 +83,9 @@ func Compile(ctx context.Context, src Source, shape *event.Shape, timeField stri
 	}
 	v.within = withinDay(s.keys, shape, timeField)
 	v.version = version(src.SQL, shape, v.inputs)
+	if v.check, err = d.oracle(ctx, src.SQL, v.output); err != nil {
+		return nil, err
+	}
 	return v, nil
 }
 
