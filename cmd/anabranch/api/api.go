@@ -1,0 +1,180 @@
+// Package api holds what the command line and the server say to each other
+// over HTTP, beside events and queries: pipelines, runs, the ledger, dead
+// letters and verifications. Every type here is JSON on the wire.
+package api
+
+import "time"
+
+// Apply asks for a pipeline to be made or changed: the files of its folder,
+// by path.
+type Apply struct {
+	Files map[string]string `json:"files"`
+}
+
+// Applied tells what came of an Apply.
+type Applied struct {
+	Pipeline   string   `json:"pipeline"`
+	Version    string   `json:"version"`
+	Schema     uint32   `json:"schema"`
+	Partitions int      `json:"partitions"`
+	Views      []string `json:"views"`
+	Changed    bool     `json:"changed"`           // false when this very definition was in force already
+	Rebuild    []string `json:"rebuild,omitempty"` // views that answer only after the next batch
+}
+
+// Place is one mistake in a folder of definitions.
+type Place struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Problem is an error over HTTP (RFC 9457).
+type Problem struct {
+	Type     string  `json:"type,omitempty"`
+	Title    string  `json:"title"`
+	Status   int     `json:"status"`
+	Detail   string  `json:"detail,omitempty"`
+	Code     string  `json:"code,omitempty"`
+	Problems []Place `json:"problems,omitempty"`
+}
+
+// Pipeline describes one pipeline in force.
+type Pipeline struct {
+	Name        string    `json:"name"`
+	Description string    `json:"description,omitempty"`
+	Version     string    `json:"version"`
+	Schema      uint32    `json:"schema"`
+	Partitions  int       `json:"partitions"`
+	Views       []string  `json:"views"`
+	Applied     time.Time `json:"applied"`
+}
+
+// StartBatch asks for a nightly batch now. Key makes it repeatable: a second
+// start with one key joins the first.
+type StartBatch struct {
+	Key    string `json:"key,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
+}
+
+// StartBackfill asks for event days to be computed again under the published
+// cut. Days are YYYY-MM-DD, both included.
+type StartBackfill struct {
+	View   string `json:"view,omitempty"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+	Reason string `json:"reason"`
+	Key    string `json:"key,omitempty"`
+	By     string `json:"by,omitempty"`
+}
+
+// Run is one batch or backfill, as far as it has come.
+type Run struct {
+	ID       string         `json:"id"`
+	Kind     string         `json:"kind"`
+	State    string         `json:"state"` // running, completed, failed, cancelled, terminated, timed out
+	UI       string         `json:"ui,omitempty"`
+	Phase    string         `json:"phase,omitempty"`
+	Done     int            `json:"done"`
+	Total    int            `json:"total"`
+	Rows     int64          `json:"rows"`
+	Manifest uint64         `json:"manifest,omitempty"`
+	Barrier  uint64         `json:"barrier,omitempty"`
+	Error    string         `json:"error,omitempty"`
+	Detail   map[string]any `json:"detail,omitempty"`
+}
+
+// Ledger says where every event of a pipeline is. Received is what came in at
+// the door: rows in the log and letters refused there.
+type Ledger struct {
+	Pipeline     string           `json:"pipeline"`
+	Received     int64            `json:"received"`
+	Counted      int64            `json:"counted"`
+	Duplicate    int64            `json:"duplicate"`
+	Filtered     map[string]int64 `json:"filtered"`
+	DeadLettered map[string]int64 `json:"dead_lettered"`
+	Held         int64            `json:"held"`
+	InFlight     int64            `json:"in_flight"`
+	Imbalance    int64            `json:"imbalance"`
+	Balanced     bool             `json:"balanced"`
+	At           string           `json:"at"` // offset per partition that the figures reach
+}
+
+// Letters is one page of dead letters.
+type Letters struct {
+	Letters []Letter `json:"letters"`
+	Next    string   `json:"next,omitempty"`
+}
+
+// Letter is one event that could not be accepted.
+type Letter struct {
+	ID       string    `json:"id"`
+	Code     string    `json:"code"`
+	Message  string    `json:"message"`
+	Field    string    `json:"field,omitempty"`
+	Source   string    `json:"source,omitempty"`
+	Line     int       `json:"line,omitempty"`
+	Column   int       `json:"column,omitempty"`
+	Received time.Time `json:"received"`
+	Raw      string    `json:"raw"`
+	Base64   bool      `json:"base64,omitempty"` // raw is base64: the bytes are not UTF-8
+}
+
+// Verification is the outcome of comparing every view with its own SELECT
+// over the raw events.
+type Verification struct {
+	Pipeline string       `json:"pipeline"`
+	Equal    bool         `json:"equal"`
+	Events   int64        `json:"events"` // raw rows read
+	Distinct int64        `json:"distinct"`
+	Seconds  float64      `json:"seconds"`
+	At       string       `json:"at"`
+	Views    []ViewResult `json:"views"`
+}
+
+// ViewResult compares one view.
+type ViewResult struct {
+	View    string     `json:"view"`
+	Rows    int64      `json:"rows"`
+	Differ  int64      `json:"differ"`
+	Note    string     `json:"note,omitempty"`    // for example the largest error of a sketch
+	Columns []string   `json:"columns,omitempty"` // of the examples
+	Merged  [][]string `json:"merged,omitempty"`  // rows that only the merged answer has, ten at most
+	Raw     [][]string `json:"raw,omitempty"`     // rows that only the raw events give, ten at most
+}
+
+// Answer is the gateway's answer to a body of events.
+type Answer struct {
+	Accepted     int64     `json:"accepted"`
+	DeadLettered int64     `json:"dead_lettered"`
+	Receipt      Receipt   `json:"receipt"`
+	Errors       []LineErr `json:"errors,omitempty"`
+	ErrorsTotal  int64     `json:"errors_total"`
+}
+
+// Receipt is a producer's proof: the last position of each partition touched.
+type Receipt struct {
+	Pipeline  string   `json:"pipeline"`
+	Positions []string `json:"positions"`
+}
+
+// LineErr is one line that became a dead letter.
+type LineErr struct {
+	Line    int    `json:"line"`
+	Column  int    `json:"column,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Addresses is DIR/addresses.json: where a running program listens.
+type Addresses struct {
+	HTTP       string `json:"http"`
+	NATS       string `json:"nats"`
+	Temporal   string `json:"temporal"`
+	TemporalUI string `json:"temporal_ui"`
+	PID        int    `json:"pid"`
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"anabranch/cmd/anabranch/api"
+	"anabranch/cmd/anabranch/client"
+	"anabranch/internal/clock"
+)
+
+func newBatch() *cobra.Command {
+	var t target
+	var output string
+	var req api.StartBatch
+	var detach bool
+	c := &cobra.Command{
+		Use:   "batch PIPELINE",
+		Short: "Run the nightly batch now and wait for it",
+		Long: `Run the nightly batch now, as a Temporal workflow, and wait for it. With --key a
+second start joins the first, so that a scheduler may repeat it. Interrupting
+the command leaves the batch running.`,
+		Example: `  anabranch batch retail
+  anabranch batch retail --key nightly-2011-08-31`,
+		Args: exactly(1, "a pipeline"),
+		RunE: func(c *cobra.Command, args []string) error {
+			req.By = me()
+			return startRun(c, t, output, detach, "/v1/pipelines/"+args[0]+"/batches", req)
+		},
+	}
+	t.flags(c)
+	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
+	c.Flags().StringVar(&req.Reason, "reason", "started by hand", "why, kept with the version it publishes")
+	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	return c
+}
+
+func newBackfill() *cobra.Command {
+	var t target
+	var output string
+	var req api.StartBackfill
+	var detach bool
+	c := &cobra.Command{
+		Use:   "backfill PIPELINE --from DAY --to DAY --reason TEXT",
+		Short: "Compute event days again, under the published cut, and swap them in at once",
+		Long: `Compute the event days from --from to --to (both included) again from the
+archive, as a Temporal workflow, and publish the result with one conditional
+put. Until then readers keep the version they have.`,
+		Example: `  anabranch backfill retail --from 2011-03-01 --to 2011-03-31 --reason "price list corrected"
+  anabranch backfill retail --view customer --from 2011-03-01 --to 2011-03-31 --reason "audit"`,
+		Args: exactly(1, "a pipeline"),
+		RunE: func(c *cobra.Command, args []string) error {
+			req.By = me()
+			return startRun(c, t, output, detach, "/v1/pipelines/"+args[0]+"/backfills", req)
+		},
+	}
+	t.flags(c)
+	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	c.Flags().StringVar(&req.View, "view", "", "only this view; all when not given")
+	c.Flags().StringVar(&req.From, "from", "", "first event day, YYYY-MM-DD")
+	c.Flags().StringVar(&req.To, "to", "", "last event day, YYYY-MM-DD")
+	c.Flags().StringVar(&req.Reason, "reason", "", "why, kept with the version it publishes")
+	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
+	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	for _, f := range []string{"from", "to", "reason"} {
+		_ = c.MarkFlagRequired(f)
+	}
+	return c
+}
+
+// me names who asks, for the history of versions.
+func me() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return os.Getenv("USER")
+}
+
+// startRun starts a run and follows it to its end.
+func startRun(c *cobra.Command, t target, output string, detach bool, path string, req any) error {
+	p, err := newPrinter(c.OutOrStdout(), output)
+	if err != nil {
+		return err
+	}
+	cl, err := t.client()
+	if err != nil {
+		return err
+	}
+	var r api.Run
+	if err := cl.JSON(c.Context(), http.MethodPost, path, req, &r); err != nil {
+		return err
+	}
+	if r.UI != "" {
+		fmt.Fprintln(c.ErrOrStderr(), "follow it in the Temporal UI:", r.UI)
+	}
+	if !detach {
+		if r, err = follow(c.Context(), cl, r, c.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	row := []string{r.ID, r.Kind, r.State, strconv.FormatUint(r.Manifest, 10), strconv.FormatUint(r.Barrier, 10), strconv.FormatInt(r.Rows, 10)}
+	if err := p.value(r, []string{"run", "kind", "state", "manifest", "barrier", "rows"}, [][]string{row}); err != nil {
+		return err
+	}
+	if r.State != "completed" && r.State != "running" {
+		fmt.Fprintf(c.ErrOrStderr(), "anabranch: %s %s: %s\n", r.ID, r.State, r.Error)
+		return errDiffers
+	}
+	return nil
+}
+
+// follow asks for a run until it has ended. On a terminal progress stays on
+// one line; elsewhere each phase is told once.
+func follow(ctx context.Context, cl *client.Client, r api.Run, out io.Writer) (api.Run, error) {
+	began := time.Now()
+	f, isFile := out.(*os.File)
+	live := isFile && term.IsTerminal(int(f.Fd()))
+	phase := ""
+	for r.State == "running" {
+		if live {
+			fmt.Fprintf(out, "\r\033[K%s: %s %d of %d, %s", r.Kind, r.Phase, r.Done, r.Total, time.Since(began).Round(time.Second))
+		} else if r.Phase != phase {
+			phase = r.Phase
+			fmt.Fprintf(out, "%s: %s\n", r.Kind, phase)
+		}
+		select {
+		case <-ctx.Done():
+			fmt.Fprintf(out, "\n%s goes on without this command\n", r.ID)
+			return r, ctx.Err()
+		case <-clock.Wall.After(200 * time.Millisecond):
+		}
+		if err := cl.JSON(ctx, http.MethodGet, "/v1/runs/"+url.PathEscape(r.ID), nil, &r); err != nil {
+			return r, err
+		}
+	}
+	if live {
+		fmt.Fprint(out, "\r\033[K")
+	}
+	return r, nil
+}

@@ -1,0 +1,75 @@
+package send
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"anabranch/cmd/anabranch/api"
+	"anabranch/cmd/anabranch/client"
+	"anabranch/fault"
+)
+
+// Sender posts chunks to one pipeline.
+type Sender struct {
+	Client   *client.Client
+	Pipeline string
+	Lane     string
+	Patience time.Duration   // how long to go on when the server is away or busy
+	Waiting  func(err error) // told once for each wait, with its reason
+}
+
+// Post sends one chunk until it is acknowledged, refused for good, or
+// Patience is over. Lines in the answer are lines of the file. Repeating is
+// safe: an event is known by its id.
+func (s *Sender) Post(ctx context.Context, source string, format Format, c Chunk) (api.Answer, error) {
+	header := http.Header{"Content-Type": {format.ContentType()}, "Anabranch-Source": {source}}
+	if s.Lane != "" {
+		header.Set("Anabranch-Lane", s.Lane)
+	}
+	if at := c.FirstLine - 1 - c.Header; at > 0 {
+		header.Set("Anabranch-First-Line", strconv.Itoa(at+1))
+	}
+	once := func() (api.Answer, error) {
+		var a api.Answer
+		resp, err := s.Client.Do(ctx, http.MethodPost, "/v1/pipelines/"+s.Pipeline+"/events", header, c.Body)
+		if err != nil {
+			return a, s.again(err)
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+			return a, fmt.Errorf("read the acknowledgement: %w", err)
+		}
+		return a, nil
+	}
+	a, err := backoff.Retry(ctx, once, backoff.WithMaxElapsedTime(s.Patience), backoff.WithBackOff(backoff.NewExponentialBackOff()))
+	if err != nil {
+		return a, fmt.Errorf("send %s from line %d: %w", source, c.FirstLine, err)
+	}
+	return a, nil
+}
+
+// again marks what must not be tried again, and waits as long as the server
+// asks.
+func (s *Sender) again(err error) error {
+	kind := fault.KindOf(err)
+	if !kind.Retryable() && !errors.Is(err, client.ErrUnreachable) {
+		return backoff.Permanent(err)
+	}
+	if s.Waiting != nil {
+		s.Waiting(err)
+	}
+	var refused *client.Error
+	if errors.As(err, &refused) {
+		if n, e := strconv.Atoi(refused.RetryAfter); e == nil {
+			return &backoff.RetryAfterError{Duration: time.Duration(n) * time.Second}
+		}
+	}
+	return err
+}

@@ -1,0 +1,180 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+	"testing/fstest"
+	"time"
+
+	"anabranch/bucket"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+	"anabranch/schemas"
+)
+
+// The catalog holds the definitions of all pipelines in the object store, one
+// create-only object for each version:
+//
+//	definitions/<pipeline>/<n:08d>.json
+//
+// The highest n is in force. Two applies race by that name: one wins, the
+// other reads and decides again.
+type catalog struct {
+	bucket bucket.Bucket
+	clock  clock.Clock
+}
+
+// entry is one version of one pipeline's definition.
+type entry struct {
+	Format  int               `json:"format"` // 1
+	N       uint64            `json:"n"`
+	Name    string            `json:"pipeline"`
+	Applied time.Time         `json:"applied"`
+	Schema  uint32            `json:"schema"` // version of the schema in Files
+	Files   map[string]string `json:"files"`
+}
+
+const catalogFormat = 1
+
+// history reads every version of a pipeline, the oldest first; none is no
+// error.
+func (c *catalog) history(ctx context.Context, name string) ([]entry, error) {
+	var all []entry
+	for info, err := range c.bucket.List(ctx, "definitions/"+name+"/", "") {
+		if err != nil {
+			return nil, fmt.Errorf("list definitions of %s: %w", name, err)
+		}
+		e, err := c.read(ctx, info.Name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+func (c *catalog) read(ctx context.Context, object string) (entry, error) {
+	var e entry
+	body, _, err := c.bucket.Get(ctx, object)
+	if err != nil {
+		return e, fmt.Errorf("read %s: %w", object, err)
+	}
+	defer body.Close()
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return e, fmt.Errorf("read %s: %w", object, err)
+	}
+	if err := json.Unmarshal(text, &e); err != nil {
+		return e, fault.New(fault.Corrupt, "%s is not a definition: %v", object, err)
+	}
+	if e.Format != catalogFormat {
+		return e, fault.New(fault.Corrupt, "%s has format %d; this program reads format %d", object, e.Format, catalogFormat)
+	}
+	return e, nil
+}
+
+// newest returns the number of the version in force of every pipeline.
+func (c *catalog) newest(ctx context.Context) (map[string]uint64, error) {
+	out := map[string]uint64{}
+	for info, err := range c.bucket.List(ctx, "definitions/", "") {
+		if err != nil {
+			return nil, fmt.Errorf("list definitions: %w", err)
+		}
+		dir, file := path.Split(info.Name)
+		n, err := strconv.ParseUint(strings.TrimSuffix(file, ".json"), 10, 64)
+		if err != nil {
+			return nil, fault.New(fault.Corrupt, "%s is not the name of a definition", info.Name)
+		}
+		name := path.Base(dir)
+		out[name] = max(out[name], n)
+	}
+	return out, nil
+}
+
+// errRace says that another apply came first.
+var errRace = errors.New("another apply came first")
+
+// put stores e as version e.N, which must be one above the newest.
+func (c *catalog) put(ctx context.Context, e entry) error {
+	text, err := json.MarshalIndent(e, "", " ")
+	if err != nil {
+		return fault.Wrap(fault.Bug, err)
+	}
+	object := fmt.Sprintf("definitions/%s/%08d.json", e.Name, e.N)
+	_, err = c.bucket.Put(ctx, object, bytes.NewReader(text), bucket.Condition{Absent: true})
+	if errors.Is(err, bucket.ErrCondition) {
+		return errRace
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w", object, err)
+	}
+	return nil
+}
+
+// definition parses the files of one version; a mistake in them is told with
+// its place.
+func definition(files map[string]string) (*schemas.Definition, error) {
+	root := fstest.MapFS{}
+	for name, text := range files {
+		root[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return schemas.ReadDefinition(root)
+}
+
+// next decides what an apply of def means for a pipeline with this history:
+// the entry to store, or the newest one and false when nothing changes.
+func (c *catalog) next(history []entry, def *schemas.Definition) (entry, bool, error) {
+	e := entry{Format: catalogFormat, N: 1, Name: def.Name, Applied: c.clock.Now().UTC(), Schema: 1, Files: def.Files}
+	if len(history) == 0 {
+		return e, true, nil
+	}
+	last := history[len(history)-1]
+	old, err := definition(last.Files)
+	if err != nil {
+		return e, false, fmt.Errorf("definition %d of %s: %w", last.N, def.Name, err)
+	}
+	if old.Version() == def.Version() {
+		return last, false, nil
+	}
+	if old.Partitions != def.Partitions {
+		return e, false, fault.New(fault.Invalid, "pipeline %s has %d partitions since it was made, the folder asks for %d: partitions never change, make a new pipeline instead", def.Name, old.Partitions, def.Partitions)
+	}
+	e.N, e.Schema = last.N+1, last.Schema
+	if old.Schema.Fingerprint() != def.Schema.Fingerprint() {
+		if err := schemas.Compatible(old.Schema, def.Schema); err != nil {
+			return e, false, err
+		}
+		e.Schema++
+	}
+	return e, true, nil
+}
+
+// schemaSet collects every schema version that a pipeline's events may have
+// been written with.
+func schemaSet(history []entry) (*schemas.Set, error) {
+	var all []*schemas.Schema
+	seen := uint32(0)
+	for _, e := range history {
+		if e.Schema == seen {
+			continue
+		}
+		seen = e.Schema
+		def, err := definition(e.Files)
+		if err != nil {
+			return nil, fmt.Errorf("definition %d of %s: %w", e.N, e.Name, err)
+		}
+		s, err := schemas.Parse(e.Schema, def.Schema.Text())
+		if err != nil {
+			return nil, fmt.Errorf("schema %d of %s: %w", e.Schema, e.Name, err)
+		}
+		all = append(all, s)
+	}
+	return schemas.NewSet(all...), nil
+}

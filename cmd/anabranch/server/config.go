@@ -1,0 +1,127 @@
+// Package server composes the rooms into one running program: it picks the
+// drivers, starts the parts in the order of the data, and stops them in the
+// reverse order.
+package server
+
+import (
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"anabranch/fault"
+)
+
+// Role is a part of the work that a process may take on. One process usually
+// takes all of them; apart, they meet in the log, the object store and
+// Temporal.
+type Role string
+
+// The roles.
+const (
+	RoleGateway Role = "gateway" // the front door
+	RoleSpeed   Role = "speed"   // seals the archive, folds the stream, serves queries
+	RoleWorker  Role = "worker"  // runs batches and backfills
+)
+
+// AllRoles is what one machine runs.
+var AllRoles = []Role{RoleGateway, RoleSpeed, RoleWorker}
+
+// Config says what to run and where. The zero value of a field means its
+// default.
+type Config struct {
+	Dir    string // state of this process; required
+	Roles  []Role // default: all
+	Listen string // HTTP, default 127.0.0.1:8080; port 0 picks a free one
+
+	NATS       string // URL of a NATS server; empty: embedded, in Dir/log
+	NATSListen string // embedded: default 127.0.0.1:4222
+	LogBytes   int64  // embedded: what the log may take on disk, default 16 GiB
+
+	// Bucket is file:///path or s3://bucket?endpoint=http://host:port&region=r;
+	// default: file, in Dir/bucket.
+	Bucket string
+
+	Temporal       string // address of a Temporal server; empty: one of our own
+	TemporalListen string // our own: default 127.0.0.1:7233
+	TemporalUI     string // our own: default 127.0.0.1:8233; with an address given: the UI's URL
+	TemporalSource string // our own: where tools/temporal is, found by itself when empty
+	TaskQueue      string // default "anabranch"
+
+	// TrustNetwork allows addresses beyond loopback without TLS: only where
+	// the network itself is the border, as in a container.
+	TrustNetwork bool
+
+	SnapshotEvery time.Duration // default 30 s
+	SealEvery     time.Duration // default 1 min: the age at which a segment is sealed
+	Grace         time.Duration // default 30 s: how long speed keeps what a new manifest covers
+
+	Logger   *slog.Logger
+	Progress func(string) // told about slow steps at the start; may be nil
+}
+
+func (c *Config) ensureDefaults() {
+	or := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	or(&c.Listen, "127.0.0.1:8080")
+	or(&c.NATSListen, "127.0.0.1:4222")
+	or(&c.TemporalListen, "127.0.0.1:7233")
+	or(&c.TaskQueue, "anabranch")
+	if c.Temporal == "" {
+		or(&c.TemporalUI, "127.0.0.1:8233")
+	}
+	if c.Bucket == "" {
+		c.Bucket = (&url.URL{Scheme: "file", Path: filepath.Join(c.Dir, "bucket")}).String()
+	}
+	if len(c.Roles) == 0 {
+		c.Roles = AllRoles
+	}
+	if c.LogBytes == 0 {
+		c.LogBytes = 16 << 30
+	}
+	if c.SnapshotEvery == 0 {
+		c.SnapshotEvery = 30 * time.Second
+	}
+	if c.SealEvery == 0 {
+		c.SealEvery = time.Minute
+	}
+	if c.Grace == 0 {
+		c.Grace = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Progress == nil {
+		c.Progress = func(string) {}
+	}
+}
+
+func (c *Config) validate() error {
+	if c.Dir == "" {
+		return fault.New(fault.Invalid, "--dir is empty: name a folder for the state")
+	}
+	for _, r := range c.Roles {
+		if !slices.Contains(AllRoles, r) {
+			return fault.New(fault.Invalid, "--role %q: want gateway, speed or worker", r)
+		}
+	}
+	for flag, address := range map[string]string{"--http": c.Listen, "--nats-listen": c.NATSListen, "--temporal-listen": c.TemporalListen} {
+		if !c.TrustNetwork && !loopback(address) {
+			return fault.New(fault.Invalid, "%s %s is not a loopback address: nothing listens beyond loopback without TLS and authentication, which this version does not have; put a proxy in front", flag, address)
+		}
+	}
+	return nil
+}
+
+func (c *Config) has(r Role) bool { return slices.Contains(c.Roles, r) }
+
+// loopback reports whether an address with a port names this machine only.
+func loopback(address string) bool {
+	host, _, ok := strings.Cut(address, ":")
+	return ok && (host == "127.0.0.1" || host == "localhost") || strings.HasPrefix(address, "[::1]:")
+}

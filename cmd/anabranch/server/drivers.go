@@ -1,0 +1,38 @@
+package server
+
+import (
+	"context"
+	"net/url"
+	"path/filepath"
+
+	"anabranch/bucket"
+	"anabranch/bucket/s3bucket"
+	"anabranch/fault"
+	"anabranch/stream/natslog"
+)
+
+// openBucket picks the object store that a URL names.
+func openBucket(ctx context.Context, raw string) (bucket.Bucket, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "--bucket %q: %v", raw, err)
+	}
+	switch u.Scheme {
+	case "file":
+		return bucket.NewFile(filepath.FromSlash(u.Path))
+	case "s3":
+		q := u.Query()
+		return s3bucket.New(ctx, s3bucket.Options{
+			Bucket: u.Host, Endpoint: q.Get("endpoint"), Region: q.Get("region"), PathStyle: q.Get("endpoint") != "",
+		})
+	}
+	return nil, fault.New(fault.Invalid, "--bucket %q: want file:///path or s3://bucket?endpoint=URL&region=NAME", raw)
+}
+
+// openLog opens the log: a NATS server of our own, or one that is running.
+func openLog(ctx context.Context, c Config) (*natslog.Store, error) {
+	if c.NATS != "" {
+		return natslog.Open(ctx, natslog.Options{URL: c.NATS})
+	}
+	return natslog.Open(ctx, natslog.Options{Dir: filepath.Join(c.Dir, "log"), Listen: c.NATSListen, MaxBytes: c.LogBytes})
+}

@@ -1,0 +1,284 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"anabranch/archive"
+	"anabranch/batch"
+	"anabranch/bucket"
+	"anabranch/deadletter"
+	"anabranch/event"
+	"anabranch/ingest"
+	"anabranch/internal/lifecycle"
+	"anabranch/schemas"
+	"anabranch/serving"
+	"anabranch/speed"
+	"anabranch/stream"
+	"anabranch/view"
+)
+
+// compiled is a definition whose SQL has been looked at.
+type compiled struct {
+	def     *schemas.Definition
+	views   []*view.View
+	rules   []ingest.Rule
+	filters []filter
+}
+
+// filter is a rule that keeps events out of the views.
+type filter struct {
+	code      string
+	predicate *view.Predicate
+}
+
+func (c *compiled) speedFilters() []speed.NamedPredicate {
+	var out []speed.NamedPredicate
+	for _, f := range c.filters {
+		out = append(out, speed.NamedPredicate{Code: f.code, Predicate: f.predicate})
+	}
+	return out
+}
+
+func (c *compiled) batchFilters() []batch.NamedPredicate {
+	var out []batch.NamedPredicate
+	for _, f := range c.filters {
+		out = append(out, batch.NamedPredicate{Code: f.code, Predicate: f.predicate})
+	}
+	return out
+}
+
+// view returns the view called name, or nil.
+func (c *compiled) view(name string) *view.View {
+	for _, v := range c.views {
+		if v.Name() == name {
+			return v
+		}
+	}
+	return nil
+}
+
+// compile checks all SQL of a definition; every mistake is told, with its
+// place.
+func compile(ctx context.Context, def *schemas.Definition) (*compiled, error) {
+	c := &compiled{def: def}
+	var problems schemas.Problems
+	shape := def.Schema.Shape()
+	for _, text := range def.Views {
+		v, err := view.Compile(ctx, view.Source{Name: text.Name, SQL: text.SQL, File: text.File}, shape, def.Identity.Time)
+		if err != nil {
+			problems = append(problems, asProblem(text.File, err))
+			continue
+		}
+		c.views = append(c.views, v)
+	}
+	for _, r := range def.Rules {
+		p, err := view.CompilePredicate(ctx, view.Source{Name: r.Code, SQL: r.SQL, File: r.File, Line: r.Line, Column: r.Column}, shape)
+		if err != nil {
+			problems = append(problems, asProblem(r.File, err))
+			continue
+		}
+		c.rules = append(c.rules, ingest.Rule{Code: r.Code, Message: r.Message, Action: r.Action, Matches: p})
+		if r.Action == schemas.ActionFilter {
+			c.filters = append(c.filters, filter{r.Code, p})
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return c, nil
+}
+
+// pipeline is one pipeline in force: its rooms, open and running.
+type pipeline struct {
+	entry entry
+	*compiled
+	set      *schemas.Set
+	log      stream.Log
+	archive  *archive.Archive
+	letters  *deadletter.Store
+	counts   *letterCounts
+	segments *segmentIndex
+	gateway  *ingest.Gateway // nil without the role
+	sealer   *archive.Sealer // nil without the role
+	speed    *speed.Speed    // nil without the role
+	runner   *batch.Runner
+	metrics  *prometheus.Registry
+	asSource *serving.Source // nil without speed
+	parts    lifecycle.Group
+	loop     lifecycle.Loop
+}
+
+// opened is what pipelines share.
+type opened struct {
+	config Config
+	bucket bucket.Bucket
+	store  stream.Store
+	logger *slog.Logger
+	id     string // names this process as a producer
+}
+
+// open opens the rooms of a pipeline and starts those that this process has a
+// role for.
+func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline, error) {
+	set, err := schemaSet(history)
+	if err != nil {
+		return nil, err
+	}
+	def, err := definition(e.Files)
+	if err != nil {
+		return nil, err
+	}
+	c, err := compile(ctx, def)
+	if err != nil {
+		return nil, err
+	}
+	p := &pipeline{entry: e, compiled: c, set: set, metrics: prometheus.NewRegistry()}
+	logger := o.logger.With("pipeline", def.Name)
+	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"pipeline": def.Name}, p.metrics)
+	if p.log, err = o.store.Open(ctx, def.Name, def.Partitions); err != nil {
+		return nil, fmt.Errorf("open the log of %s: %w", def.Name, err)
+	}
+	p.archive = archive.Open(o.bucket, def.Name, set, archive.Options{
+		Partitions: def.Partitions, Log: logger, Metrics: labelled, CacheDir: filepath.Join(o.config.Dir, "cache", def.Name),
+	})
+	p.letters = deadletter.New(o.bucket, def.Name)
+	p.counts = &letterCounts{store: p.letters}
+	p.segments = newSegmentIndex(p.archive, def.Partitions)
+	p.runner, err = batch.New(batch.Options{
+		Pipeline: def.Name, Schemas: set, Views: c.views, Filters: c.batchFilters(), Log: p.log, Archive: p.archive, Letters: p.letters,
+		TimeField: def.Identity.Time, Definition: def.Version(), Logger: logger,
+	})
+	if err != nil {
+		p.stop(logger)
+		return nil, err
+	}
+	if err := p.start(ctx, o, logger, labelled); err != nil {
+		p.stop(logger)
+		return nil, err
+	}
+	return p, nil
+}
+
+// start starts the parts in the order of the data: what reads the log before
+// what writes it.
+func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, metrics prometheus.Registerer) error {
+	def := p.def
+	if o.config.has(RoleSpeed) {
+		p.sealer = archive.NewSealer(p.archive, p.log, archive.SealerOptions{MaxAge: o.config.SealEvery})
+		if err := p.parts.Start(ctx, "archive of "+def.Name, p.sealer); err != nil {
+			return err
+		}
+		p.speed = speed.New(speed.Options{
+			Pipeline: def.Name, Schemas: p.set, Views: p.views, Filters: p.speedFilters(), Log: p.log, Archive: p.archive, TimeField: def.Identity.Time,
+			Dir: filepath.Join(o.config.Dir, "speed", def.Name), SnapshotEvery: o.config.SnapshotEvery, Grace: o.config.Grace,
+			Logger: logger, Metrics: metrics,
+		})
+		if err := p.parts.Start(ctx, "speed of "+def.Name, p.speed); err != nil {
+			return err
+		}
+		p.asSource = p.source()
+		p.loop.Go(func(ctx context.Context) { p.watch(ctx, logger) })
+	}
+	if o.config.has(RoleGateway) {
+		var err error
+		p.gateway, err = ingest.New(ingest.Options{
+			Pipeline: def.Name, Schema: p.set.Newest(), Identity: def.Identity, Format: def.Format, Rules: p.rules, Lanes: def.Lanes,
+			Log: p.log, Letters: p.letters, Linger: def.Linger, FrameBytes: def.FrameBytes, Producer: o.id, Logger: logger, Metrics: metrics,
+		})
+		if err != nil {
+			return err
+		}
+		if err := p.parts.Start(ctx, "gateway of "+def.Name, p.gateway); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop stops the parts, writers before the storage they write to.
+func (p *pipeline) stop(logger *slog.Logger) {
+	p.loop.Stop()
+	p.parts.Stop(logger)
+	if p.log != nil {
+		if err := p.log.Close(); err != nil {
+			logger.Warn("close the log", "pipeline", p.def.Name, "error", err)
+		}
+	}
+}
+
+// watchEvery is how often the newest manifest is looked for.
+const watchEvery = 250 * time.Millisecond
+
+// watch tells speed of every manifest that is published, and lets the log
+// forget what is both archived and in a snapshot.
+func (p *pipeline) watch(ctx context.Context, logger *slog.Logger) {
+	var known uint64
+	for {
+		m, err := p.archive.Newest(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			logger.Error("look for the newest manifest", "pipeline", p.def.Name, "error", err)
+		case m.Version > known:
+			known = m.Version
+			p.speed.Notice(m)
+			logger.Info("a new version is published", "pipeline", p.def.Name, "manifest", m.Version, "barrier", m.K, "kind", m.Kind)
+		}
+		if err := p.trim(ctx); err != nil && ctx.Err() == nil {
+			logger.Warn("trim the log", "pipeline", p.def.Name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// trim forgets the log below what is sealed and in a snapshot, at the border
+// of a segment: so that archive and log together always hold everything.
+func (p *pipeline) trim(ctx context.Context) error {
+	sealed, safe := p.sealer.Sealed(), p.speed.SafeTrim()
+	for n := range p.def.Partitions {
+		if n >= len(sealed) || n >= len(safe) {
+			continue
+		}
+		below, err := p.segments.border(ctx, n, min(sealed[n], safe[n]))
+		if err != nil {
+			return err
+		}
+		if below > 0 {
+			if err := p.log.Trim(ctx, n, below); err != nil {
+				return fmt.Errorf("partition %d below %d: %w", n, below, err)
+			}
+		}
+	}
+	return nil
+}
+
+// head returns the offset above the newest record of each partition.
+func (p *pipeline) head(ctx context.Context) (event.Cut, error) {
+	head := make(event.Cut, p.def.Partitions)
+	for n := range head {
+		_, next, err := p.log.Bounds(ctx, n)
+		if err != nil {
+			return nil, fmt.Errorf("bounds of partition %d: %w", n, err)
+		}
+		head[n] = next
+	}
+	return head, nil
+}
+
+// source is what serving answers from.
+func (p *pipeline) source() *serving.Source {
+	return &serving.Source{
+		Name: p.def.Name, Views: p.views, Speed: p.speed, Batch: p.archive, Head: p.head, DeadLetters: p.counts.total, Lateness: p.def.Lateness,
+	}
+}

@@ -1,0 +1,286 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+
+	"anabranch/activities"
+	"anabranch/cmd/anabranch/api"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+	"anabranch/internal/temporalserver"
+	"anabranch/worker"
+	"anabranch/workflows"
+)
+
+// namespace is where our workflows live in Temporal.
+const namespace = "default"
+
+// runs is the side of the program that talks to Temporal.
+type runs struct {
+	server *temporalserver.Server // nil when there is none of our own
+	client client.Client          // nil without Temporal
+	worker *worker.Worker         // nil without the role
+	queue  string
+	ui     string
+	stops  []func()
+}
+
+// noTemporal as an address means: no batches from this process.
+const noTemporal = "none"
+
+// startRuns starts a Temporal server when none is given, connects, and starts
+// the worker.
+func startRuns(ctx context.Context, s *Server) (*runs, error) {
+	c := s.config
+	r := &runs{queue: c.TaskQueue}
+	if c.Temporal == noTemporal {
+		return r, nil
+	}
+	if err := r.findServer(ctx, s); err != nil {
+		r.stop()
+		return nil, err
+	}
+	var err error
+	r.client, err = dial(ctx, s.address.Temporal, c)
+	if err != nil {
+		r.stop()
+		return nil, err
+	}
+	r.stops = append(r.stops, r.client.Close)
+	if c.has(RoleWorker) {
+		r.worker = worker.New(worker.Options{
+			Client: r.client, TaskQueue: r.queue, Namespace: namespace, Log: c.Logger,
+			Activities: &activities.Activities{Runners: s.runner, Names: s.names, Poll: 50 * time.Millisecond},
+		})
+		if err := r.worker.Start(ctx); err != nil {
+			r.stop()
+			return nil, fmt.Errorf("start the worker: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// findServer makes sure that there is a server, and tells its addresses.
+func (r *runs) findServer(ctx context.Context, s *Server) error {
+	c := s.config
+	o := temporalserver.Options{
+		Address: c.Temporal, UI: c.TemporalUI, Source: c.TemporalSource, Dir: filepath.Join(c.Dir, "temporal"), Log: c.Logger,
+		Progress: func(p temporalserver.Progress) { c.Progress(p.String()) },
+	}
+	if c.Temporal == "" {
+		var err error
+		if o.Port, err = portOf("--temporal-listen", c.TemporalListen); err != nil {
+			return err
+		}
+		if o.UIPort, err = portOf("--temporal-ui", c.TemporalUI); err != nil {
+			return err
+		}
+		for name, kind := range workflows.SearchAttributes() {
+			o.SearchAttributes = append(o.SearchAttributes, name+"="+kind.String())
+		}
+		slices.Sort(o.SearchAttributes)
+	}
+	r.server = temporalserver.New(o)
+	if err := r.server.Start(ctx); err != nil {
+		return fmt.Errorf("start Temporal: %w", err)
+	}
+	s.address.Temporal, s.address.TemporalUI = r.server.Address(), r.server.UI()
+	r.ui = r.server.UI()
+	s.loop.Go(func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case <-r.server.Done():
+			if err := r.server.Err(); err != nil {
+				c.Logger.Error("there is no Temporal server any more: events and queries go on, batches do not", "error", err)
+			}
+		}
+	})
+	return nil
+}
+
+func portOf(flag, address string) (int, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "%s %q: want host:port such as 127.0.0.1:7233", flag, address)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > 65535 {
+		return 0, fault.New(fault.Invalid, "%s %q: %q is not a port", flag, address, port)
+	}
+	return n, nil
+}
+
+// dialFor is how long a Temporal server may be away at the start.
+const dialFor = time.Minute
+
+func dial(ctx context.Context, address string, c Config) (client.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialFor)
+	defer cancel()
+	for told := false; ; told = true {
+		cl, err := client.DialContext(ctx, client.Options{HostPort: address, Namespace: namespace, Logger: log.NewStructuredLogger(c.Logger)})
+		if err == nil {
+			return cl, nil
+		}
+		if !told {
+			c.Progress(fmt.Sprintf("Temporal at %s does not answer: %v; trying for %s", address, err, dialFor))
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fault.New(fault.Transient, "Temporal at %s does not answer: %w: is it running?", address, err)
+		case <-clock.Wall.After(time.Second):
+		}
+	}
+}
+
+func (r *runs) stop() {
+	if r.worker != nil {
+		r.worker.Stop()
+	}
+	for i := len(r.stops) - 1; i >= 0; i-- {
+		r.stops[i]()
+	}
+	if r.server != nil {
+		r.server.Stop()
+	}
+}
+
+// runner hands the batch library of a pipeline to the activities.
+func (s *Server) runner(name string) (activities.Runner, bool) {
+	p, err := s.pipeline(name)
+	if err != nil {
+		return nil, false
+	}
+	return runner{p.runner}, true
+}
+
+func (s *Server) names() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var names []string
+	for n := range s.pipelines {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// temporal returns the client, or says that there is none.
+func (s *Server) temporal() (client.Client, error) {
+	if s.runs == nil || s.runs.client == nil {
+		return nil, fault.New(fault.Transient, "this process has no Temporal: start it without --temporal-address none")
+	}
+	return s.runs.client, nil
+}
+
+func (s *Server) postBatch(r *http.Request) (any, error) {
+	var in api.StartBatch
+	if err := readJSON(r, 1<<20, &in); err != nil {
+		return nil, err
+	}
+	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
+		return workflows.StartNightly(ctx, c, s.runs.queue, workflows.NightlyInput{Pipeline: p.def.Name, Key: in.Key, Reason: in.Reason, By: in.By}, time.Now())
+	})
+}
+
+func (s *Server) postBackfill(r *http.Request) (any, error) {
+	var in api.StartBackfill
+	if err := readJSON(r, 1<<20, &in); err != nil {
+		return nil, err
+	}
+	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
+		if in.View != "" && p.view(in.View) == nil {
+			return workflows.Started{}, fault.New(fault.Invalid, "pipeline %s has no view %q: it has %s", p.def.Name, in.View, strings.Join(p.describe().Views, ", "))
+		}
+		return workflows.StartBackfill(ctx, c, s.runs.queue, workflows.BackfillInput{
+			Pipeline: p.def.Name, View: in.View, From: in.From, To: in.To, Key: in.Key, Reason: in.Reason, By: in.By,
+		}, time.Now())
+	})
+}
+
+func (s *Server) startRun(r *http.Request, start func(context.Context, client.Client, *pipeline) (workflows.Started, error)) (any, error) {
+	p, err := s.pipeline(r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.temporal()
+	if err != nil {
+		return nil, err
+	}
+	started, err := start(r.Context(), c, p)
+	if err != nil {
+		return nil, err
+	}
+	return s.describeRun(r.Context(), c, started.ID)
+}
+
+func (s *Server) getRun(r *http.Request) (any, error) {
+	c, err := s.temporal()
+	if err != nil {
+		return nil, err
+	}
+	return s.describeRun(r.Context(), c, r.PathValue("id"))
+}
+
+// describeRun tells how far a run is: what Temporal knows, and what the
+// workflow itself answers.
+func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (api.Run, error) {
+	out := api.Run{ID: id}
+	d, err := c.DescribeWorkflowExecution(ctx, id, "")
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return out, fault.New(fault.NotFound, "there is no run %q", id)
+	}
+	if err != nil {
+		return out, fault.Wrap(fault.Transient, fmt.Errorf("ask Temporal about %s: %w", id, err))
+	}
+	info := d.GetWorkflowExecutionInfo()
+	out.Kind = strings.ToLower(info.GetType().GetName())
+	out.State = stateName(info.GetStatus())
+	out.UI = workflows.RunLink(s.runs.ui, namespace, workflows.Started{ID: id, RunID: info.GetExecution().GetRunId()})
+	// A worker that is away does not answer; what Temporal knows is enough.
+	asked, cancel := context.WithTimeout(ctx, 2*time.Second)
+	if p, err := workflows.QueryProgress(asked, c, id); err == nil {
+		out.Phase, out.Done, out.Total, out.Rows, out.Barrier = p.Phase, p.Done, p.Total, p.Rows, p.K
+	}
+	cancel()
+	if out.State == "running" {
+		return out, nil
+	}
+	var result workflows.Result
+	if err := c.GetWorkflow(ctx, id, "").Get(ctx, &result); err != nil {
+		out.Error = err.Error()
+	} else {
+		out.Manifest, out.Barrier = result.Version, result.K
+	}
+	return out, nil
+}
+
+func stateName(s enums.WorkflowExecutionStatus) string {
+	switch s {
+	case enums.WORKFLOW_EXECUTION_STATUS_RUNNING, enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
+		return "running"
+	case enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		return "completed"
+	case enums.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return "cancelled"
+	case enums.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return "terminated"
+	case enums.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return "timed out"
+	}
+	return "failed"
+}

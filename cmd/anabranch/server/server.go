@@ -1,0 +1,238 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"anabranch/cmd/anabranch/api"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+	"anabranch/internal/lifecycle"
+	"anabranch/serving"
+	"anabranch/serving/sql"
+)
+
+// Server is a running program.
+type Server struct {
+	config  Config
+	opened  *opened
+	catalog *catalog
+	parts   lifecycle.Group
+	loop    lifecycle.Loop
+	close   []func() // what parts are not, the last opened last
+	engine  *sql.Engine
+	runs    *runs
+	http    *http.Server
+	address api.Addresses
+	failed  chan error
+
+	apply sync.Mutex // one apply at a time in this process
+
+	mu        sync.RWMutex // guards pipelines
+	pipelines map[string]*pipeline
+}
+
+// Start brings up everything that c asks for and returns once it answers.
+func Start(ctx context.Context, c Config) (*Server, error) {
+	c.ensureDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, pipelines: map[string]*pipeline{}, failed: make(chan error, 4)}
+	if err := s.start(ctx); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context) error {
+	c := s.config
+	if err := s.lockDir(); err != nil {
+		return err
+	}
+	b, err := openBucket(ctx, c.Bucket)
+	if err != nil {
+		return fmt.Errorf("open the object store %s: %w", c.Bucket, err)
+	}
+	log, err := openLog(ctx, c)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	s.close = append(s.close, func() { _ = log.Close() })
+	id, err := producerID()
+	if err != nil {
+		return err
+	}
+	s.opened = &opened{config: c, bucket: b, store: log, logger: c.Logger, id: id}
+	s.catalog = &catalog{bucket: b, clock: clock.Wall}
+	s.address = api.Addresses{NATS: log.ClientURL(), PID: os.Getpid()}
+	if c.NATS != "" {
+		s.address.NATS = c.NATS
+	}
+	listener, err := s.listen()
+	if err != nil {
+		return err
+	}
+	if s.runs, err = startRuns(ctx, s); err != nil {
+		listener.Close()
+		return err
+	}
+	if err := s.refresh(ctx); err != nil {
+		listener.Close()
+		return err
+	}
+	if c.has(RoleSpeed) {
+		s.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: s.sources, Logger: c.Logger}), sql.Options{
+			CacheDirs: []string{filepath.Join(c.Dir, "cache")}, Logger: c.Logger,
+		})
+		if err != nil {
+			listener.Close()
+			return err
+		}
+	}
+	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second}
+	s.loop.Go(s.follow, func(context.Context) {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve HTTP: %w", err)
+		}
+	})
+	return s.writeAddresses()
+}
+
+// lockDir makes the state folder and takes it for this process alone.
+func (s *Server) lockDir() error {
+	dir, err := filepath.Abs(s.config.Dir)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fault.Wrap(fault.Invalid, fmt.Errorf("make the state folder: %w", err))
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, fmt.Errorf("lock the state folder: %w", err))
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return fault.New(fault.Invalid, "%s is in use by another anabranch: stop that one, or name another folder with --dir", dir)
+	}
+	s.close = append(s.close, func() { f.Close() })
+	return nil
+}
+
+func (s *Server) listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", s.config.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fault.New(fault.Invalid, "%s is in use: choose another with --http, 127.0.0.1:0 picks a free port", s.config.Listen)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, fmt.Errorf("listen on %s: %w", s.config.Listen, err))
+	}
+	s.address.HTTP = "http://" + l.Addr().String()
+	return l, nil
+}
+
+func producerID() (string, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fault.Wrap(fault.Bug, err)
+	}
+	host, _ := os.Hostname()
+	return host + "-" + hex.EncodeToString(b[:]), nil
+}
+
+// writeAddresses tells other programs where this one listens; the file is
+// there whole or not at all.
+func (s *Server) writeAddresses() error {
+	text, err := json.MarshalIndent(s.address, "", "  ")
+	if err != nil {
+		return fault.Wrap(fault.Bug, err)
+	}
+	path := filepath.Join(s.config.Dir, "addresses.json")
+	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write the addresses: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("write the addresses: %w", err)
+	}
+	return nil
+}
+
+// Addresses tells where the program listens.
+func (s *Server) Addresses() api.Addresses { return s.address }
+
+// Failed receives what the program cannot go on without.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop ends everything in the reverse order of need: the door, the pipelines,
+// the log. It returns once all has ended.
+func (s *Server) Stop() {
+	if s.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		if err := s.http.Shutdown(ctx); err != nil {
+			_ = s.http.Close()
+		}
+		cancel()
+	}
+	s.loop.Stop()
+	if s.runs != nil {
+		s.runs.stop()
+	}
+	s.mu.Lock()
+	pipelines := s.pipelines
+	s.pipelines = map[string]*pipeline{}
+	s.mu.Unlock()
+	for _, p := range pipelines {
+		p.stop(s.config.Logger)
+	}
+	if s.engine != nil {
+		_ = s.engine.Close()
+	}
+	s.parts.Stop(s.config.Logger)
+	for i := len(s.close) - 1; i >= 0; i-- {
+		s.close[i]()
+	}
+	s.close = nil
+}
+
+// pipeline returns the pipeline in force called name.
+func (s *Server) pipeline(name string) (*pipeline, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p := s.pipelines[name]; p != nil {
+		return p, nil
+	}
+	if len(s.pipelines) == 0 {
+		return nil, fault.New(fault.NotFound, "there is no pipeline %q, and no other: apply one with `anabranch apply FOLDER`", name)
+	}
+	var names []string
+	for n := range s.pipelines {
+		names = append(names, n)
+	}
+	return nil, fault.New(fault.NotFound, "there is no pipeline %q: there is %v", name, names)
+}
+
+// sources is what queries may read.
+func (s *Server) sources() []*serving.Source {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []*serving.Source
+	for _, p := range s.pipelines {
+		if p.speed != nil {
+			all = append(all, p.asSource)
+		}
+	}
+	return all
+}

@@ -1,0 +1,42 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"anabranch/event"
+	"anabranch/stream"
+)
+
+// tail reads the frames of one partition from an offset up to the head that
+// the partition has now, and calls fn with each. It never waits for more.
+func tail(ctx context.Context, log stream.Log, partition int, from, head uint64, fn func(offset uint64, h event.Header, body []byte) error) error {
+	if from >= head {
+		return nil
+	}
+	r, err := log.Read(ctx, partition, from)
+	if err != nil {
+		return fmt.Errorf("read partition %d from %d: %w", partition, from, err)
+	}
+	defer r.Close()
+	for at := from; at < head; {
+		records, err := r.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("read partition %d from %d: %w", partition, at, err)
+		}
+		for _, record := range records {
+			at = record.Offset + 1
+			if record.Offset >= head {
+				return nil
+			}
+			h, body, err := event.ParseFrame(record.Frame)
+			if err != nil {
+				return fmt.Errorf("partition %d, offset %d: %w", partition, record.Offset, err)
+			}
+			if err := fn(record.Offset, h, body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

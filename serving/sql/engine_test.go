@@ -1,0 +1,392 @@
+package sql_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"anabranch/archive"
+	"anabranch/bucket"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/schemas"
+	"anabranch/serving"
+	"anabranch/serving/httpapi"
+	"anabranch/serving/sql"
+	"anabranch/view"
+)
+
+const shop = `{"type":"record","name":"Sale","fields":[
+	{"name":"shop","type":["null","string"],"default":null},
+	{"name":"at","type":{"type":"long","logicalType":"local-timestamp-micros"}},
+	{"name":"units","type":"int"},
+	{"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":10,"scale":2}}]}`
+
+// bench is one pipeline whose speed side is a state held by the test.
+type bench struct {
+	*testing.T
+	shape   *event.Shape
+	views   []*view.View
+	archive *archive.Archive
+	speed   *heldSpeed
+	engine  *sql.Engine
+}
+
+// heldSpeed answers with the states it holds, at barrier k.
+type heldSpeed struct {
+	mu     sync.Mutex
+	k      uint64
+	at     event.Cut
+	states map[string]*view.State
+	before func(k uint64) error // may refuse
+}
+
+func (h *heldSpeed) Since(_ context.Context, k uint64, views []string) (*view.Delta, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.before != nil {
+		if err := h.before(k); err != nil {
+			return nil, err
+		}
+	}
+	d := &view.Delta{States: map[string]*view.State{}, At: h.at.Clone(), Since: k}
+	for _, v := range views {
+		d.States[v] = h.states[v].Clone()
+	}
+	return d, nil
+}
+
+func (h *heldSpeed) At() event.Cut { h.mu.Lock(); defer h.mu.Unlock(); return h.at }
+
+func (h *heldSpeed) Wait(ctx context.Context, at event.Cut) error {
+	if h.At().AtLeast(at) {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+var texts = map[string]string{
+	"by_shop":  "SELECT shop, count(*) AS n, sum(units) AS units, sum(price) AS price, min(price) AS low, max(at) AS last, count(DISTINCT units) AS kinds FROM events GROUP BY ALL",
+	"by_hour":  "SELECT time_bucket(INTERVAL '1 hour', at) AS hour, shop, avg(units) AS mean, sum(units * price) AS worth FROM events GROUP BY ALL",
+	"all_time": "SELECT count(*) AS n, sum(price) AS price FROM events",
+}
+
+func setup(t *testing.T) *bench {
+	t.Helper()
+	ctx := t.Context()
+	schema, err := schemas.Parse(1, []byte(shop))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	b := &bench{T: t, shape: schema.Shape(), speed: &heldSpeed{states: map[string]*view.State{}, at: event.Cut{0}}}
+	b.archive = archive.Open(bucket.NewMemory(), "shops", schemas.NewSet(schema), archive.Options{Partitions: 1, CacheDir: cache})
+	for _, name := range []string{"by_shop", "by_hour", "all_time"} {
+		v, err := view.Compile(ctx, view.Source{Name: name, SQL: texts[name]}, b.shape, "at")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.views = append(b.views, v)
+		b.speed.states[name] = v.New()
+	}
+	src := &serving.Source{Name: "shops", Views: b.views, Speed: b.speed, Batch: b.archive}
+	b.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{src} }}), sql.Options{CacheDirs: []string{cache}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.engine.Close() })
+	return b
+}
+
+// events makes n random sales, some of no shop.
+func (b *bench) events(r *rand.Rand, n int) *event.Batch {
+	out := &event.Batch{Shape: b.shape, N: n, Columns: make([]event.Column, 4)}
+	for i, f := range b.shape.Fields {
+		out.Columns[i].Type = f.Type
+	}
+	dict := &event.Dict{}
+	for i := range 7 {
+		dict.Append(fmt.Appendf(nil, "shop '%d'", i))
+	}
+	valid := event.NewBitmap(n)
+	for i := range n {
+		if r.IntN(5) > 0 {
+			valid.Set(i)
+		}
+		out.Columns[0].Codes = append(out.Columns[0].Codes, uint32(r.IntN(7)))
+		out.Columns[1].Ints = append(out.Columns[1].Ints, 1_300_000_000_000_000+r.Int64N(10*3600)*1_000_000)
+		out.Columns[2].Ints = append(out.Columns[2].Ints, r.Int64N(100)-50)
+		out.Columns[3].Ints = append(out.Columns[3].Ints, r.Int64N(100_000))
+	}
+	out.Columns[0].Dict, out.Columns[0].Valid = dict, valid
+	return out
+}
+
+// publish makes what the views hold so far the past, as version k.
+func (b *bench) publish(k uint64, fold ...*event.Batch) {
+	b.Helper()
+	m := &archive.Manifest{Version: k, K: k, Cut: event.Cut{k}, Kind: "nightly", Runs: make([][]archive.Run, 1), Views: map[string]*archive.ViewFiles{}}
+	if before, err := b.archive.Newest(b.Context()); err != nil {
+		b.Fatal(err)
+	} else if before.Version > 0 {
+		m.Parent = before.Hash()
+	}
+	for _, v := range b.views {
+		st := v.New()
+		for _, e := range fold {
+			if err := st.Fold(e, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+		groups, result, err := st.Finish()
+		if err != nil {
+			b.Fatal(err)
+		}
+		f, err := b.archive.WriteResult(b.Context(), v.Name(), v.Version(), "all", 0, withState(result, groups))
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.Views[v.Name()] = &archive.ViewFiles{Version: v.Version(), Results: []archive.ResultFile{f}}
+	}
+	if err := b.archive.Publish(b.Context(), m); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// withState adds the column _state to the finished rows, as a result file has.
+func withState(result, groups *event.Batch) *event.Batch {
+	n := len(groups.Columns) - 1
+	fields := append(slices.Clone(result.Shape.Fields), groups.Shape.Fields[n])
+	return &event.Batch{Shape: event.NewShape(fields...), N: result.N, Columns: append(slices.Clone(result.Columns), groups.Columns[n])}
+}
+
+// ask returns the rows of a query as sorted lines.
+func (b *bench) ask(query string) []string {
+	b.Helper()
+	a, err := b.engine.Query(b.Context(), sql.Request{SQL: query})
+	if err != nil {
+		b.Fatalf("%s: %v", query, err)
+	}
+	defer a.Close()
+	var lines []string
+	for {
+		row, err := a.Next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if row == nil {
+			slices.Sort(lines)
+			return lines
+		}
+		cells := make([]string, len(row))
+		for i, v := range row {
+			cells[i] = httpapi.Text(a.Columns[i].Type, v)
+			if v == nil {
+				cells[i] = "NULL"
+			}
+		}
+		lines = append(lines, strings.Join(cells, "|"))
+	}
+}
+
+func TestMergedAnswerIsThatOfOneFold(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := rand.New(rand.NewPCG(7, 7))
+	past, present := b.events(r, 500), b.events(r, 60)
+
+	// All of it from speed, before anything is published.
+	for _, v := range b.views {
+		for _, e := range []*event.Batch{past, present} {
+			if err := b.speed.states[v.Name()].Fold(e, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := map[string][]string{}
+	for _, v := range b.views {
+		want[v.Name()] = b.ask("SELECT * FROM shops." + v.Name())
+		if len(want[v.Name()]) == 0 {
+			t.Fatal("no rows to compare")
+		}
+	}
+	// The past from batch, the present from speed.
+	b.publish(1, past)
+	b.speed.mu.Lock()
+	b.speed.at = event.Cut{7}
+	for _, v := range b.views {
+		st := v.New()
+		if err := st.Fold(present, nil); err != nil {
+			t.Fatal(err)
+		}
+		b.speed.states[v.Name()] = st
+	}
+	b.speed.mu.Unlock()
+	for _, v := range b.views {
+		if got := b.ask("SELECT * FROM shops." + v.Name()); !slices.Equal(got, want[v.Name()]) {
+			t.Errorf("%s: merged\n%s\nwant\n%s", v.Name(), strings.Join(got, "\n"), strings.Join(want[v.Name()], "\n"))
+		}
+	}
+	// All of it from batch.
+	b.publish(2, past, present)
+	b.speed.mu.Lock()
+	b.speed.at = event.Cut{8}
+	for _, v := range b.views {
+		b.speed.states[v.Name()] = v.New()
+	}
+	b.speed.mu.Unlock()
+	for _, v := range b.views {
+		if got := b.ask("SELECT * FROM shops." + v.Name()); !slices.Equal(got, want[v.Name()]) {
+			t.Errorf("%s: from batch alone\n%s\nwant\n%s", v.Name(), strings.Join(got, "\n"), strings.Join(want[v.Name()], "\n"))
+		}
+	}
+}
+
+func TestAnEpochIsSharedAndDropped(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 20 {
+		b.speed.mu.Lock()
+		b.speed.at = event.Cut{uint64(i)}
+		b.speed.mu.Unlock()
+		for range 3 {
+			b.ask("SELECT * FROM shops.by_shop")
+		}
+	}
+	if got := b.ask("SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 'cut%'"); got[0] > "6" || len(got[0]) > 1 {
+		t.Fatalf("%s catalogs are kept", got[0])
+	}
+}
+
+func TestPinAgainWhenSpeedDroppedTheCut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	asked := 0
+	b.speed.before = func(uint64) error {
+		if asked++; asked < 3 {
+			return fault.New(fault.Conflict, "dropped")
+		}
+		return nil
+	}
+	b.ask("SELECT * FROM shops.by_shop")
+	if asked != 3 {
+		t.Fatalf("asked %d times", asked)
+	}
+}
+
+func TestOlderVersionWhileSpeedIsBehindTheNewest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.publish(1)
+	b.ask("SELECT * FROM shops.by_shop")
+	b.publish(2)
+	b.speed.before = func(k uint64) error {
+		if k == 2 {
+			return fault.New(fault.Transient, "not reached")
+		}
+		return nil
+	}
+	a, err := b.engine.Query(t.Context(), sql.Request{SQL: "SELECT * FROM shops.by_shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if got := a.Receipt.Pipelines["shops"].Manifest; got != 1 {
+		t.Fatalf("pinned manifest %d, want the one before", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, c := range []struct {
+		query string
+		kind  fault.Kind
+		says  string
+	}{
+		{"SELECT * FROM shops.by_shp", fault.Invalid, "it has by_shop, by_hour, all_time"},
+		{"SELECT * FROM shop.by_shop", fault.NotFound, "there is shops"},
+		{"SELECT * FROM by_shop", fault.Invalid, "did you mean shops.by_shop"},
+		{"SELECT shp FROM shops.by_shop", fault.Invalid, "shop"},
+		{"SELECT *\nFRM x", fault.Invalid, "line 2, column"},
+		{"DROP TABLE x", fault.Denied, "only SELECT"},
+		{"COPY (SELECT 1) TO '/tmp/x'", fault.Denied, "only SELECT"},
+		{"SELECT 1; SELECT 2", fault.Invalid, "one SELECT"},
+		{"", fault.Invalid, "one SELECT"},
+		{"SELECT * FROM read_csv('/etc/passwd')", fault.Denied, "disabled"},
+		{"SELECT " + strings.Repeat(" ", 300<<10) + "1", fault.Invalid, "limit"},
+	} {
+		a, err := b.engine.Query(t.Context(), sql.Request{SQL: c.query})
+		if err == nil {
+			a.Close()
+			t.Errorf("%.60q was answered", c.query)
+			continue
+		}
+		if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%.60q: %v (%v), want %v saying %q", c.query, err, fault.KindOf(err), c.kind, c.says)
+		}
+	}
+}
+
+func TestCatalogListsEveryView(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	got := b.ask("SELECT table_name FROM information_schema.tables WHERE table_schema = 'shops'")
+	if want := []string{"all_time", "by_hour", "by_shop"}; !slices.Equal(got, want) {
+		t.Fatalf("%v, want %v", got, want)
+	}
+	if got := b.ask("DESCRIBE shops.by_shop"); len(got) != 7 {
+		t.Fatalf("%v", got)
+	}
+	if got := b.ask("WITH by_shop AS (SELECT 1 AS x) SELECT * FROM by_shop"); len(got) != 1 {
+		t.Fatalf("%v", got)
+	}
+}
+
+func TestManyReadersWhileVersionsAndPositionsMove(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	past := b.events(r, 200)
+	b.publish(1, past)
+	want := b.ask("SELECT sum(n) FROM shops.by_shop")
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				a, err := b.engine.Query(ctx, sql.Request{SQL: "SELECT sum(n) FROM shops.by_shop"})
+				if errors.Is(err, context.Canceled) || ctx.Err() != nil {
+					if a != nil {
+						a.Close()
+					}
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				row, err := a.Next()
+				if err != nil || httpapi.Text(a.Columns[0].Type, row[0]) != want[0] {
+					t.Errorf("%v %v, want %v", row, err, want)
+				}
+				a.Close()
+			}
+		})
+	}
+	for k := uint64(2); k < 12; k++ {
+		b.publish(k, past)
+		b.speed.mu.Lock()
+		b.speed.at = event.Cut{k}
+		b.speed.mu.Unlock()
+		b.ask("SELECT * FROM shops.by_hour")
+	}
+	cancel()
+	wg.Wait()
+}

@@ -1,0 +1,56 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/serving"
+)
+
+// Snapshot is one cut of several views that stays until it is closed: every
+// read of it sees the same rows.
+type Snapshot struct {
+	Receipt serving.Receipt
+
+	engine *Engine
+	source *serving.Source
+	epoch  *epoch
+}
+
+// Snapshot pins the views of one pipeline at the newest cut.
+func (e *Engine) Snapshot(ctx context.Context, src *serving.Source, views []string, fresh serving.Fresh) (*Snapshot, error) {
+	ep, err := e.epochFor(ctx, map[*serving.Source][]string{src: views}, fresh)
+	if err != nil {
+		return nil, err
+	}
+	return &Snapshot{Receipt: ep.receipt, engine: e, source: src, epoch: ep}, nil
+}
+
+// Read returns all rows of a view, in no particular order.
+func (s *Snapshot) Read(ctx context.Context, view string) (*event.Batch, error) {
+	v := s.source.View(view)
+	if v == nil {
+		return nil, fault.New(fault.NotFound, "pipeline %s has no view %q", s.source.Name, view)
+	}
+	conn, err := s.engine.db.Conn(ctx)
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer conn.Close()
+	rows, err := conn.QueryContext(ctx, "SELECT * FROM "+tableName{s.epoch.catalog, s.source.Name, view}.String())
+	if err != nil {
+		return nil, fmt.Errorf("read %s.%s: %w", s.source.Name, view, classify(err))
+	}
+	defer rows.Close()
+	return scanBatch(rows, v.Output())
+}
+
+// Close lets the cut go. Calling it twice is fine.
+func (s *Snapshot) Close() {
+	if s.epoch != nil {
+		s.engine.release(s.epoch)
+		s.epoch = nil
+	}
+}
