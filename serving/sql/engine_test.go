@@ -23,7 +23,7 @@ import (
 
 const shop = `{"type":"record","name":"Sale","fields":[
 	{"name":"shop","type":["null","string"],"default":null},
-	{"name":"at","type":{"type":"long","logicalType":"local-timestamp-micros"}},
+	{"name":"ts","type":{"type":"long","logicalType":"local-timestamp-micros"}},
 	{"name":"units","type":"int"},
 	{"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":10,"scale":2}}]}`
 
@@ -72,8 +72,8 @@ func (h *heldSpeed) Wait(ctx context.Context, at event.Cut) error {
 }
 
 var texts = map[string]string{
-	"by_shop":  "SELECT shop, count(*) AS n, sum(units) AS units, sum(price) AS price, min(price) AS low, max(at) AS last, count(DISTINCT units) AS kinds FROM events GROUP BY ALL",
-	"by_hour":  "SELECT time_bucket(INTERVAL '1 hour', at) AS hour, shop, avg(units) AS mean, sum(units * price) AS worth FROM events GROUP BY ALL",
+	"by_shop":  "SELECT shop, count(*) AS n, sum(units) AS units, sum(price) AS price, min(price) AS low, max(ts) AS last, count(DISTINCT units) AS kinds FROM events GROUP BY ALL",
+	"by_hour":  "SELECT time_bucket(INTERVAL '1 hour', ts) AS hour, shop, avg(units) AS mean, sum(units * price) AS worth FROM events GROUP BY ALL",
 	"all_time": "SELECT count(*) AS n, sum(price) AS price FROM events",
 }
 
@@ -88,7 +88,7 @@ func setup(t *testing.T) *bench {
 	b := &bench{T: t, shape: schema.Shape(), speed: &heldSpeed{states: map[string]*view.State{}, at: event.Cut{0}}}
 	b.archive = archive.Open(bucket.NewMemory(), "shops", schemas.NewSet(schema), archive.Options{Partitions: 1, CacheDir: cache})
 	for _, name := range []string{"by_shop", "by_hour", "all_time"} {
-		v, err := view.Compile(ctx, view.Source{Name: name, SQL: texts[name]}, b.shape, "at")
+		v, err := view.Compile(ctx, view.Source{Name: name, SQL: texts[name]}, b.shape, "ts")
 		if err != nil {
 			t.Fatal(err)
 		}
