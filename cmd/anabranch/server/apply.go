@@ -21,6 +21,15 @@ func (s *Server) applyFiles(ctx context.Context, files map[string]string) (api.A
 	if err != nil {
 		return api.Applied{}, err
 	}
+	// A schema that does not fit the one before is the cause of what then
+	// fails in the views: it is told alone.
+	history, err := s.catalog.history(ctx, def.Name)
+	if err != nil {
+		return api.Applied{}, err
+	}
+	if _, _, err := s.catalog.next(history, def); err != nil {
+		return api.Applied{}, err
+	}
 	c, err := compile(ctx, def)
 	if err != nil {
 		return api.Applied{}, err

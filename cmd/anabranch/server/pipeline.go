@@ -140,12 +140,12 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 	}
 	p := &pipeline{entry: e, compiled: c, set: set, metrics: prometheus.NewRegistry()}
 	logger := o.logger.With("pipeline", def.Name)
-	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"pipeline": def.Name}, p.metrics)
+	var registerer prometheus.Registerer = p.metrics // the rooms label what is theirs
 	if p.log, err = o.store.Open(ctx, def.Name, def.Partitions); err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", def.Name, err)
 	}
 	p.archive = archive.Open(o.bucket, def.Name, set, archive.Options{
-		Partitions: def.Partitions, Log: logger, Metrics: labelled, CacheDir: filepath.Join(o.config.Dir, "cache", def.Name),
+		Partitions: def.Partitions, Log: logger, Metrics: registerer, CacheDir: filepath.Join(o.config.Dir, "cache", def.Name),
 	})
 	p.letters = deadletter.New(o.bucket, def.Name)
 	p.counts = &letterCounts{store: p.letters}
@@ -158,7 +158,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 		p.stop(logger)
 		return nil, err
 	}
-	if err := p.start(ctx, o, logger, labelled); err != nil {
+	if err := p.start(ctx, o, logger, registerer); err != nil {
 		p.stop(logger)
 		return nil, err
 	}
