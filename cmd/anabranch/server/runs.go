@@ -164,7 +164,7 @@ func (s *Server) runner(name string) (activities.Runner, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return runner{p.runner}, true
+	return p.runner, true
 }
 
 func (s *Server) names() []string {

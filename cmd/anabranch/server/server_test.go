@@ -303,7 +303,7 @@ func TestAChangedSchemaReadsOldEventsAndAnIncompatibleOneIsRefused(t *testing.T)
 	narrower["schema.avsc"] = strings.Replace(narrower["schema.avsc"], `{"name": "Quantity", "type": "int"`, `{"name": "Quantity", "type": "boolean"`, 1)
 	err := r.client.JSON(t.Context(), http.MethodPost, "/v1/pipelines", api.Apply{Files: narrower}, nil)
 	if !fault.Is(err, fault.Invalid) || !strings.Contains(fmt.Sprint(err, placesOf(err)), "Quantity") {
-		t.Fatalf("%v", err)
+		t.Fatalf("%v %+v", err, placesOf(err))
 	}
 }
 
