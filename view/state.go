@@ -23,6 +23,7 @@ type State struct {
 	view   *View
 	layout uint64
 	eval   evaluator // made by the first Fold
+	align  aligner
 	table  *table
 	slabs  []slab // one for each aggregate of the program
 	failed []bool // by group: a row of it could not be computed
@@ -79,7 +80,8 @@ func (v *View) StateShape() *event.Shape {
 }
 
 // Fold adds the asked rows of b (nil: all of them); the view's WHERE is
-// applied inside. A row whose expressions fail, or a sum that leaves its type,
+// applied inside. Columns are found by name: b needs the view's Inputs, and may
+// have others. A row whose expressions fail, or a sum that leaves its type,
 // is no error here: it turns its group's result into one, see Result.
 func (s *State) Fold(b *event.Batch, rows []uint32) error {
 	if s.broken != nil {
@@ -87,6 +89,10 @@ func (s *State) Fold(b *event.Batch, rows []uint32) error {
 	}
 	if s.eval == nil {
 		s.eval = s.view.program.newEval()
+	}
+	b, err := s.align.align(s.view, b)
+	if err != nil {
+		return fmt.Errorf("fold into view %s: %w", s.view.Name(), err)
 	}
 	in, err := s.eval(b, rows)
 	if err != nil {

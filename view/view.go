@@ -25,6 +25,7 @@ type Source struct {
 
 // View is one compiled view. It is immutable and shared by goroutines.
 type View struct {
+	shape   *event.Shape // of the events it was compiled for
 	source  Source
 	version string
 	output  *event.Shape
@@ -75,7 +76,7 @@ func Compile(ctx context.Context, src Source, shape *event.Shape, timeField stri
 	if err := s.resolve(); err != nil {
 		return nil, err
 	}
-	v := &View{source: src, output: s.output, keys: s.keyColumns, program: s.program()}
+	v := &View{source: src, shape: shape, output: s.output, keys: s.keyColumns, program: s.program()}
 	for i, f := range shape.Fields {
 		if s.used[i] {
 			v.inputs = append(v.inputs, f.Name)
