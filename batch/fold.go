@@ -89,7 +89,6 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files 
 		out.Rows[day] = 0
 		err := r.Archive.ReadDay(ctx, files, day, columns, func(b *event.Batch) error {
 			out.Rows[day] += int64(b.N)
-			b = r.inPlace(b)
 			for i, s := range states {
 				if err := s.Fold(b, nil); err != nil {
 					return fmt.Errorf("view %s: %w", views[i].Name(), err)
@@ -125,20 +124,6 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files 
 		out.Views = append(out.Views, foldedView{pv, file})
 	}
 	return out, nil
-}
-
-// inPlace returns b in the shape that views are compiled against, where they
-// find their columns by place; the columns that nobody reads are empty.
-func (r *Runner) inPlace(b *event.Batch) *event.Batch {
-	shape := r.Schemas.Newest().Shape()
-	out := &event.Batch{Shape: shape, N: b.N, Columns: make([]event.Column, len(shape.Fields))}
-	for i, f := range shape.Fields {
-		out.Columns[i].Type = f.Type
-		if c := b.Column(f.Name); c != nil {
-			out.Columns[i] = *c
-		}
-	}
-	return out
 }
 
 // columns returns what the views read, in the order of the newest schema; one

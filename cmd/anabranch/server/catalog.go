@@ -149,6 +149,10 @@ func (c *catalog) next(history []entry, def *schemas.Definition) (entry, bool, e
 	e.N, e.Schema = last.N+1, last.Schema
 	if old.Schema.Fingerprint() != def.Schema.Fingerprint() {
 		if err := schemas.Compatible(old.Schema, def.Schema); err != nil {
+			var p *schemas.Problem
+			if errors.As(err, &p) && p.File == "" {
+				p.File = "schema"
+			}
 			return e, false, err
 		}
 		e.Schema++

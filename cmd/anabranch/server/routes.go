@@ -102,7 +102,11 @@ func writeProblem(w http.ResponseWriter, err error) {
 		p.Detail = "1 mistake, nothing was applied"
 	}
 	for _, f := range found {
-		p.Problems = append(p.Problems, api.Place{File: f.File, Line: f.Line, Column: f.Column, Message: f.Message, Hint: f.Hint})
+		place := api.Place{File: f.File, Line: f.Line, Column: f.Column, Message: f.Message, Hint: f.Hint}
+		if f.Field != "" {
+			place.Message = "field " + f.Field + ": " + f.Message
+		}
+		p.Problems = append(p.Problems, place)
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
