@@ -4,9 +4,6 @@
 set -eu
 until temporal operator cluster health >/dev/null 2>&1; do sleep 1; done
 temporal operator namespace describe -n default >/dev/null 2>&1 || temporal operator namespace create -n default
-for attribute in Pipeline View RunKind; do
+for attribute in Pipeline ViewName RunKind EventDayFrom EventDayTo; do
   temporal operator search-attribute create -n default --name "$attribute" --type Keyword || true
-done
-for attribute in EventDayFrom EventDayTo; do
-  temporal operator search-attribute create -n default --name "$attribute" --type Datetime || true
 done

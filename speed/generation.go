@@ -22,6 +22,7 @@ type generation struct {
 	// the partition rather than count an event twice. When they come: while
 	// generations below j are kept for the grace period, an event found in the
 	// adopted id runs at an import's position still belongs here.
+	//lint:ignore U1000 the place is part of the protocol, and of the snapshot's format
 	until map[uint64][]*view.State
 }
 

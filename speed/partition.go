@@ -27,7 +27,6 @@ type partition struct {
 	hot      hot
 	runs     *archive.Runs // ids below the known manifest's cut; nil: there are none
 	known    *archive.Manifest
-	imported struct{}         // ids of imports by the barrier that admits them: the place for them, see generation.until
 	due      []due            // generations to forget, oldest first
 	forgetAt <-chan time.Time // when the first of due is; nil: not asked for
 	retry    <-chan time.Time // when to try again to adopt; nil: nothing failed

@@ -153,10 +153,6 @@ func nullOf(t event.Type, at int) *expr {
 	return &expr{op: "constant", typ: t, value: &c, null: true, at: at}
 }
 
-func intOf(t event.Type, v int64, at int) *expr {
-	return &expr{op: "constant", typ: t, value: &event.Column{Type: t, Ints: []int64{v}}, at: at}
-}
-
 func stringOf(s string, at int) *expr {
 	d := &event.Dict{}
 	return &expr{op: "constant", typ: typeString, value: &event.Column{Type: typeString, Codes: []uint32{d.Append([]byte(s))}, Dict: d}, at: at}

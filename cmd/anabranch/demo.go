@@ -84,6 +84,7 @@ func (d *demo) run(ctx context.Context, logLevel string) error {
 	if c.Temporal == "" {
 		c.TemporalUI = "127.0.0.1:0"
 	}
+	c.TemporalBinary = os.Getenv(temporalBinaryEnv)
 	c.Progress = func(line string) { d.say("%s", line) }
 	d.say("starting log, object store and Temporal in %s", shortPath(d.dir))
 	if d.server, err = server.Start(ctx, c); err != nil {

@@ -33,6 +33,9 @@ func serverFlags(c *cobra.Command, o *server.Config, logLevel *string) {
 	f.StringVar(logLevel, "log", "warn", "debug, info, warn or error; logs go to standard error")
 }
 
+// temporalBinaryEnv names a built tools/temporal, where there is one already.
+const temporalBinaryEnv = "ANABRANCH_TEMPORAL_BIN"
+
 func newLogger(level string, out io.Writer) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -96,6 +99,7 @@ func runServer(ctx context.Context, out, errOut io.Writer, o server.Config, logL
 		return err
 	}
 	o.Logger = logger
+	o.TemporalBinary = os.Getenv(temporalBinaryEnv)
 	o.Progress = func(line string) { fmt.Fprintln(errOut, line) }
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return fault.Wrap(fault.Invalid, err)

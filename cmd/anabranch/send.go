@@ -72,7 +72,6 @@ type sums struct {
 	mu       sync.Mutex // guards errors
 	errors   []string
 	notShown int64
-	receipts map[string]api.Receipt
 }
 
 func runSend(ctx context.Context, c *cobra.Command, o sendOptions, pipeline string, files []string) error {

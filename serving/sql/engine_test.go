@@ -37,10 +37,9 @@ type bench struct {
 	engine  *sql.Engine
 }
 
-// heldSpeed answers with the states it holds, at barrier k.
+// heldSpeed answers with the states it holds, at any barrier.
 type heldSpeed struct {
 	mu     sync.Mutex
-	k      uint64
 	at     event.Cut
 	states map[string]*view.State
 	before func(k uint64) error // may refuse

@@ -10,6 +10,7 @@ import (
 	"anabranch/fault"
 	"anabranch/schemas"
 	"anabranch/view"
+	"anabranch/workflows"
 )
 
 // applyFiles checks a definition and puts it in force here; other processes
@@ -120,6 +121,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		running := s.pipelines[name]
 		s.mu.RUnlock()
 		if running != nil && running.entry.N == n {
+			s.ensureSchedule(ctx, running)
 			continue
 		}
 		history, err := s.catalog.history(ctx, name)
@@ -141,8 +143,22 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		s.mu.Lock()
 		s.pipelines[name] = p
 		s.mu.Unlock()
+		s.ensureSchedule(ctx, p)
 	}
 	return nil
+}
+
+// ensureSchedule makes the nightly runs of a pipeline come by themselves. When
+// Temporal does not answer, the next look for definitions tries again.
+func (s *Server) ensureSchedule(ctx context.Context, p *pipeline) {
+	if p.schedule || s.runs.client == nil || !s.config.has(RoleWorker) {
+		return
+	}
+	if err := workflows.EnsureSchedule(ctx, s.runs.client, s.runs.queue, p.def.Name, p.def.Schedule); err != nil {
+		s.config.Logger.Error("schedule the nightly batch", "pipeline", p.def.Name, "error", err)
+		return
+	}
+	p.schedule = true
 }
 
 // asProblem gives an error of the compiler a place in the folder.

@@ -48,6 +48,7 @@ type Config struct {
 	TemporalListen string // our own: default 127.0.0.1:7233
 	TemporalUI     string // our own: default 127.0.0.1:8233; with an address given: the UI's URL
 	TemporalSource string // our own: where tools/temporal is, found by itself when empty
+	TemporalBinary string // our own: a built tools/temporal; found or built when empty
 	TaskQueue      string // default "anabranch"
 
 	// TrustNetwork allows addresses beyond loopback without TLS: only where

@@ -110,6 +110,7 @@ type pipeline struct {
 	runner   *batch.Runner
 	metrics  *prometheus.Registry
 	asSource *serving.Source // nil without speed
+	schedule bool            // the nightly schedule is as the definition says; guarded by Server.apply
 	parts    lifecycle.Group
 	loop     lifecycle.Loop
 }

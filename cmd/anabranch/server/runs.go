@@ -15,7 +15,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 
 	"anabranch/activities"
 	"anabranch/cmd/anabranch/api"
@@ -78,7 +77,7 @@ func startRuns(ctx context.Context, s *Server) (*runs, error) {
 func (r *runs) findServer(ctx context.Context, s *Server) error {
 	c := s.config
 	o := temporalserver.Options{
-		Address: c.Temporal, UI: c.TemporalUI, Source: c.TemporalSource, Dir: filepath.Join(c.Dir, "temporal"), Log: c.Logger,
+		Address: c.Temporal, UI: c.TemporalUI, Source: c.TemporalSource, Binary: c.TemporalBinary, Dir: filepath.Join(c.Dir, "temporal"), Log: c.Logger,
 		Progress: func(p temporalserver.Progress) { c.Progress(p.String()) },
 	}
 	if c.Temporal == "" {
@@ -131,7 +130,7 @@ func dial(ctx context.Context, address string, c Config) (client.Client, error) 
 	ctx, cancel := context.WithTimeout(ctx, dialFor)
 	defer cancel()
 	for told := false; ; told = true {
-		cl, err := client.DialContext(ctx, client.Options{HostPort: address, Namespace: namespace, Logger: log.NewStructuredLogger(c.Logger)})
+		cl, err := worker.Dial(ctx, address, namespace, c.Logger)
 		if err == nil {
 			return cl, nil
 		}
