@@ -130,7 +130,7 @@ func readType(out *field, node *avro.SchemaNode) *Problem {
 	if node.LogicalType != "" && !known && node.Type != "string" {
 		p := &Problem{Message: fmt.Sprintf("logical type %q on %s is not supported", node.LogicalType, node.Type)}
 		if c := logical[node.Type]; len(c) > 0 {
-			p.Hint = didYouMean(node.LogicalType, c)
+			p.Hint = DidYouMean(node.LogicalType, c)
 		}
 		return p
 	}

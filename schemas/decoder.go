@@ -84,7 +84,7 @@ func (s *Schema) NewDecoder(f Format, id Identity) (*Decoder, error) {
 	d := &Decoder{s: s, format: f, names: map[string]int{}, time: -1, cells: make([]cellSpan, len(s.fields)), columns: make([]builder, len(s.fields)), hasher: h}
 	if id.Time != "" {
 		if d.time = s.shape.Index(id.Time); d.time < 0 {
-			return nil, fault.New(fault.Invalid, "event time: the schema has no field %q: %s", id.Time, didYouMean(id.Time, s.shape.Names()))
+			return nil, fault.New(fault.Invalid, "event time: the schema has no field %q: %s", id.Time, DidYouMean(id.Time, s.shape.Names()))
 		}
 		if k := s.fields[d.time].Type.Kind; k != event.Timestamp && k != event.Date {
 			return nil, fault.New(fault.Invalid, "event time: field %q is %s: use a timestamp or a date", id.Time, s.fields[d.time].Type)

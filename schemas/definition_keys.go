@@ -76,7 +76,7 @@ func (r *definitionReader) format(n ast.Node) {
 		}
 		names = append(names, f.String())
 	}
-	r.at(n.GetToken(), fmt.Sprintf("there is no format %q", s), didYouMean(s, names))
+	r.at(n.GetToken(), fmt.Sprintf("there is no format %q", s), DidYouMean(s, names))
 }
 
 // schema reads the schema's file: schema: name, or {file: name, version: n}.
@@ -156,7 +156,7 @@ func (r *definitionReader) fields(e entry, many bool) []string {
 			continue
 		}
 		if s := r.d.Schema; s != nil && s.shape.Index(name) < 0 {
-			r.at(n.GetToken(), fmt.Sprintf("the schema has no field %q", name), didYouMean(name, s.shape.Names()))
+			r.at(n.GetToken(), fmt.Sprintf("the schema has no field %q", name), DidYouMean(name, s.shape.Names()))
 		} else if slices.Contains(names, name) {
 			r.at(n.GetToken(), fmt.Sprintf("the field %q is named twice", name), "")
 		}

@@ -103,7 +103,7 @@ func (r *definitionReader) mapping(n ast.Node, what string, known ...string) map
 	for _, v := range values {
 		key := v.Key.GetToken()
 		if !slices.Contains(known, key.Value) {
-			r.at(key, fmt.Sprintf("%s has no key %q", what, key.Value), didYouMean(key.Value, known))
+			r.at(key, fmt.Sprintf("%s has no key %q", what, key.Value), DidYouMean(key.Value, known))
 			continue
 		}
 		out[key.Value] = entry{key, v.Value}

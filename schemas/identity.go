@@ -37,14 +37,14 @@ func (s *Schema) newHasher(id Identity) (*hasher, error) {
 	for _, name := range id.Fields {
 		i := s.shape.Index(name)
 		if i < 0 {
-			return nil, fault.New(fault.Invalid, "event id: the schema has no field %q: %s", name, didYouMean(name, s.shape.Names()))
+			return nil, fault.New(fault.Invalid, "event id: the schema has no field %q: %s", name, DidYouMean(name, s.shape.Names()))
 		}
 		h.id = append(h.id, i)
 	}
 	for _, name := range id.Key {
 		i := s.shape.Index(name)
 		if i < 0 {
-			return nil, fault.New(fault.Invalid, "event key: the schema has no field %q: %s", name, didYouMean(name, s.shape.Names()))
+			return nil, fault.New(fault.Invalid, "event key: the schema has no field %q: %s", name, DidYouMean(name, s.shape.Names()))
 		}
 		h.key = append(h.key, i)
 	}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// nearest returns the candidate that word was probably meant to be, or "".
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate that word was probably meant to be, or "".
+func Nearest(word string, candidates []string) string {
 	best, at := "", 1+max(1, len(word)/3)
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < at {
@@ -16,10 +16,10 @@ func nearest(word string, candidates []string) string {
 	return best
 }
 
-// didYouMean is the hint that names the nearest candidate, or all of them when
+// DidYouMean is the hint that names the nearest candidate, or all of them when
 // none is near.
-func didYouMean(word string, candidates []string) string {
-	if c := nearest(word, candidates); c != "" {
+func DidYouMean(word string, candidates []string) string {
+	if c := Nearest(word, candidates); c != "" {
 		return fmt.Sprintf("did you mean %q?", c)
 	}
 	return "use one of " + strings.Join(candidates, ", ")

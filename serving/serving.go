@@ -18,6 +18,7 @@ import (
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/schemas"
 	"anabranch/view"
 )
 
@@ -120,5 +121,5 @@ func (s *Serving) Source(name string) (*Source, error) {
 	if len(names) == 0 {
 		return nil, fault.New(fault.NotFound, "there is no pipeline %q, and no other: apply one with `anabranch apply FOLDER`", name)
 	}
-	return nil, fault.New(fault.NotFound, "there is no pipeline %q: there is %s", name, strings.Join(names, ", "))
+	return nil, fault.New(fault.NotFound, "there is no pipeline %q: %s", name, schemas.DidYouMean(name, names))
 }

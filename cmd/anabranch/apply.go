@@ -93,7 +93,7 @@ func readFolder(folder string) (map[string]string, error) {
 	}
 	if _, ok := files["pipeline.yaml"]; !ok {
 		if _, err := os.Stat(folder); err != nil {
-			return nil, fault.Wrap(fault.Invalid, err)
+			return nil, fault.Wrap(fault.Invalid, fmt.Errorf("read the folder: %w", err))
 		}
 		return nil, fault.New(fault.Invalid, "%s has no pipeline.yaml: name the folder of a pipeline, such as examples/retail", folder)
 	}

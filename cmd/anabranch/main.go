@@ -28,7 +28,12 @@ var errDiffers = errors.New("the outcome is bad")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRoot().ExecuteContext(ctx)
+	root, began := newRoot()
+	err := root.ExecuteContext(ctx)
+	if err != nil && !*began && fault.Is(err, fault.Unknown) {
+		// Cobra's own refusals: an unknown command, a flag that is missing.
+		err = fault.WithHint(fault.Wrap(fault.Invalid, err), "see `anabranch help`")
+	}
 	interrupted := ctx.Err() != nil
 	stop()
 	os.Exit(exitCode(err, interrupted))

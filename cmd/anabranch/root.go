@@ -25,8 +25,11 @@ func (t *target) flags(c *cobra.Command) {
 
 func (t *target) client() (*client.Client, error) { return client.Find(t.server, t.dir) }
 
-func newRoot() *cobra.Command {
-	root := &cobra.Command{
+// newRoot returns the command tree, and whether some command has begun to run:
+// an error before that is one of the command line.
+func newRoot() (root *cobra.Command, began *bool) {
+	began = new(bool)
+	root = &cobra.Command{
 		Use:   "anabranch",
 		Short: "Exact views over a stream: one definition, two layers, one answer",
 		Long: `Anabranch keeps views (aggregates by key and time) over a stream of events.
@@ -46,7 +49,21 @@ Begin with:  anabranch demo`,
 		newQuery(), newLedger(), newDeadLetters(), newVerify(),
 		newExitCodes(), newVersion(),
 	)
-	return root
+	watch(root, began)
+	return root, began
+}
+
+// watch notes when any command below c runs.
+func watch(c *cobra.Command, began *bool) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			*began = true
+			return run(c, args)
+		}
+	}
+	for _, child := range c.Commands() {
+		watch(child, began)
+	}
 }
 
 // exactly wants n arguments and says which.
@@ -100,7 +117,10 @@ func places(err error) []api.Place {
 func formatPlace(p api.Place) string {
 	s := p.File
 	if p.Line > 0 {
-		s += fmt.Sprintf(":%d:%d", p.Line, p.Column)
+		s += fmt.Sprintf(":%d", p.Line)
+	}
+	if p.Column > 0 {
+		s += fmt.Sprintf(":%d", p.Column)
 	}
 	s += ": " + p.Message
 	if p.Hint != "" {

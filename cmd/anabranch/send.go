@@ -15,6 +15,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/cmd/anabranch/client"
@@ -119,7 +120,7 @@ func newBar(out io.Writer, files []string, quiet bool) *progressbar.ProgressBar 
 		}
 		size += info.Size()
 	}
-	if quiet {
+	if f, ok := out.(*os.File); quiet || !ok || !term.IsTerminal(int(f.Fd())) {
 		out = io.Discard
 	}
 	return progressbar.NewOptions64(size, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription("sending"),
@@ -178,8 +179,7 @@ func (t *sums) add(file string, a api.Answer) {
 		if len(t.errors) == shownErrors {
 			break
 		}
-		s := fmt.Sprintf("%s:%d:%d: %s: %s", file, e.Line, e.Column, e.Code, e.Message)
-		t.errors = append(t.errors, s)
+		t.errors = append(t.errors, formatPlace(api.Place{File: file, Line: e.Line, Column: e.Column, Message: e.Code + ": " + e.Message}))
 	}
 	t.notShown = t.DeadLettered - int64(len(t.errors))
 }

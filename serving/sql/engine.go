@@ -18,6 +18,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"anabranch/fault"
+	"anabranch/schemas"
 	"anabranch/serving"
 )
 
@@ -188,7 +189,7 @@ func (e *Engine) resolve(tables []table) (map[*serving.Source][]string, error) {
 			for _, v := range src.Views {
 				names = append(names, v.Name())
 			}
-			return nil, fault.WithCode(fault.New(fault.Invalid, "pipeline %s has no view %q: it has %s", t.schema, t.name, strings.Join(names, ", ")), "unknown_view")
+			return nil, fault.WithCode(fault.New(fault.Invalid, "pipeline %s has no view %q: %s", t.schema, t.name, schemas.DidYouMean(t.name, names)), "unknown_view")
 		}
 		if !contains(asked[src], t.name) {
 			asked[src] = append(asked[src], t.name)

@@ -309,8 +309,8 @@ func TestRefusals(t *testing.T) {
 		kind  fault.Kind
 		says  string
 	}{
-		{"SELECT * FROM shops.by_shp", fault.Invalid, "it has by_shop, by_hour, all_time"},
-		{"SELECT * FROM shop.by_shop", fault.NotFound, "there is shops"},
+		{"SELECT * FROM shops.by_shp", fault.Invalid, "did you mean \"by_shop\""},
+		{"SELECT * FROM shop.by_shop", fault.NotFound, "did you mean \"shops\""},
 		{"SELECT * FROM by_shop", fault.Invalid, "did you mean shops.by_shop"},
 		{"SELECT shp FROM shops.by_shop", fault.Invalid, "shop"},
 		{"SELECT *\nFRM x", fault.Invalid, "line 2, column"},

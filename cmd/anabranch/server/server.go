@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"anabranch/fault"
 	"anabranch/internal/clock"
 	"anabranch/internal/lifecycle"
+	"anabranch/schemas"
 	"anabranch/serving"
 	"anabranch/serving/sql"
 )
@@ -221,7 +223,8 @@ func (s *Server) pipeline(name string) (*pipeline, error) {
 	for n := range s.pipelines {
 		names = append(names, n)
 	}
-	return nil, fault.New(fault.NotFound, "there is no pipeline %q: there is %v", name, names)
+	slices.Sort(names)
+	return nil, fault.New(fault.NotFound, "there is no pipeline %q: %s", name, schemas.DidYouMean(name, names))
 }
 
 // sources is what queries may read.
