@@ -18,8 +18,7 @@ import (
 )
 
 func newApply() *cobra.Command {
-	var t target
-	var output string
+	var a asking
 	c := &cobra.Command{
 		Use:   "apply FOLDER",
 		Short: "Make or change a pipeline from its folder of definitions",
@@ -29,28 +28,20 @@ file:line:column, and nothing is applied. Applying the same folder again does
 nothing.`,
 		Example: "  anabranch apply examples/retail",
 		Args:    exactly(1, "a folder"),
-		RunE: func(c *cobra.Command, args []string) error {
-			p, err := newPrinter(c.OutOrStdout(), output)
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
+			done, err := applyFolder(c.Context(), cl, args[0])
 			if err != nil {
 				return err
 			}
-			cl, err := t.client()
-			if err != nil {
-				return err
+			if len(done.Rebuild) > 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "views that answer after the next batch: %s (anabranch batch %s)\n", strings.Join(done.Rebuild, ", "), done.Pipeline)
 			}
-			a, err := applyFolder(c.Context(), cl, args[0])
-			if err != nil {
-				return err
-			}
-			if len(a.Rebuild) > 0 {
-				fmt.Fprintf(c.ErrOrStderr(), "views that answer after the next batch: %s (anabranch batch %s)\n", strings.Join(a.Rebuild, ", "), a.Pipeline)
-			}
-			return p.value(a, []string{"pipeline", "version", "schema", "partitions", "views", "changed"},
-				[][]string{{a.Pipeline, a.Version, strconv.Itoa(int(a.Schema)), strconv.Itoa(a.Partitions), strings.Join(a.Views, " "), strconv.FormatBool(a.Changed)}})
-		},
+			return p.value(done, []string{"pipeline", "version", "schema", "partitions", "views", "changed"}, [][]string{{
+				done.Pipeline, done.Version, strconv.Itoa(int(done.Schema)), strconv.Itoa(done.Partitions), strings.Join(done.Views, " "), strconv.FormatBool(done.Changed),
+			}})
+		}),
 	}
-	t.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	a.flags(c)
 	return c
 }
 

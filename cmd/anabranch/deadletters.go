@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anabranch/cmd/anabranch/api"
+	"anabranch/cmd/anabranch/client"
 	"anabranch/fault"
 )
 
@@ -25,23 +26,15 @@ func newDeadLetters() *cobra.Command {
 }
 
 func newDeadLettersLs() *cobra.Command {
-	var t target
-	var output, code, after string
+	var a asking
+	var code, after string
 	var limit int
 	c := &cobra.Command{
 		Use:     "ls PIPELINE",
 		Short:   "List dead letters, the oldest first",
 		Example: "  anabranch deadletters ls retail --code zero_price --limit 5",
 		Args:    exactly(1, "a pipeline"),
-		RunE: func(c *cobra.Command, args []string) error {
-			p, err := newPrinter(c.OutOrStdout(), output)
-			if err != nil {
-				return err
-			}
-			cl, err := t.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
 			q := url.Values{"limit": {strconv.Itoa(limit)}, "code": {code}, "after": {after}}
 			var page api.Letters
 			if err := cl.JSON(c.Context(), http.MethodGet, "/v1/pipelines/"+args[0]+"/deadletters?"+q.Encode(), nil, &page); err != nil {
@@ -54,14 +47,13 @@ func newDeadLettersLs() *cobra.Command {
 			if err := p.value(page, []string{"id", "code", "source", "line", "message"}, rows); err != nil {
 				return err
 			}
-			if page.Next != "" && output == "table" {
+			if page.Next != "" && a.output == "table" {
 				fmt.Fprintf(c.ErrOrStderr(), "more: --after %s\n", page.Next)
 			}
 			return nil
-		},
+		}),
 	}
-	t.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	a.flags(c)
 	c.Flags().StringVar(&code, "code", "", "only letters with this code")
 	c.Flags().StringVar(&after, "after", "", "go on behind this letter")
 	c.Flags().IntVar(&limit, "limit", 50, "letters to list")
@@ -69,29 +61,20 @@ func newDeadLettersLs() *cobra.Command {
 }
 
 func newDeadLettersShow() *cobra.Command {
-	var t target
-	var output string
+	var a asking
 	var rawOnly bool
 	c := &cobra.Command{
 		Use:     "show PIPELINE ID",
 		Short:   "Show one dead letter with its bytes",
 		Example: "  anabranch deadletters show retail ID --raw",
 		Args:    exactly(2, "a pipeline and a letter's id"),
-		RunE: func(c *cobra.Command, args []string) error {
-			p, err := newPrinter(c.OutOrStdout(), output)
-			if err != nil {
-				return err
-			}
-			cl, err := t.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
 			var l api.Letter
 			if err := cl.JSON(c.Context(), http.MethodGet, "/v1/pipelines/"+args[0]+"/deadletters/"+url.PathEscape(args[1]), nil, &l); err != nil {
 				return err
 			}
 			if rawOnly {
-				raw := []byte(l.Raw)
+				raw, err := []byte(l.Raw), error(nil)
 				if l.Base64 {
 					if raw, err = base64.StdEncoding.DecodeString(l.Raw); err != nil {
 						return fault.Wrap(fault.Corrupt, err)
@@ -104,10 +87,9 @@ func newDeadLettersShow() *cobra.Command {
 				{"id", l.ID}, {"code", l.Code}, {"message", l.Message}, {"field", l.Field}, {"source", l.Source},
 				{"line", place(l)}, {"received", l.Received.Format(time.RFC3339)}, {"raw", l.Raw},
 			})
-		},
+		}),
 	}
-	t.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	a.flags(c)
 	c.Flags().BoolVar(&rawOnly, "raw", false, "only the event's bytes, as they came")
 	return c
 }

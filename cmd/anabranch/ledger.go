@@ -16,22 +16,13 @@ import (
 )
 
 func newLedger() *cobra.Command {
-	var t target
-	var output string
+	var a asking
 	c := &cobra.Command{
 		Use:     "ledger PIPELINE",
 		Short:   "Where every event is: received = counted + duplicate + filtered + dead-lettered + held + in flight",
 		Example: "  anabranch ledger retail",
 		Args:    exactly(1, "a pipeline"),
-		RunE: func(c *cobra.Command, args []string) error {
-			p, err := newPrinter(c.OutOrStdout(), output)
-			if err != nil {
-				return err
-			}
-			cl, err := t.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
 			l, err := ledgerOf(c.Context(), cl, args[0])
 			if err != nil {
 				return err
@@ -43,10 +34,9 @@ func newLedger() *cobra.Command {
 				return errDiffers
 			}
 			return nil
-		},
+		}),
 	}
-	t.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	a.flags(c)
 	return c
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"anabranch/cmd/anabranch/client"
 )
 
 // queryAnswer is the part of the server's JSON answer that a table needs.
@@ -22,8 +24,8 @@ type queryAnswer struct {
 }
 
 func newQuery() *cobra.Command {
-	var t target
-	var output, atLeast string
+	var a asking
+	var atLeast string
 	var receipt bool
 	c := &cobra.Command{
 		Use:   "query SQL",
@@ -31,11 +33,7 @@ func newQuery() *cobra.Command {
 		Example: `  anabranch query 'SELECT * FROM retail.day ORDER BY day DESC LIMIT 5'
   anabranch query -o csv 'SELECT country, sum(net_milli) FROM retail.country_day GROUP BY ALL'`,
 		Args: exactly(1, "one SQL text"),
-		RunE: func(c *cobra.Command, args []string) error {
-			p, err := newPrinter(c.OutOrStdout(), output)
-			if err != nil {
-				return err
-			}
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
 			sql := args[0]
 			if sql == "-" {
 				text, err := io.ReadAll(c.InOrStdin())
@@ -44,12 +42,8 @@ func newQuery() *cobra.Command {
 				}
 				sql = string(text)
 			}
-			cl, err := t.client()
-			if err != nil {
-				return err
-			}
 			accept := "application/json"
-			if output == "csv" {
+			if a.output == "csv" {
 				accept = "text/csv"
 			}
 			body, err := json.Marshal(map[string]string{"sql": sql, "at_least": atLeast})
@@ -62,7 +56,7 @@ func newQuery() *cobra.Command {
 				return err
 			}
 			defer resp.Body.Close()
-			if output != "table" {
+			if a.output != "table" {
 				if _, err := io.Copy(c.OutOrStdout(), resp.Body); err != nil {
 					return fmt.Errorf("read the answer: %w", err)
 				}
@@ -71,22 +65,21 @@ func newQuery() *cobra.Command {
 				}
 				return nil
 			}
-			var a queryAnswer
-			if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
+			var answer queryAnswer
+			if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 				return fmt.Errorf("read the answer: %w", err)
 			}
-			if err := p.rows(columnNames(a), cells(a)); err != nil {
+			if err := p.rows(columnNames(answer), cells(answer)); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "%d rows, %s\n", len(a.Rows), time.Since(began).Round(time.Millisecond))
+			fmt.Fprintf(c.ErrOrStderr(), "%d rows, %s\n", len(answer.Rows), time.Since(began).Round(time.Millisecond))
 			if receipt {
-				fmt.Fprintf(c.ErrOrStderr(), "%s\n", a.Receipt)
+				fmt.Fprintf(c.ErrOrStderr(), "%s\n", answer.Receipt)
 			}
 			return nil
-		},
+		}),
 	}
-	t.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	a.flags(c)
 	c.Flags().BoolVar(&receipt, "receipt", false, "print the receipt: versions, cut and position of the answer")
 	c.Flags().StringVar(&atLeast, "at-least", "", "wait until the answer includes this receipt of a send (JSON)")
 	return c

@@ -25,6 +25,32 @@ func (t *target) flags(c *cobra.Command) {
 
 func (t *target) client() (*client.Client, error) { return client.Find(t.server, t.dir) }
 
+// asking is what commands share that ask a server and print what it answers.
+type asking struct {
+	target
+	output string
+}
+
+func (a *asking) flags(c *cobra.Command) {
+	a.target.flags(c)
+	c.Flags().StringVarP(&a.output, "output", "o", "table", "table, json or csv")
+}
+
+// run makes a command's RunE of fn, which gets the server and the printer.
+func (a *asking) run(fn func(c *cobra.Command, args []string, cl *client.Client, p *printer) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		p, err := newPrinter(c.OutOrStdout(), a.output)
+		if err != nil {
+			return err
+		}
+		cl, err := a.client()
+		if err != nil {
+			return err
+		}
+		return fn(c, args, cl, p)
+	}
+}
+
 // newRoot returns the command tree, and whether some command has begun to run:
 // an error before that is one of the command line.
 func newRoot() (root *cobra.Command, began *bool) {

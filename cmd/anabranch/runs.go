@@ -20,8 +20,7 @@ import (
 )
 
 func newBatch() *cobra.Command {
-	var t target
-	var output string
+	var a asking
 	var req api.StartBatch
 	var detach bool
 	c := &cobra.Command{
@@ -33,13 +32,12 @@ the command leaves the batch running.`,
 		Example: `  anabranch batch retail
   anabranch batch retail --key nightly-2011-08-31`,
 		Args: exactly(1, "a pipeline"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
 			req.By = me()
-			return startRun(c, t, output, detach, "/v1/pipelines/"+args[0]+"/batches", req)
-		},
+			return startRun(c, cl, p, detach, "/v1/pipelines/"+args[0]+"/batches", req)
+		}),
 	}
-	t.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	a.flags(c)
 	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
 	c.Flags().StringVar(&req.Reason, "reason", "started by hand", "why, kept with the version it publishes")
 	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
@@ -47,8 +45,7 @@ the command leaves the batch running.`,
 }
 
 func newBackfill() *cobra.Command {
-	var t target
-	var output string
+	var a asking
 	var req api.StartBackfill
 	var detach bool
 	c := &cobra.Command{
@@ -60,13 +57,12 @@ put. Until then readers keep the version they have.`,
 		Example: `  anabranch backfill retail --from 2011-03-01 --to 2011-03-31 --reason "price list corrected"
   anabranch backfill retail --view customer --from 2011-03-01 --to 2011-03-31 --reason "audit"`,
 		Args: exactly(1, "a pipeline"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
 			req.By = me()
-			return startRun(c, t, output, detach, "/v1/pipelines/"+args[0]+"/backfills", req)
-		},
+			return startRun(c, cl, p, detach, "/v1/pipelines/"+args[0]+"/backfills", req)
+		}),
 	}
-	t.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	a.flags(c)
 	c.Flags().StringVar(&req.View, "view", "", "only this view; all when not given")
 	c.Flags().StringVar(&req.From, "from", "", "first event day, YYYY-MM-DD")
 	c.Flags().StringVar(&req.To, "to", "", "last event day, YYYY-MM-DD")
@@ -88,15 +84,7 @@ func me() string {
 }
 
 // startRun starts a run and follows it to its end.
-func startRun(c *cobra.Command, t target, output string, detach bool, path string, req any) error {
-	p, err := newPrinter(c.OutOrStdout(), output)
-	if err != nil {
-		return err
-	}
-	cl, err := t.client()
-	if err != nil {
-		return err
-	}
+func startRun(c *cobra.Command, cl *client.Client, p *printer, detach bool, path string, req any) error {
 	var r api.Run
 	if err := cl.JSON(c.Context(), http.MethodPost, path, req, &r); err != nil {
 		return err
@@ -105,6 +93,7 @@ func startRun(c *cobra.Command, t target, output string, detach bool, path strin
 		fmt.Fprintln(c.ErrOrStderr(), "follow it in the Temporal UI:", r.UI)
 	}
 	if !detach {
+		var err error
 		if r, err = follow(c.Context(), cl, r, c.ErrOrStderr()); err != nil {
 			return err
 		}

@@ -24,11 +24,11 @@ import (
 
 // sendOptions are the flags of send.
 type sendOptions struct {
-	target
-	format, lane, output string
-	parallel, chunk      int
-	patience             time.Duration
-	quiet                bool
+	asking
+	format, lane    string
+	parallel, chunk int
+	patience        time.Duration
+	quiet           bool
 }
 
 func newSend() *cobra.Command {
@@ -48,14 +48,13 @@ letters, and the rest goes on.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			return runSend(c.Context(), c, o, args[0], args[1:])
-		},
+		RunE: o.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
+			return runSend(c.Context(), c, cl, p, o, args[0], args[1:])
+		}),
 	}
-	o.target.flags(c)
+	o.asking.flags(c)
 	c.Flags().StringVar(&o.format, "format", "", "csv, ndjson or json; from the file's name when not given")
 	c.Flags().StringVar(&o.lane, "lane", "", "lane of the pipeline, such as live or history")
-	c.Flags().StringVarP(&o.output, "output", "o", "table", "table, json or csv")
 	c.Flags().IntVar(&o.parallel, "parallel", 4, "files sent at the same time")
 	c.Flags().IntVar(&o.chunk, "chunk-bytes", 4<<20, "size of one request")
 	c.Flags().DurationVar(&o.patience, "patience", time.Minute, "how long to wait for a server that is away or busy")
@@ -75,15 +74,7 @@ type sums struct {
 	notShown int64
 }
 
-func runSend(ctx context.Context, c *cobra.Command, o sendOptions, pipeline string, files []string) error {
-	p, err := newPrinter(c.OutOrStdout(), o.output)
-	if err != nil {
-		return err
-	}
-	cl, err := o.client()
-	if err != nil {
-		return err
-	}
+func runSend(ctx context.Context, c *cobra.Command, cl *client.Client, p *printer, o sendOptions, pipeline string, files []string) error {
 	before, err := ledgerOf(ctx, cl, pipeline)
 	if err != nil {
 		return err

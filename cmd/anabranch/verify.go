@@ -9,11 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"anabranch/cmd/anabranch/api"
+	"anabranch/cmd/anabranch/client"
 )
 
 func newVerify() *cobra.Command {
-	var t target
-	var output string
+	var a asking
 	c := &cobra.Command{
 		Use:   "verify PIPELINE",
 		Short: "Compare every view with its own SELECT over the raw events, exactly",
@@ -24,15 +24,7 @@ of floats must be within their stated error. It exits 1 and prints differing
 rows on any difference.`,
 		Example: "  anabranch verify retail",
 		Args:    exactly(1, "a pipeline"),
-		RunE: func(c *cobra.Command, args []string) error {
-			p, err := newPrinter(c.OutOrStdout(), output)
-			if err != nil {
-				return err
-			}
-			cl, err := t.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
 			var v api.Verification
 			if err := cl.JSON(c.Context(), http.MethodPost, "/v1/pipelines/"+args[0]+"/verify", struct{}{}, &v); err != nil {
 				return err
@@ -48,7 +40,7 @@ rows on any difference.`,
 			if err := p.value(v, []string{"view", "rows", "outcome", "note"}, rows); err != nil {
 				return err
 			}
-			if output == "table" {
+			if a.output == "table" {
 				fmt.Fprintf(c.ErrOrStderr(), "%d raw events, %d distinct, at %s, in %.1f s\n", v.Events, v.Distinct, v.At, v.Seconds)
 			}
 			if v.Equal {
@@ -56,10 +48,9 @@ rows on any difference.`,
 			}
 			printDifferences(c.ErrOrStderr(), v)
 			return errDiffers
-		},
+		}),
 	}
-	t.flags(c)
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, json or csv")
+	a.flags(c)
 	return c
 }
 
