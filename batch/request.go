@@ -61,38 +61,38 @@ func (q Request) check() error {
 
 // PlanRef names a plan and tells what stands in it.
 type PlanRef struct {
-	Run     string    // names the notes of this run
-	Kind    string    //
-	K       uint64    // the barrier that Publish will publish
-	Cut     event.Cut // its cut
-	Parent  uint64    // version of the manifest the plan starts from
-	Compact []int     // the partitions to compact: one call of Compact for each
-	Rows    int64     // rows in the new segments
+	Run     string    `json:"run"`     // names the notes of this run
+	Kind    string    `json:"kind"`    // Nightly or Backfill
+	K       uint64    `json:"k"`       // the barrier that Publish will publish
+	Cut     event.Cut `json:"cut"`     // its cut
+	Parent  uint64    `json:"parent"`  // version of the manifest the plan starts from
+	Compact []int     `json:"compact"` // the partitions to compact: one call of Compact for each
+	Rows    int64     `json:"rows"`    // rows in the new segments
 }
 
 // Ref tells what a step has made. The references to its objects are in the
 // notes of the run; this is what is worth showing.
 type Ref struct {
-	Label string // for people: "partition 3", "2011-03-04 to 2011-03-09", "sales_hourly 2011-03"
-	Rows  int64  // Compact and Fold: events read; Finish: rows written
-	Bytes int64  // of the objects written
-	Reuse bool   // an earlier attempt had made it
+	Label string `json:"label"` // for people: "partition 3", "2011-03-04 to 2011-03-09", "sales_hourly 2011-03"
+	Rows  int64  `json:"rows"`  // Compact and Fold: events read; Finish: rows written
+	Bytes int64  `json:"bytes"` // of the objects written
+	Reuse bool   `json:"reuse"` // an earlier attempt had made it
 }
 
 // Units is how much work the next step has: it is called with 0 to N-1.
 type Units struct {
-	N      int
-	Labels []string // one for each unit, for people; only the first 1000
-	Days   int      // Spread: event days to fold
-	Rows   int64    // Spread: events to fold
+	N      int      `json:"n"`
+	Labels []string `json:"labels"` // one for each unit, for people; only the first 1000
+	Days   int      `json:"days"`   // Spread: event days to fold
+	Rows   int64    `json:"rows"`   // Spread: events to fold
 }
 
 // Published says what became visible.
 type Published struct {
-	Version uint64
-	K       uint64
-	Cut     event.Cut
-	Already bool // somebody else had done it before
+	Version uint64    `json:"version"`
+	K       uint64    `json:"k"`
+	Cut     event.Cut `json:"cut"`
+	Already bool      `json:"already"` // somebody else had done it before
 }
 
 // ErrDone is Plan's answer when the barrier has been published already, by

@@ -12,11 +12,18 @@ import (
 
 // Report is what Verify found to be in order.
 type Report struct {
-	Rows, Counted, Duplicates, Filtered, Conflicts int64            // of the new segments
-	FilteredBy                                     map[string]int64 // by the code of the rule
-	Days, Results                                  int              // event days and result files of the new manifest
-	Objects                                        int              // new ones
-	Bytes                                          int64            // in them
+	// What became of the rows of the new segments.
+	Rows       int64            `json:"rows"`
+	Counted    int64            `json:"counted"`
+	Duplicates int64            `json:"duplicates"`
+	Filtered   int64            `json:"filtered"`
+	FilteredBy map[string]int64 `json:"filtered_by,omitempty"` // by the code of the rule
+	Conflicts  int64            `json:"conflicts"`
+
+	Days    int   `json:"days"`    // event days of the new manifest
+	Results int   `json:"results"` // and its result files
+	Objects int   `json:"objects"` // new ones
+	Bytes   int64 `json:"bytes"`   // in them
 }
 
 // Verify checks that the run adds up: every row of the new segments is
