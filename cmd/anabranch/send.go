@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -64,10 +65,10 @@ letters, and the rest goes on.`,
 
 // sums is what a send came to.
 type sums struct {
-	Files        int64 `json:"files"`
-	Accepted     int64 `json:"accepted"`
-	Duplicate    int64 `json:"duplicate"` // of the accepted: events that were known already
-	DeadLettered int64 `json:"dead_lettered"`
+	Files        int64  `json:"files"`
+	Accepted     int64  `json:"accepted"`
+	Duplicate    *int64 `json:"duplicate"` // of the accepted: events that were known already; null: not known
+	DeadLettered int64  `json:"dead_lettered"`
 
 	mu       sync.Mutex // guards errors
 	errors   []string
@@ -75,10 +76,11 @@ type sums struct {
 }
 
 func runSend(ctx context.Context, c *cobra.Command, cl *client.Client, p *printer, o sendOptions, pipeline string, files []string) error {
-	before, err := ledgerOf(ctx, cl, pipeline)
-	if err != nil {
+	if err := cl.JSON(ctx, http.MethodGet, "/v1/pipelines/"+pipeline, nil, nil); err != nil {
 		return err
 	}
+	// A gateway that stands alone has no ledger: duplicates are then unknown.
+	before, noLedger := ledgerOf(ctx, cl, pipeline)
 	bar := newBar(c.ErrOrStderr(), files, o.quiet)
 	var total sums
 	if err := sendFiles(ctx, cl, o, pipeline, files, c.InOrStdin(), bar, &total); err != nil {
@@ -86,8 +88,10 @@ func runSend(ctx context.Context, c *cobra.Command, cl *client.Client, p *printe
 		return fmt.Errorf("%w; %d events of this run are acknowledged and durable, and sending everything again counts none twice", err, total.Accepted)
 	}
 	_ = bar.Finish()
-	if after, err := settledLedger(ctx, cl, pipeline); err == nil {
-		total.Duplicate = min(max(after.Duplicate-before.Duplicate, 0), total.Accepted)
+	duplicate := "unknown"
+	if after, err := settledLedger(ctx, cl, pipeline); err == nil && noLedger == nil {
+		n := min(max(after.Duplicate-before.Duplicate, 0), total.Accepted)
+		total.Duplicate, duplicate = &n, strconv.FormatInt(n, 10)
 	}
 	for _, e := range total.errors {
 		fmt.Fprintln(c.ErrOrStderr(), e)
@@ -96,7 +100,7 @@ func runSend(ctx context.Context, c *cobra.Command, cl *client.Client, p *printe
 		fmt.Fprintf(c.ErrOrStderr(), "... and %d more: anabranch deadletters ls %s\n", total.notShown, pipeline)
 	}
 	return p.value(&total, []string{"files", "accepted", "duplicate", "dead_lettered"},
-		[][]string{{strconv.FormatInt(total.Files, 10), strconv.FormatInt(total.Accepted, 10), strconv.FormatInt(total.Duplicate, 10), strconv.FormatInt(total.DeadLettered, 10)}})
+		[][]string{{strconv.FormatInt(total.Files, 10), strconv.FormatInt(total.Accepted, 10), duplicate, strconv.FormatInt(total.DeadLettered, 10)}})
 }
 
 // newBar shows how much of the files has been read; it counts bytes when all
