@@ -17,6 +17,9 @@ type Pin struct {
 	Source   *Source
 	Manifest *archive.Manifest
 	Delta    *view.Delta // of the asked views
+	// Stale says that the object store did not answer: there may be a newer
+	// version. The answer is exact all the same.
+	Stale bool
 }
 
 // Results returns the batch files of a view below the pinned cut; none when
@@ -50,7 +53,16 @@ func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fr
 	for {
 		m, err := src.Batch.Newest(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("pin %s: %w", src.Name, err)
+			// Without the object store the last version seen is still exact, as
+			// speed keeps everything above its cut until it sees a newer one.
+			if older == nil || !fault.KindOf(err).Retryable() || ctx.Err() != nil {
+				return nil, fmt.Errorf("pin %s: %w", src.Name, err)
+			}
+			d, since := src.Speed.Since(ctx, older.K, views)
+			if since != nil {
+				return nil, fmt.Errorf("pin %s: %w", src.Name, errors.Join(err, since))
+			}
+			return &Pin{Source: src, Manifest: older, Delta: d, Stale: true}, nil
 		}
 		d, err := src.Speed.Since(ctx, m.K, views)
 		switch {

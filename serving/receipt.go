@@ -28,6 +28,7 @@ type PipelineReceipt struct {
 	RowsSpeed    int64     `json:"rows_speed"` // and above it
 	Duplicates   int64     `json:"duplicates"`
 	DeadLetters  int64     `json:"dead_letters"`
+	Stale        bool      `json:"stale,omitempty"` // the object store did not answer: there may be a newer version
 }
 
 // Receipt returns the receipt of the answer from these pins.
@@ -37,7 +38,7 @@ func (s *Serving) Receipt(pins ...*Pin) Receipt {
 		m, d := p.Manifest, p.Delta
 		pr := PipelineReceipt{
 			Manifest: m.Version, Barrier: m.K, Cut: m.Cut, At: d.At, CompleteTo: completeTo(p),
-			RowsBatch: m.Counted, RowsSpeed: d.Counted, Duplicates: m.Duplicates + d.Duplicates,
+			RowsBatch: m.Counted, RowsSpeed: d.Counted, Duplicates: m.Duplicates + d.Duplicates, Stale: p.Stale,
 		}
 		if m.Version > 0 {
 			pr.ManifestHash = m.Hash()

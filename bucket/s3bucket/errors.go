@@ -3,6 +3,7 @@ package s3bucket
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 
 	"github.com/aws/smithy-go"
@@ -28,6 +29,11 @@ func kinded(err error) error {
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
+	}
+	// Without an answer the SDK tells the whole request; the network's own words
+	// say what is wrong.
+	if op := new(net.OpError); errors.As(err, &op) {
+		return fault.New(fault.Transient, "the object store does not answer: %w", op)
 	}
 	switch codeOf(err) {
 	case "NoSuchKey":

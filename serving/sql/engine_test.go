@@ -389,3 +389,41 @@ func TestManyReadersWhileVersionsAndPositionsMove(t *testing.T) {
 	cancel()
 	wg.Wait()
 }
+
+// awayBatch is an archive whose object store may be away.
+type awayBatch struct {
+	serving.Batch
+	away bool
+}
+
+func (a *awayBatch) Newest(ctx context.Context) (*archive.Manifest, error) {
+	if a.away {
+		return nil, fault.New(fault.Transient, "the object store does not answer")
+	}
+	return a.Batch.Newest(ctx)
+}
+
+func TestTheLastVersionAnswersWhileTheObjectStoreIsAway(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.publish(1, b.events(rand.New(rand.NewPCG(5, 5)), 50))
+	away := &awayBatch{Batch: b.archive}
+	src := &serving.Source{Name: "shops", Views: b.views, Speed: b.speed, Batch: away}
+	s := serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{src} }})
+	away.away = true
+	if _, err := s.Pin(t.Context(), src, nil, serving.Fresh{}); !fault.Is(err, fault.Transient) {
+		t.Fatalf("with no version seen before: %v", err)
+	}
+	away.away = false
+	if _, err := s.Pin(t.Context(), src, []string{"by_shop"}, serving.Fresh{}); err != nil {
+		t.Fatal(err)
+	}
+	away.away = true
+	p, err := s.Pin(t.Context(), src, []string{"by_shop"}, serving.Fresh{})
+	if err != nil || !p.Stale || p.Manifest.Version != 1 {
+		t.Fatalf("%+v %v", p, err)
+	}
+	if r := s.Receipt(p); !r.Pipelines["shops"].Stale {
+		t.Fatalf("%+v", r)
+	}
+}

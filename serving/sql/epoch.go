@@ -46,7 +46,7 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 			return nil, err
 		}
 		pins[i] = p
-		fmt.Fprintf(&key, "%s %d %s %v;", src.Name, p.Manifest.Version, p.Delta.At, asked[src])
+		fmt.Fprintf(&key, "%s %d %s %v %v;", src.Name, p.Manifest.Version, p.Delta.At, asked[src], p.Stale)
 	}
 	for _, src := range e.serving.Sources() {
 		fmt.Fprintf(&key, "%p ", src)

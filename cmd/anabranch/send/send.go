@@ -36,10 +36,12 @@ func (s *Sender) Post(ctx context.Context, source string, format Format, c Chunk
 	if at := c.FirstLine - 1 - c.Header; at > 0 {
 		header.Set("Anabranch-First-Line", strconv.Itoa(at+1))
 	}
+	var last error // what the server said; the retry's own words are about waiting
 	once := func() (api.Answer, error) {
 		var a api.Answer
 		resp, err := s.Client.Do(ctx, http.MethodPost, "/v1/pipelines/"+s.Pipeline+"/events", header, c.Body)
 		if err != nil {
+			last = err
 			return a, s.again(err)
 		}
 		defer resp.Body.Close()
@@ -50,6 +52,9 @@ func (s *Sender) Post(ctx context.Context, source string, format Format, c Chunk
 	}
 	a, err := backoff.Retry(ctx, once, backoff.WithMaxElapsedTime(s.Patience), backoff.WithBackOff(backoff.NewExponentialBackOff()))
 	if err != nil {
+		if last != nil && ctx.Err() == nil {
+			err = last
+		}
 		return a, fmt.Errorf("send %s from line %d: %w", source, c.FirstLine, err)
 	}
 	return a, nil

@@ -92,14 +92,15 @@ func (p *pipeline) unbuilt(ctx context.Context) ([]string, error) {
 const followEvery = time.Second
 
 func (s *Server) follow(ctx context.Context) {
+	looking := trouble{logger: s.config.Logger, what: "looking for definitions"}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(followEvery):
 		}
-		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
-			s.config.Logger.Error("look for definitions", "error", err)
+		if err := s.refresh(ctx); ctx.Err() == nil {
+			looking.see(err)
 		}
 	}
 }

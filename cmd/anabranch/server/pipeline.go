@@ -220,20 +220,20 @@ const watchEvery = 250 * time.Millisecond
 // forget what is both archived and in a snapshot.
 func (p *pipeline) watch(ctx context.Context, logger *slog.Logger) {
 	var known uint64
+	looking, trimming := trouble{logger: logger, what: "looking for the newest manifest"}, trouble{logger: logger, what: "trimming the log"}
 	for {
 		m, err := p.archive.Newest(ctx)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case err != nil:
-			logger.Error("look for the newest manifest", "pipeline", p.def.Name, "error", err)
-		case m.Version > known:
+		}
+		looking.see(err)
+		if err == nil && m.Version > known {
 			known = m.Version
 			p.speed.Notice(m)
-			logger.Info("a new version is published", "pipeline", p.def.Name, "manifest", m.Version, "barrier", m.K, "kind", m.Kind)
+			logger.Info("a new version is published", "manifest", m.Version, "barrier", m.K, "kind", m.Kind)
 		}
-		if err := p.trim(ctx); err != nil && ctx.Err() == nil {
-			logger.Warn("trim the log", "pipeline", p.def.Name, "error", err)
+		if err := p.trim(ctx); ctx.Err() == nil {
+			trimming.see(err)
 		}
 		select {
 		case <-ctx.Done():

@@ -19,7 +19,6 @@ import (
 	"anabranch/activities"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
-	"anabranch/internal/clock"
 	"anabranch/internal/temporalserver"
 	"anabranch/worker"
 	"anabranch/workflows"
@@ -54,7 +53,9 @@ func startRuns(ctx context.Context, s *Server) (*runs, error) {
 		return nil, err
 	}
 	var err error
-	r.client, err = dial(ctx, s.address.Temporal, c)
+	r.client, err = patiently(ctx, c, "Temporal at "+s.address.Temporal, func(ctx context.Context) (client.Client, error) {
+		return worker.Dial(ctx, s.address.Temporal, namespace, c.Logger)
+	})
 	if err != nil {
 		r.stop()
 		return nil, err
@@ -121,28 +122,6 @@ func portOf(flag, address string) (int, error) {
 		return 0, fault.New(fault.Invalid, "%s %q: %q is not a port", flag, address, port)
 	}
 	return n, nil
-}
-
-// dialFor is how long a Temporal server may be away at the start.
-const dialFor = time.Minute
-
-func dial(ctx context.Context, address string, c Config) (client.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialFor)
-	defer cancel()
-	for told := false; ; told = true {
-		cl, err := worker.Dial(ctx, address, namespace, c.Logger)
-		if err == nil {
-			return cl, nil
-		}
-		if !told {
-			c.Progress(fmt.Sprintf("Temporal at %s does not answer: %v; trying for %s", address, err, dialFor))
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fault.New(fault.Transient, "Temporal at %s does not answer: %w: is it running?", address, err)
-		case <-clock.Wall.After(time.Second):
-		}
-	}
 }
 
 func (r *runs) stop() {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"anabranch/bucket"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
 	"anabranch/internal/clock"
@@ -23,6 +24,7 @@ import (
 	"anabranch/schemas"
 	"anabranch/serving"
 	"anabranch/serving/sql"
+	"anabranch/stream/natslog"
 )
 
 // Server is a running program.
@@ -64,11 +66,11 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.lockDir(); err != nil {
 		return err
 	}
-	b, err := openBucket(ctx, c.Bucket)
+	b, err := patiently(ctx, c, "the object store", func(ctx context.Context) (bucket.Bucket, error) { return openBucket(ctx, c.Bucket) })
 	if err != nil {
 		return fmt.Errorf("open the object store %s: %w", c.Bucket, err)
 	}
-	log, err := openLog(ctx, c)
+	log, err := patiently(ctx, c, "the log", func(ctx context.Context) (*natslog.Store, error) { return openLog(ctx, c) })
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
@@ -91,7 +93,7 @@ func (s *Server) start(ctx context.Context) error {
 		listener.Close()
 		return err
 	}
-	if err := s.refresh(ctx); err != nil {
+	if _, err := patiently(ctx, c, "the object store", func(ctx context.Context) (bool, error) { return true, s.refresh(ctx) }); err != nil {
 		listener.Close()
 		return err
 	}
