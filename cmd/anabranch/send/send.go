@@ -29,7 +29,7 @@ type Sender struct {
 // Patience is over. Lines in the answer are lines of the file. Repeating is
 // safe: an event is known by its id.
 func (s *Sender) Post(ctx context.Context, source string, format Format, c Chunk) (api.Answer, error) {
-	header := http.Header{"Content-Type": {format.ContentType()}, "Anabranch-Source": {source}}
+	header := http.Header{"Content-Type": {format.ContentType()}, "Anabranch-Source": {source}, "Idempotency-Key": {c.key(source)}}
 	if s.Lane != "" {
 		header.Set("Anabranch-Lane", s.Lane)
 	}

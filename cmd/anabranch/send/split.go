@@ -5,9 +5,12 @@ package send
 import (
 	"bufio"
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/zeebo/xxh3"
 
 	"anabranch/fault"
 )
@@ -40,6 +43,13 @@ type Chunk struct {
 	// Header is how many lines the chunk's body has in front of that record
 	// because a CSV header is repeated in every chunk.
 	Header int
+}
+
+// key is the same for the same chunk of the same source: a gateway that sees
+// it again puts the chunk's dead letters where they are, and not beside.
+func (c Chunk) key(source string) string {
+	sum := xxh3.Hash128(fmt.Appendf(nil, "%q %d %x", source, c.FirstLine, xxh3.Hash128(c.Body).Bytes())).Bytes()
+	return hex.EncodeToString(sum[:])
 }
 
 // maxRecord bounds one record, and with it the memory of a broken file whose
