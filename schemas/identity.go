@@ -22,8 +22,9 @@ type Identity struct {
 // hasher computes the identities of rows, one after the other. What it hashes
 // is durable: docs/formats/frame.md.
 type hasher struct {
-	id, key []int // fields
-	needID  bool  // the fields of the id must not be empty
+	id, key []int    // fields
+	names   []uint64 // for each field the hash of its name
+	needID  bool     // the fields of the id must not be empty
 	text    []byte
 	bounds  []int // field i, with its length in front, is text[bounds[i]:bounds[i+1]]
 	part    []byte
@@ -33,6 +34,9 @@ func (s *Schema) newHasher(id Identity) (*hasher, error) {
 	h := &hasher{needID: !id.Content, bounds: make([]int, 1, len(s.fields)+1)}
 	if len(id.Fields) == 0 {
 		return nil, fault.New(fault.Invalid, "the event id has no fields: name at least one")
+	}
+	for _, name := range s.shape.Names() {
+		h.names = append(h.names, xxh3.HashString(name))
 	}
 	for _, name := range id.Fields {
 		i := s.shape.Index(name)
@@ -60,9 +64,22 @@ func (h *hasher) add(raw []byte) {
 	h.bounds = append(h.bounds, len(h.text))
 }
 
+// content hashes what an event says: the sum over its fields that are not
+// empty. So a copy stays the same event when the schema has got fields since,
+// or has them in another order.
+func (h *hasher) content() uint64 {
+	var sum uint64
+	for i, name := range h.names {
+		if text := h.text[h.bounds[i]+4 : h.bounds[i+1]]; len(text) > 0 {
+			sum += xxh3.HashSeed(text, name)
+		}
+	}
+	return sum
+}
+
 // hashes returns the id, the hash of the content and that of the key.
 func (h *hasher) hashes() (id event.ID, content, key uint64) {
-	content = xxh3.Hash(h.text)
+	content = h.content()
 	h.part = h.part[:0]
 	for _, i := range h.key {
 		h.part = append(h.part, h.text[h.bounds[i]:h.bounds[i+1]]...)
