@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
-	"testing/fstest"
 	"time"
+
+	"golang.org/x/tools/txtar"
 
 	"anabranch/bucket"
 	"anabranch/fault"
@@ -121,9 +124,13 @@ func (c *catalog) put(ctx context.Context, e entry) error {
 // definition parses the files of one version; a mistake in them is told with
 // its place.
 func definition(files map[string]string) (*schemas.Definition, error) {
-	root := fstest.MapFS{}
-	for name, text := range files {
-		root[name] = &fstest.MapFile{Data: []byte(text)}
+	folder := &txtar.Archive{}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		folder.Files = append(folder.Files, txtar.File{Name: name, Data: []byte(files[name])})
+	}
+	root, err := txtar.FS(folder)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the files of a definition: %v", err)
 	}
 	return schemas.ReadDefinition(root)
 }
