@@ -13,8 +13,8 @@ import (
 // quantile sketch with relative-error guarantees", VLDB 2019) with its linearly
 // interpolated mapping: 64 buckets an octave, so that a bucket's number is a
 // value's sign, exponent and upper six bits of mantissa. The answer is within
-// 1/129 < 1 % of the value at rank floor(q*(n-1)); integers are rounded after
-// that. Magnitudes below 2^-1022 count as zero. NaN is above all, as in SQL.
+// 1/129 < 1 % of the value that quantile_disc gives, see quantileRank; integers
+// are rounded after that. Magnitudes below 2^-1022 count as zero. NaN is above all, as in SQL.
 //
 // A group's buckets are a hash table: bucket<<46 + count in one word, 0 empty.
 const (
@@ -240,13 +240,25 @@ func (s *quantileSlab) finish(out *event.Column, order []uint32) int {
 	return -1
 }
 
-// quantileOf returns the value at rank floor(q*(n-1)) of sorted buckets.
+// quantileRank returns which of n sorted values, counted from 0, is the
+// quantile q: the first that has a share of at least q at or below it. That is
+// quantile_disc of SQL; q*n is taken as the whole number it is written as,
+// when it only misses that by the rounding of q.
+func quantileRank(q float64, n uint64) uint64 {
+	share := q * float64(n)
+	if whole := math.Round(share); math.Abs(share-whole) <= 1e-12*whole {
+		share = whole
+	}
+	return uint64(max(1, math.Ceil(share))) - 1
+}
+
+// quantileOf returns the quantile q of sorted buckets.
 func quantileOf(entries []uint64, q float64) float64 {
 	total := uint64(0)
 	for _, e := range entries {
 		total += e & bucketCount
 	}
-	rank := uint64(q * float64(total-1))
+	rank := quantileRank(q, total)
 	for _, e := range entries {
 		if n := e & bucketCount; rank >= n {
 			rank -= n

@@ -1,10 +1,12 @@
 package view
 
 import (
+	"database/sql"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"anabranch/event"
@@ -115,12 +117,35 @@ func TestApproxQuantileWithinOnePercent(t *testing.T) {
 			slices.Sort(xs)
 			entries := s.entries(nil, 0)
 			for _, q := range []float64{0, 0.01, 0.25, 0.5, 0.75, 0.95, 0.999, 1} {
-				want, got := xs[int(q*float64(n-1))], quantileOf(entries, q)
+				want, got := xs[max(1, int(math.Ceil(q*float64(n))))-1], quantileOf(entries, q)
 				if math.Abs(got-want) > 0.01*math.Abs(want) {
 					t.Errorf("%s, %d values, quantile %v: %v, want %v", name, n, q, got, want)
 				}
 			}
 		}
+	}
+}
+
+// TestQuantileRankIsDuckDBs: of few values, too, the quantile is the one that
+// quantile_disc takes.
+func TestQuantileRankIsDuckDBs(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("duckdb", "")
+	check(t, err)
+	defer db.Close()
+	for _, q := range []string{"0", "0.01", "0.05", "0.07", "0.1", "0.25", "0.29", "0.5", "0.57", "0.75", "0.9", "0.95", "0.99", "0.999", "1"} {
+		share, err := strconv.ParseFloat(q, 64)
+		check(t, err)
+		rows, err := db.Query("SELECT n, quantile_disc(x, " + q + ") FROM range(1, 121) AS a(n), range(120) AS b(x) WHERE x < n GROUP BY n")
+		check(t, err)
+		for rows.Next() {
+			var n, want uint64
+			check(t, rows.Scan(&n, &want))
+			if got := quantileRank(share, n); got != want {
+				t.Errorf("%s of %d values: rank %d, want %d", q, n, got, want)
+			}
+		}
+		check(t, rows.Err())
 	}
 }
 
