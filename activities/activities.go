@@ -9,6 +9,7 @@ package activities
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"runtime/debug"
 	"slices"
@@ -46,8 +47,10 @@ var _ Runner = (*batch.Runner)(nil)
 // Activities are the steps. Their methods are registered by worker; workflows
 // name them by method.
 type Activities struct {
-	// Runners returns the runner of a pipeline, false when there is none.
-	Runners func(pipeline string) (Runner, bool)
+	// Runners returns the runner of a pipeline, false when there is none. It
+	// may wait for one that is being opened; its error, with a kind, says that
+	// it cannot be known now.
+	Runners func(ctx context.Context, pipeline string) (Runner, bool, error)
 	// Names returns the names of all pipelines, for the message about one
 	// that does not exist; may be nil.
 	Names func() []string
@@ -66,11 +69,15 @@ func (a *Activities) clock() clock.Clock {
 
 // runner returns the runner of a pipeline or an Invalid that names those there
 // are.
-func (a *Activities) runner(pipeline string) (Runner, error) {
-	if r, ok := a.Runners(pipeline); ok {
+func (a *Activities) runner(ctx context.Context, pipeline string) (Runner, error) {
+	r, ok, err := a.Runners(ctx, pipeline)
+	if err != nil {
+		return nil, fmt.Errorf("open pipeline %q: %w", pipeline, err)
+	}
+	if ok {
 		return r, nil
 	}
-	err := fault.WithCode(fault.New(fault.Invalid, "no pipeline %q", pipeline), "unknown_pipeline")
+	err = fault.WithCode(fault.New(fault.Invalid, "no pipeline %q", pipeline), "unknown_pipeline")
 	if a.Names == nil {
 		return nil, err
 	}
@@ -85,13 +92,13 @@ func (a *Activities) runner(pipeline string) (Runner, error) {
 // step runs one call of a runner as an activity.
 func step[T any](ctx context.Context, a *Activities, pipeline string, call func(context.Context, Runner) (T, error)) (T, error) {
 	var none T
-	r, err := a.runner(pipeline)
+	stop := a.beat(ctx)
+	defer stop()
+	r, err := a.runner(ctx, pipeline)
 	if err != nil {
 		return none, ToTemporal(ctx, err)
 	}
-	stop := a.beat(ctx)
 	got, err := guarded(ctx, r, call)
-	stop()
 	if err != nil {
 		return none, ToTemporal(ctx, err)
 	}
@@ -227,7 +234,7 @@ func (a *Activities) Publish(ctx context.Context, in OfPlan) (batch.Published, e
 }
 
 // ByName returns a Runners and a Names over a map that does not change.
-func ByName(runners map[string]Runner) (func(string) (Runner, bool), func() []string) {
-	return func(name string) (Runner, bool) { r, ok := runners[name]; return r, ok },
+func ByName(runners map[string]Runner) (func(context.Context, string) (Runner, bool, error), func() []string) {
+	return func(_ context.Context, name string) (Runner, bool, error) { r, ok := runners[name]; return r, ok, nil },
 		func() []string { return slices.Collect(maps.Keys(runners)) }
 }

@@ -12,9 +12,11 @@ import (
 )
 
 // How long steps may take. A worker that dies is noticed by its heartbeat, so
-// the other bounds only catch what hangs with a beating heart.
+// the other bounds only catch what hangs with a beating heart. Hearts beat every
+// few seconds, and a step that is wrongly thought dead is only repeated: so the
+// heartbeat's bound is short, and a run goes on soon after a kill.
 const (
-	heartbeatTimeout = 30 * time.Second
+	heartbeatTimeout = 10 * time.Second
 	quickTimeout     = 5 * time.Minute
 	longTimeout      = 2 * time.Hour
 )

@@ -105,7 +105,8 @@ func (s *Server) follow(ctx context.Context) {
 	}
 }
 
-// refresh opens what the catalog has and this process has not.
+// refresh opens what the catalog has and this process has not. It waits for an
+// apply or another refresh that is under way.
 func (s *Server) refresh(ctx context.Context) error {
 	s.apply.Lock()
 	defer s.apply.Unlock()
@@ -113,6 +114,9 @@ func (s *Server) refresh(ctx context.Context) error {
 }
 
 func (s *Server) refreshLocked(ctx context.Context) error {
+	if s.stopped {
+		return fault.New(fault.Transient, "this process is stopping")
+	}
 	newest, err := s.catalog.newest(ctx)
 	if err != nil {
 		return err
@@ -134,6 +138,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		if running != nil {
 			s.mu.Lock()
 			delete(s.pipelines, name)
+			s.changing[name] = true
 			s.mu.Unlock()
 			running.stop(s.config.Logger)
 		}
@@ -143,6 +148,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		}
 		s.mu.Lock()
 		s.pipelines[name] = p
+		delete(s.changing, name)
 		s.mu.Unlock()
 		s.ensureSchedule(ctx, p)
 	}

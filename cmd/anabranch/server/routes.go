@@ -37,13 +37,20 @@ func (s *Server) routes() http.Handler {
 		}
 		return p.describe(), nil
 	}))
-	mux.Handle("POST /v1/pipelines/{name}/events", ingest.Handler(func(name string) (*ingest.Gateway, bool) {
+	events := ingest.Handler(func(name string) (*ingest.Gateway, bool) {
 		p, err := s.pipeline(name)
 		if err != nil || p.gateway == nil {
 			return nil, false
 		}
 		return p.gateway, true
-	}, s.names))
+	}, s.names)
+	mux.HandleFunc("POST /v1/pipelines/{name}/events", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := s.pipeline(r.PathValue("name")); err != nil && fault.KindOf(err).Retryable() {
+			writeProblem(w, err)
+			return
+		}
+		events.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("POST /v1/pipelines/{name}/batches", answer(s.postBatch))
 	mux.HandleFunc("POST /v1/pipelines/{name}/backfills", answer(s.postBackfill))
 	mux.HandleFunc("GET /v1/runs/{id}", answer(s.getRun))

@@ -136,13 +136,22 @@ func (r *runs) stop() {
 	}
 }
 
-// runner hands the batch library of a pipeline to the activities.
-func (s *Server) runner(name string) (activities.Runner, bool) {
+// runner hands the batch library of a pipeline to the activities. A run may go
+// on before this process has opened its pipeline: after a restart, while the
+// pipeline changes, or when another process applied it a moment ago. So the
+// catalog decides whether there is none.
+func (s *Server) runner(ctx context.Context, name string) (activities.Runner, bool, error) {
+	if p, err := s.pipeline(name); err == nil {
+		return p.runner, true, nil
+	}
+	if err := s.refresh(ctx); err != nil {
+		return nil, false, err
+	}
 	p, err := s.pipeline(name)
 	if err != nil {
-		return nil, false
+		return nil, false, nil
 	}
-	return p.runner, true
+	return p.runner, true, nil
 }
 
 func (s *Server) names() []string {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -41,10 +42,12 @@ type Server struct {
 	address api.Addresses
 	failed  chan error
 
-	apply sync.Mutex // one apply at a time in this process
+	apply   sync.Mutex // one apply at a time in this process
+	stopped bool       // nothing is opened any more; guarded by apply
 
-	mu        sync.RWMutex // guards pipelines
+	mu        sync.RWMutex // guards the fields below
 	pipelines map[string]*pipeline
+	changing  map[string]bool // the old rooms of these have ended, the new ones are not open yet
 }
 
 // Start brings up everything that c asks for and returns once it answers.
@@ -53,7 +56,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, pipelines: map[string]*pipeline{}, failed: make(chan error, 4)}
+	s := &Server{config: c, pipelines: map[string]*pipeline{}, changing: map[string]bool{}, failed: make(chan error, 4)}
 	if err := s.start(ctx); err != nil {
 		s.Stop()
 		return nil, err
@@ -69,6 +72,9 @@ func (s *Server) start(ctx context.Context) error {
 	b, err := patiently(ctx, c, "the object store", func(ctx context.Context) (bucket.Bucket, error) { return openBucket(ctx, c.Bucket) })
 	if err != nil {
 		return fmt.Errorf("open the object store %s: %w", c.Bucket, err)
+	}
+	if closer, ok := b.(io.Closer); ok {
+		s.close = append(s.close, func() { _ = closer.Close() })
 	}
 	log, err := patiently(ctx, c, "the log", func(ctx context.Context) (*natslog.Store, error) { return openLog(ctx, c) })
 	if err != nil {
@@ -194,6 +200,9 @@ func (s *Server) Stop() {
 	if s.runs != nil {
 		s.runs.stop()
 	}
+	s.apply.Lock()
+	s.stopped = true
+	s.apply.Unlock()
 	s.mu.Lock()
 	pipelines := s.pipelines
 	s.pipelines = map[string]*pipeline{}
@@ -218,6 +227,9 @@ func (s *Server) pipeline(name string) (*pipeline, error) {
 	if p := s.pipelines[name]; p != nil {
 		return p, nil
 	}
+	if s.changing[name] {
+		return nil, fault.New(fault.Transient, "pipeline %s is being changed: ask again in a moment", name)
+	}
 	if len(s.pipelines) == 0 {
 		return nil, fault.New(fault.NotFound, "there is no pipeline %q, and no other: apply one with `anabranch apply FOLDER`", name)
 	}
@@ -229,8 +241,17 @@ func (s *Server) pipeline(name string) (*pipeline, error) {
 	return nil, fault.New(fault.NotFound, "there is no pipeline %q: %s", name, schemas.DidYouMean(name, names))
 }
 
-// sources is what queries may read.
+// sources is what queries may read. A pipeline that changes is waited for: a
+// query in that moment must not hear that there is no such table.
 func (s *Server) sources() []*serving.Source {
+	s.mu.RLock()
+	changing := len(s.changing) > 0
+	s.mu.RUnlock()
+	if changing {
+		s.apply.Lock()
+		//lint:ignore SA2001 whoever had the lock has opened the pipelines
+		s.apply.Unlock()
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var all []*serving.Source
