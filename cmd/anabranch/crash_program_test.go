@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"anabranch/cmd/anabranch/api"
+	"anabranch/cmd/anabranch/client"
+)
+
+// asProgram in the environment makes this test binary the program itself, so
+// that what is killed here is what is shipped.
+const asProgram = "ANABRANCH_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// command returns the program with arguments, not started.
+func command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
+// freePorts makes every server of the program choose its port.
+var freePorts = []string{"--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--temporal-listen", "127.0.0.1:0", "--temporal-ui", "127.0.0.1:0"}
+
+// program is `anabranch dev` as a process, which may be killed and started
+// again on the same folder.
+type program struct {
+	t    *testing.T
+	dir  string
+	args []string
+	log  string // file of what it printed
+
+	mu    sync.Mutex // guards the fields below
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process has been waited for
+	at    api.Addresses
+}
+
+func newProgram(t *testing.T, dir string, args ...string) *program {
+	p := &program{t: t, dir: dir, args: append([]string{"dev", "--dir", dir, "--log", "info"}, args...), log: filepath.Join(t.TempDir(), "log")}
+	t.Cleanup(func() {
+		p.kill()
+		if text, err := os.ReadFile(p.log); err == nil && t.Failed() {
+			t.Logf("the end of what the program said:\n%s", text[max(0, len(text)-6000):])
+		}
+	})
+	return p
+}
+
+// launch starts the process and does not wait until it is ready.
+func (p *program) launch() {
+	p.t.Helper()
+	if err := os.Remove(filepath.Join(p.dir, "addresses.json")); err != nil && !os.IsNotExist(err) {
+		p.t.Fatal(err)
+	}
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer out.Close()
+	cmd, ended := command(p.args...), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() { _ = cmd.Wait(); close(ended) }()
+	p.mu.Lock()
+	p.cmd, p.ended = cmd, ended
+	p.mu.Unlock()
+}
+
+// ready waits until the process has written its addresses.
+func (p *program) ready() {
+	p.t.Helper()
+	within := time.After(90 * time.Second)
+	for {
+		text, err := os.ReadFile(filepath.Join(p.dir, "addresses.json"))
+		var at api.Addresses
+		if err == nil && json.Unmarshal(text, &at) == nil && at.PID == p.cmd.Process.Pid {
+			p.mu.Lock()
+			p.at = at
+			p.mu.Unlock()
+			return
+		}
+		select {
+		case <-p.ended:
+			p.t.Fatalf("the program ended by itself: %v", p.cmd.ProcessState)
+		case <-within:
+			p.t.Fatal("the program is not ready after 90 s")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (p *program) start() {
+	p.t.Helper()
+	p.launch()
+	p.ready()
+}
+
+// kill ends the process as a power switch would.
+func (p *program) kill() {
+	p.mu.Lock()
+	cmd, ended := p.cmd, p.ended
+	p.mu.Unlock()
+	if cmd != nil {
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+}
+
+// interrupt is Ctrl-C; the process must end well and soon.
+func (p *program) interrupt() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(40 * time.Second):
+		p.t.Fatal("Ctrl-C did not end the program in 40 s")
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		p.t.Fatalf("after Ctrl-C the program ended with %d", code)
+	}
+}
+
+// killTemporal kills the child that runs Temporal, if there is one now.
+func (p *program) killTemporal() {
+	p.t.Helper()
+	out, _ := exec.Command("pgrep", "-P", strconv.Itoa(p.cmd.Process.Pid)).Output()
+	for _, field := range strings.Fields(string(out)) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			p.t.Fatalf("pgrep says %q", out)
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// client talks to where the program listens now, and gives up after a while:
+// the outcome of what it asked is then unknown.
+func (p *program) client() *client.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return client.New(p.at.HTTP)
+}
+
+// post sends a body of events once. Only an answer that was read to its end
+// counts as an acknowledgement.
+func (p *program) post(h *http.Client, key string, body []byte) (a api.Answer, err error) {
+	p.mu.Lock()
+	url := p.at.HTTP + "/v1/pipelines/retail/events"
+	p.mu.Unlock()
+	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return a, err
+	}
+	req.Header.Set("Content-Type", "text/csv")
+	req.Header.Set("Idempotency-Key", key)
+	resp, err := h.Do(req)
+	if err != nil {
+		return a, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return a, fmt.Errorf("status %s", resp.Status)
+	}
+	return a, json.NewDecoder(resp.Body).Decode(&a)
+}

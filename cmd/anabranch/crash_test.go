@@ -1,0 +1,385 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"anabranch/cmd/anabranch/api"
+	"anabranch/fault"
+)
+
+var (
+	crashKills = flag.Int("kills", 0, "how often TestKilledAtRandom kills; 0: 20, under the race detector 6")
+	crashSeed  = flag.Uint64("seed", 0, "of TestKilledAtRandom; 0 picks one")
+)
+
+// TestKilledAtRandom runs the program as its users do, kills it at random
+// moments, and compares every merged view with plain maps of what was
+// acknowledged. A soak: go test ./cmd/anabranch -run KilledAtRandom -kills
+// 1000 -timeout 3h
+func TestKilledAtRandom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills the whole program many times")
+	}
+	kills, seed := *crashKills, *crashSeed
+	if kills == 0 {
+		kills = 20
+		if raced {
+			kills = 6
+		}
+	}
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-kills %d -seed %d", kills, seed)
+	c := newCrash(t, seed)
+	c.program.start()
+	if err := c.apply(); err != nil {
+		t.Fatal(err)
+	}
+	c.busy.Unlock()
+	for n := 1; n <= kills; n++ {
+		c.feed.open()
+		c.live()
+		c.check(fmt.Sprintf("kill %d, %s", n, c.how), n%5 == 0)
+	}
+	c.end()
+	t.Logf("%v; %d runs; killed: %v; slowest restart %.1f s", c.truth, len(c.runs), c.killed, c.slowest.Seconds())
+}
+
+// crash is the scene of one test.
+type crash struct {
+	*testing.T
+	program *program
+	feed    *feed
+	truth   *truth
+	rng     *rand.Rand // of the one who kills
+	how     string     // the last kill
+	killed  map[string]int
+	slowest time.Duration
+	runs    []*wanted
+	applied int
+	// busy is held for reading while a request is on its way, until it is
+	// acknowledged: who holds it for writing knows that nothing is in doubt.
+	busy    sync.RWMutex
+	quiet   atomic.Bool  // nobody may begin anything new
+	refusal atomic.Value // the last error of a request
+}
+
+// wanted is a batch or backfill that was asked for, maybe in vain.
+type wanted struct {
+	path string
+	req  any
+	id   string // "" until the program has answered
+	done bool
+}
+
+func newCrash(t *testing.T, seed uint64) *crash {
+	rng := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
+	c := &crash{
+		T: t, feed: newFeed(t, rng(1)), truth: newTruth(), rng: rng(2), killed: map[string]int{},
+		program: newProgram(t, filepath.Join(t.TempDir(), "state"), append(freePorts, "--snapshot-every", "700ms", "--seal-every", "400ms")...),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var producers sync.WaitGroup
+	for n := range 3 {
+		producers.Go(func() { c.produce(ctx, n, rng(uint64(10+n))) })
+	}
+	producers.Go(func() { c.watch(ctx) })
+	c.busy.Lock() // until the program runs
+	t.Cleanup(func() { cancel(); producers.Wait() })
+	return c
+}
+
+// apply puts the example in force, without its schedule: every run here is one
+// that was asked for. Each time it has another description, so that its rooms
+// are closed and opened anew.
+func (c *crash) apply() error {
+	files, err := readFolder("../../examples/retail")
+	if err != nil {
+		c.Fatal(err)
+	}
+	text, _, found := strings.Cut(files["pipeline.yaml"], "\nbatch:")
+	if !found {
+		c.Fatal("pipeline.yaml of the example has no schedule any more")
+	}
+	c.applied++
+	files["pipeline.yaml"] = strings.Replace(text, "description:", fmt.Sprintf("description: no. %d,", c.applied), 1) + "\n"
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return c.program.client().JSON(ctx, http.MethodPost, "/v1/pipelines", api.Apply{Files: files}, nil)
+}
+
+// produce sends lines until the test ends. What was not acknowledged may have
+// come in or not, and is sent again until it is.
+func (c *crash) produce(ctx context.Context, n int, rng *rand.Rand) {
+	h := &http.Client{Timeout: 5 * time.Second}
+	for i := 0; ctx.Err() == nil; i++ {
+		for c.quiet.Load() && ctx.Err() == nil {
+			pause(ctx, time.Millisecond)
+		}
+		c.busy.RLock()
+		lines := c.feed.take(1 + rng.IntN(120))
+		c.truth.trying(lines)
+		key, text := fmt.Sprintf("producer%d-%d", n, i), body(lines)
+		for ctx.Err() == nil {
+			a, err := c.program.post(h, key, text)
+			if err == nil {
+				c.acknowledged(key, lines, a)
+				break
+			}
+			c.refusal.Store(err.Error())
+			pause(ctx, time.Duration(5+rng.IntN(50))*time.Millisecond)
+		}
+		c.busy.RUnlock()
+		pause(ctx, time.Duration(rng.IntN(15))*time.Millisecond)
+	}
+}
+
+// acknowledged believes an answer, after a look at its sums.
+func (c *crash) acknowledged(key string, lines []line, a api.Answer) {
+	bad := 0
+	for _, l := range lines {
+		if l.code != "" {
+			bad++
+		}
+	}
+	if a.Accepted != int64(len(lines)-bad) || a.DeadLettered != int64(bad) {
+		c.Errorf("%s: %d accepted and %d dead letters of %d lines, %d of them bad: %v", key, a.Accepted, a.DeadLettered, len(lines), bad, a.Errors)
+	}
+	c.truth.acknowledged(lines)
+}
+
+// watch asks all the time: every answer must have what was acknowledged before
+// the question and nothing that was never sent, and its views must agree.
+func (c *crash) watch(ctx context.Context) {
+	const sql = `SELECT (SELECT sum(lines) FROM retail.day), (SELECT sum(lines) FROM retail.hour), (SELECT sum(lines) FROM retail.country_day), (SELECT sum(lines) FROM retail.product_month)`
+	for ctx.Err() == nil {
+		least, _ := c.truth.bounds()
+		if rows, err := queryCSV(ctx, c.program.client(), sql); err == nil && len(rows) == 2 {
+			_, most := c.truth.bounds()
+			for _, cell := range rows[1] {
+				n, err := strconv.ParseInt(cell, 10, 64)
+				if cell == "" {
+					n, err = 0, nil
+				}
+				if err != nil || n < least || n > most || cell != rows[1][0] {
+					c.Errorf("an answer while all is going on: %v, want %d to %d in each view", rows[1], least, most)
+					break
+				}
+			}
+		}
+		pause(ctx, 30*time.Millisecond)
+	}
+}
+
+// live lets everything go on for a while, with a run or two, and then kills.
+func (c *crash) live() {
+	time.Sleep(time.Duration(c.rng.IntN(300)) * time.Millisecond)
+	if c.open() < 2 {
+		c.ask()
+	}
+	if c.rng.IntN(4) == 0 {
+		if err := c.apply(); err != nil {
+			c.Errorf("apply a changed definition: %v", err)
+		}
+	}
+	time.Sleep(time.Duration(c.rng.IntN(700)) * time.Millisecond)
+	switch n := c.rng.IntN(20); {
+	case n < 3:
+		c.how = "of Temporal"
+		c.program.killTemporal()
+	case n < 5:
+		c.how = "by Ctrl-C"
+		c.program.interrupt()
+		c.restart()
+	case n < 8:
+		c.how = "twice, while starting"
+		c.program.kill()
+		c.program.launch()
+		time.Sleep(time.Duration(c.rng.IntN(2000)) * time.Millisecond)
+		c.program.kill()
+		c.restart()
+	default:
+		c.how = "with SIGKILL"
+		c.program.kill()
+		c.restart()
+	}
+	c.killed[c.how]++
+}
+
+func (c *crash) restart() {
+	began := time.Now()
+	c.program.start()
+	c.slowest = max(c.slowest, time.Since(began))
+}
+
+// ask starts a nightly or a backfill; whether it did is not known when the
+// program does not answer.
+func (c *crash) ask() {
+	w := &wanted{path: "/v1/pipelines/retail/batches", req: api.StartBatch{Key: fmt.Sprintf("n%d", len(c.runs)), Reason: "crash test"}}
+	if len(c.runs) > 2 && c.rng.IntN(3) == 0 {
+		w.path = "/v1/pipelines/retail/backfills"
+		w.req = api.StartBackfill{From: "2010-12-01", To: "2011-08-31", Key: fmt.Sprintf("b%d", len(c.runs)), Reason: "crash test"}
+	}
+	c.runs = append(c.runs, w)
+	c.startRun(w)
+}
+
+func (c *crash) startRun(w *wanted) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var r api.Run
+	if err := c.program.client().JSON(ctx, http.MethodPost, w.path, w.req, &r); err == nil {
+		w.id = r.ID
+	} else if !fault.KindOf(err).Retryable() && ctx.Err() == nil {
+		c.Errorf("%s %+v: %v", w.path, w.req, err)
+	}
+}
+
+// open counts the runs that have not ended, as far as one knows.
+func (c *crash) open() (n int) {
+	for _, w := range c.runs {
+		if !w.done {
+			c.look(w)
+		}
+		if !w.done {
+			n++
+		}
+	}
+	return n
+}
+
+// look asks how a run is; one that may never have begun is started again under
+// its key, which joins it if it did.
+func (c *crash) look(w *wanted) (r api.Run) {
+	if w.id == "" {
+		c.startRun(w)
+		return r
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := c.program.client().JSON(ctx, http.MethodGet, "/v1/runs/"+url.PathEscape(w.id), nil, &r); err != nil {
+		return r
+	}
+	switch r.State {
+	case "running":
+	case "completed":
+		w.done = true
+	default:
+		c.Fatalf("run %s %s: %s", w.id, r.State, r.Error)
+	}
+	return r
+}
+
+// check compares everything while nothing is in doubt.
+func (c *crash) check(when string, verify bool) {
+	c.Helper()
+	c.quiet.Store(true)
+	defer c.quiet.Store(false)
+	for until := time.Now().Add(30 * time.Second); !c.busy.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			c.Fatalf("%s: nothing is acknowledged for 30 s: %v", when, c.refusal.Load())
+		}
+	}
+	defer c.busy.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cl := c.program.client()
+	for _, v := range truths {
+		merged, err := queryCSV(ctx, cl, "SELECT * FROM retail."+v.view)
+		if err != nil {
+			c.Fatalf("%s: %v", when, err)
+		}
+		if _, differing := compareRows(merged, c.truth.table(v.view), v.keys); len(differing) > 0 {
+			c.Errorf("%s: retail.%s: %q", when, v.view, differing)
+		}
+	}
+	l, err := settledLedger(ctx, cl, "retail")
+	if err != nil {
+		c.Fatalf("%s: ledger: %v", when, err)
+	}
+	least, _ := c.truth.bounds()
+	if !l.Balanced || l.InFlight != 0 || l.Counted != least || l.Received < c.truth.rows+sum(c.truth.refused) {
+		c.Errorf("%s: ledger %+v, but %v", when, l, c.truth)
+	}
+	for _, codes := range []map[string]int64{l.DeadLettered, c.truth.refused} {
+		for code := range codes {
+			if l.DeadLettered[code] != c.truth.refused[code] {
+				c.Errorf("%s: %d dead letters %s, want %d", when, l.DeadLettered[code], code, c.truth.refused[code])
+			}
+		}
+	}
+	if verify {
+		var v api.Verification
+		if err := cl.JSON(ctx, http.MethodPost, "/v1/pipelines/retail/verify", struct{}{}, &v); err != nil {
+			c.Errorf("%s: verify: %v", when, err)
+		} else if !v.Equal || v.Distinct != least {
+			c.Errorf("%s: verify: %+v", when, v)
+		}
+	}
+	if c.Failed() {
+		c.FailNow()
+	}
+}
+
+// end sends what is left, waits for every run and looks at what they
+// published.
+func (c *crash) end() {
+	c.feed.rest()
+	for until := time.Now().Add(time.Minute); c.feed.left(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			c.Fatal("the lines left are not taken in a minute")
+		}
+	}
+	versions := map[uint64]string{}
+	for _, w := range c.runs {
+		var r api.Run
+		for until := time.Now().Add(2 * time.Minute); r.State != "completed"; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(until) {
+				c.Fatalf("run %+v does not go on by itself: %+v", *w, r)
+			}
+			r = c.look(w)
+		}
+		if r.Manifest == 0 {
+			continue // nothing was left to publish
+		}
+		if other := versions[r.Manifest]; other != "" {
+			c.Errorf("%s and %s both say that they published version %d", other, r.ID, r.Manifest)
+		}
+		versions[r.Manifest] = r.ID
+	}
+	manifests, err := filepath.Glob(filepath.Join(c.program.dir, "bucket", "retail", "manifests", "*"))
+	if err != nil || len(manifests) != len(versions) {
+		c.Errorf("%d manifests for %d runs that published: %v %v", len(manifests), len(versions), versions, err)
+	}
+	c.check("at the end", true)
+	c.program.kill()
+	c.program.start()
+	c.check("after the end", true)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func sum(m map[string]int64) (n int64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
