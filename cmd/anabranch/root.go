@@ -71,7 +71,7 @@ Begin with:  anabranch demo`,
 	})
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
-		newApply(), newSend(), newBatch(), newBackfill(),
+		newApply(), newTest(), newSend(), newBatch(), newBackfill(),
 		newQuery(), newLedger(), newDeadLetters(), newVerify(),
 		newExitCodes(), newVersion(),
 	)
