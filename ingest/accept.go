@@ -145,7 +145,10 @@ func (r *request) take(ctx context.Context, rows *schemas.Rows) error {
 		if v.err != nil {
 			code, message = CodeRuleFailed, fmt.Sprintf("rule %s could not be evaluated: %v", rule.Code, v.err)
 		}
-		r.lettersOfNow = append(r.lettersOfNow, deadletter.Letter{Code: code, Message: message, Line: rows.Lines[i] + r.lineShift, Raw: slices.Clone(rows.Raw(i))})
+		// A rule judges the whole event: the place is where that begins.
+		r.lettersOfNow = append(r.lettersOfNow, deadletter.Letter{
+			Code: code, Message: message, Field: rule.Field, Line: rows.Lines[i] + r.lineShift, Column: 1, Raw: slices.Clone(rows.Raw(i)),
+		})
 	}
 	for p, of := range r.byPartition {
 		if err := r.send(ctx, rows, p, of); err != nil {

@@ -40,6 +40,7 @@ type Predicate interface {
 type Rule struct {
 	Code    string
 	Message string
+	Field   string // the field it is about, when it is about one alone
 	Action  string // schemas.ActionDeadLetter or schemas.ActionFilter
 	Matches Predicate
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"anabranch/event"
@@ -14,6 +15,7 @@ import (
 type Predicate struct {
 	source Source
 	expr   *expr
+	inputs []string
 	spare  *sync.Pool // of *predicateEval: scratch for one call at a time
 }
 
@@ -39,7 +41,15 @@ func CompilePredicate(ctx context.Context, src Source, shape *event.Shape) (*Pre
 	}
 	e = cast(e, typeBool, false)
 	spare := &sync.Pool{New: func() any { return &predicateEval{closure: newBuilder().build(e)} }}
-	return &Predicate{source: src, expr: e, spare: spare}, nil
+	p := &Predicate{source: src, expr: e, spare: spare}
+	used := map[int]bool{}
+	e.walk(func(e *expr) {
+		if e.op == "column" && !used[e.column] {
+			used[e.column] = true
+			p.inputs = append(p.inputs, shape.Fields[e.column].Name)
+		}
+	})
+	return p, nil
 }
 
 // compileScalar types one expression over the columns of shape.
@@ -86,6 +96,10 @@ func (p *Predicate) Name() string { return p.source.Name }
 
 // SQL returns the text the predicate was compiled from.
 func (p *Predicate) SQL() string { return p.source.SQL }
+
+// Inputs returns the names of the event columns the predicate reads, in the
+// order in which it does.
+func (p *Predicate) Inputs() []string { return slices.Clone(p.inputs) }
 
 // Eval sets out[i] to whether the predicate is true for row i of b; NULL is
 // false. out has b.N elements. A row whose expression fails (an overflow, a

@@ -83,7 +83,11 @@ func compile(ctx context.Context, def *schemas.Definition) (*compiled, error) {
 			problems = append(problems, asProblem(r.File, err))
 			continue
 		}
-		c.rules = append(c.rules, ingest.Rule{Code: r.Code, Message: r.Message, Action: r.Action, Matches: p})
+		rule := ingest.Rule{Code: r.Code, Message: r.Message, Action: r.Action, Matches: p}
+		if fields := p.Inputs(); len(fields) == 1 {
+			rule.Field = fields[0]
+		}
+		c.rules = append(c.rules, rule)
 		if r.Action == schemas.ActionFilter {
 			c.filters = append(c.filters, filter{r.Code, p})
 		}
@@ -184,7 +188,7 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 			return err
 		}
 		p.asSource = p.source()
-		p.loop.Go(func(ctx context.Context) { p.watch(ctx, logger) })
+		p.loop.Go(func(ctx context.Context) { p.watch(ctx, logger) }, func(ctx context.Context) { p.collect(ctx, logger) })
 	}
 	if o.config.has(RoleGateway) {
 		var err error
@@ -239,6 +243,30 @@ func (p *pipeline) watch(ctx context.Context, logger *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// What collect keeps, and how often it looks. A run that takes longer than
+// keepFor would lose what it has made; it would then be planned again.
+const (
+	keepVersions = 30
+	keepFor      = 24 * time.Hour
+	collectEvery = time.Hour
+)
+
+// collect deletes what died runs have left in the object store, and versions
+// that have been replaced many times.
+func (p *pipeline) collect(ctx context.Context, logger *slog.Logger) {
+	collecting := trouble{logger: logger, what: "collecting orphans"}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(collectEvery):
+		}
+		if _, err := p.archive.Collect(ctx, keepVersions, keepFor); ctx.Err() == nil {
+			collecting.see(err)
 		}
 	}
 }

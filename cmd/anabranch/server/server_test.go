@@ -229,7 +229,7 @@ func TestBadLinesBecomeLettersAndTheRestCounts(t *testing.T) {
 	for _, e := range a.Errors {
 		codes = append(codes, fmt.Sprintf("%d %s %s", e.Line, e.Code, e.Field))
 	}
-	if want := []string{"3 wrong_type Quantity", "4 bad_date InvoiceDate", "5 zero_price ", "6 adjustment "}; !slices.Equal(codes, want) {
+	if want := []string{"3 wrong_type Quantity", "4 bad_date InvoiceDate", "5 zero_price UnitPrice", "6 adjustment InvoiceNo"}; !slices.Equal(codes, want) {
 		t.Fatalf("%q, want %q", codes, want)
 	}
 	var page api.Letters
