@@ -1,0 +1,275 @@
+package metamorphic
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"anabranch/archive"
+	"anabranch/event"
+	"anabranch/fault"
+	"anabranch/serving"
+	"anabranch/serving/sql"
+)
+
+// check asks for every view and compares each answer with the oracles at the
+// answer's own position.
+func (w *world) check() error {
+	fresh := serving.Fresh{Latest: !w.held}
+	if w.held && w.blocked() {
+		return nil
+	}
+	for _, v := range w.views {
+		answer, receipt, err := w.ask(w.engine, v.Name(), fresh)
+		if err != nil {
+			return fmt.Errorf("query %s: %w", v.Name(), err)
+		}
+		if err := w.compare(v.Name(), answer, receipt.At); err != nil {
+			return err
+		}
+		if head := event.Cut(w.read); !w.held && !receipt.At.AtLeast(head) {
+			return fmt.Errorf("query %s: the answer at %v does not cover %v", v.Name(), receipt.At, head)
+		}
+	}
+	return w.conserve(fresh)
+}
+
+// blocked reports that speed is held below the newest cut, so that a query
+// would wait for it.
+func (w *world) blocked() bool {
+	m, err := w.archive.Newest(w.ctx)
+	if err != nil {
+		return false
+	}
+	_, err = w.speed.Since(w.ctx, m.K, nil)
+	return fault.Is(err, fault.Transient)
+}
+
+func (w *world) ask(e *sql.Engine, name string, fresh serving.Fresh) (table, serving.PipelineReceipt, error) {
+	var t table
+	answer, err := e.Query(w.ctx, sql.Request{SQL: "SELECT * FROM " + pipeline + "." + name, Fresh: fresh})
+	if err != nil {
+		return t, serving.PipelineReceipt{}, err
+	}
+	defer answer.Close()
+	for _, c := range answer.Columns {
+		t.columns = append(t.columns, c.Name+" "+c.Type)
+	}
+	for {
+		row, err := answer.Next()
+		if err != nil {
+			return t, serving.PipelineReceipt{}, err
+		}
+		if row == nil {
+			return t, answer.Receipt.Pipelines[pipeline], nil
+		}
+		t.add(row)
+	}
+}
+
+func (w *world) compare(name string, got table, at event.Cut) error {
+	f := w.oracle.fate(w.rows, at)
+	v := w.source.View(name)
+	want, tolerances, err := w.oracle.expected(w.ctx, w.Case, v, f.events)
+	if err != nil {
+		return err
+	}
+	w.checks++
+	if d := differ(got, want, tolerances); d != "" {
+		return fmt.Errorf("%s at %v: %s", v.SQL(), at, d)
+	}
+	if name == "plain" {
+		if d := differ(got, w.plain(f.events, got.columns), nil); d != "" {
+			return fmt.Errorf("%s at %v, by the plain map: %s", v.SQL(), at, d)
+		}
+	}
+	return nil
+}
+
+// plain is the view "plain" by a map over the text of the events.
+func (w *world) plain(events []int, columns []string) table {
+	type group struct{ n, total, low, high, values int64 }
+	groups := map[string]*group{}
+	for _, v := range events {
+		e := w.Events[v/2]
+		name := w.text(e, "name")
+		g := groups[name]
+		if g == nil {
+			g = &group{}
+			groups[name] = g
+		}
+		g.n++
+		value, err := strconv.ParseInt(w.text(e, "small"), 10, 64)
+		if err != nil {
+			continue
+		}
+		if g.values++; g.values == 1 {
+			g.low, g.high = value, value
+		}
+		g.total, g.low, g.high = g.total+value, min(g.low, value), max(g.high, value)
+	}
+	t := table{columns: columns}
+	for name, g := range groups {
+		row := []any{name, g.n, nil, nil, nil}
+		if g.values > 0 {
+			row = []any{name, g.n, g.total, g.low, g.high}
+		}
+		t.add(row)
+	}
+	return t
+}
+
+// conserve checks that every row of the log is accounted for, and rightly.
+func (w *world) conserve(fresh serving.Fresh) error {
+	pin, err := w.serving.Pin(w.ctx, w.source, nil, fresh)
+	if err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	m, d := pin.Manifest, pin.Delta
+	got := fate{counted: m.Counted + d.Counted, duplicates: m.Duplicates + d.Duplicates, filtered: m.Filtered + d.Filtered, conflicts: m.Conflicts + d.Conflicts}
+	return w.sameFate("the answer", got, d.At)
+}
+
+func (w *world) checkManifest(m *archive.Manifest) error {
+	got := fate{counted: m.Counted, duplicates: m.Duplicates, filtered: m.Filtered, conflicts: m.Conflicts}
+	if err := w.sameFate(fmt.Sprintf("manifest %d", m.Version), got, m.Cut); err != nil {
+		return err
+	}
+	// What conflicts, and what the door refused, lies among the dead letters.
+	counts, err := w.letters.Counts(w.ctx)
+	if err != nil {
+		return err
+	}
+	var refused, want int64
+	for code, n := range counts {
+		if code != "conflict" {
+			refused += n
+		}
+	}
+	for _, n := range w.letterOf {
+		want += n
+	}
+	if counts["conflict"] != m.Conflicts || refused != want {
+		return fmt.Errorf("dead letters %v, want %d conflicts and %d refused", counts, m.Conflicts, want)
+	}
+	return nil
+}
+
+func (w *world) sameFate(what string, got fate, at event.Cut) error {
+	want := w.oracle.fate(w.rows, at)
+	if got.counted != want.counted || got.duplicates != want.duplicates || got.filtered != want.filtered || got.conflicts != want.conflicts {
+		return fmt.Errorf("%s at %v: %d counted, %d duplicates, %d filtered, %d conflicts; of %d rows, want %d, %d, %d, %d",
+			what, at, got.counted, got.duplicates, got.filtered, got.conflicts, want.rows, want.counted, want.duplicates, want.filtered, want.conflicts)
+	}
+	return nil
+}
+
+// older answers from the manifest before the newest, as a reader does that
+// pinned it before the other was published.
+func (w *world) older() error {
+	m, err := w.archive.Newest(w.ctx)
+	if err != nil || m.Version < 2 {
+		return err
+	}
+	if m, err = w.archive.Manifest(w.ctx, m.Version-1); err != nil {
+		return err
+	}
+	d, err := w.speed.Since(w.ctx, m.K, nil)
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.Transient) && (w.held || !w.set.Grace) {
+		return nil // dropped: a reader pins again
+	}
+	if err != nil && !fault.Is(err, fault.Transient) {
+		return err
+	}
+	if err != nil {
+		return nil
+	}
+	for _, v := range w.views {
+		s := v.New()
+		if files := m.Views[v.Name()]; files != nil {
+			for _, f := range files.Results {
+				names := v.StateShape().Names()
+				if err := w.archive.ReadResult(w.ctx, f, names, s.MergeGroups); err != nil {
+					return err
+				}
+			}
+		}
+		if err := s.Merge(d.States[v.Name()]); err != nil {
+			return err
+		}
+		result, err := s.Result()
+		if err != nil {
+			return err
+		}
+		t := table{}
+		for _, f := range v.Output().Fields {
+			t.columns = append(t.columns, f.Name+" "+f.Type.SQL())
+		}
+		for i := range result.N {
+			row := make([]any, len(result.Columns))
+			for c := range result.Columns {
+				row[c] = value(&result.Columns[c], i)
+			}
+			t.add(row)
+		}
+		if err := w.compare(v.Name(), t, d.At); err != nil {
+			return fmt.Errorf("from manifest %d: %w", m.Version, err)
+		}
+	}
+	return nil
+}
+
+// final is everything that two runs of one case must agree on: the rows of
+// every view, and the bytes of the merged states.
+func (w *world) final() (string, error) {
+	var b strings.Builder
+	pin, err := w.serving.Pin(w.ctx, w.source, nil, serving.Fresh{Latest: true})
+	if err != nil {
+		return "", err
+	}
+	for _, v := range w.views {
+		s, err := pin.State(v.Name())
+		if err != nil {
+			return "", err
+		}
+		files, err := pin.Results(v.Name())
+		if err != nil {
+			return "", err
+		}
+		for _, f := range files {
+			if err := w.archive.ReadResult(w.ctx, f, v.StateShape().Names(), s.MergeGroups); err != nil {
+				return "", err
+			}
+		}
+		groups, result, err := s.Finish()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(&b, v.Name())
+		for _, batch := range []*event.Batch{result, groups} {
+			for i := range batch.N {
+				for c := range batch.Columns {
+					fmt.Fprintf(&b, "%s|", text(value(&batch.Columns[c], i)))
+				}
+				b.WriteByte('\n')
+			}
+		}
+		// The rows must also be those that the engine gives.
+		answer, _, err := w.ask(w.engine, v.Name(), serving.Fresh{Latest: true})
+		if err != nil {
+			return "", err
+		}
+		t := table{columns: answer.columns}
+		for i := range result.N {
+			row := make([]any, len(result.Columns))
+			for c := range result.Columns {
+				row[c] = value(&result.Columns[c], i)
+			}
+			t.add(row)
+		}
+		if d := differ(answer, t, nil); d != "" {
+			return "", fmt.Errorf("%s: the engine and the states differ: %s", v.SQL(), d)
+		}
+	}
+	return b.String(), nil
+}
