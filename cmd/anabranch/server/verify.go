@@ -123,21 +123,28 @@ func (o *oracle) load(ctx context.Context, at event.Cut) error {
 	if err := o.write(ctx, path, at); err != nil {
 		return fmt.Errorf("read the raw events: %w", err)
 	}
-	keep := "true"
-	for _, r := range o.pipeline.def.Rules {
-		if r.Action == schemas.ActionFilter {
-			keep += " AND NOT COALESCE((" + r.SQL + "), false)"
-		}
-	}
 	for _, query := range []string{
 		"CREATE VIEW raw AS FROM read_parquet(" + quote(path) + ")",
-		"CREATE TABLE events AS SELECT * FROM raw WHERE " + keep + " QUALIFY row_number() OVER (PARTITION BY _partition, _id ORDER BY _offset, _row) = 1",
+		"CREATE TABLE events AS " + countedEvents(o.pipeline.def.Rules),
 	} {
 		if _, err := o.db.ExecContext(ctx, query); err != nil {
 			return fault.Wrap(fault.Bug, fmt.Errorf("%s: %w", query, err))
 		}
 	}
 	return nil
+}
+
+// countedEvents selects from raw the events that count. The first of each id
+// decides before any filter is asked: when a filter takes it out, its copies
+// are copies all the same. A filter that fails for an event does not match it.
+func countedEvents(rules []schemas.Rule) string {
+	keep := "true"
+	for _, r := range rules {
+		if r.Action == schemas.ActionFilter {
+			keep += " AND NOT COALESCE(TRY((" + r.SQL + "\n)), false)"
+		}
+	}
+	return "SELECT * FROM (SELECT * FROM raw QUALIFY row_number() OVER (PARTITION BY _partition, _id ORDER BY _offset, _row) = 1) WHERE " + keep
 }
 
 // write copies segments and the log's tail into one file.
