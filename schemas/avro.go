@@ -18,6 +18,7 @@ type field struct {
 	zoned   bool     // Timestamp: a moment in time, kept in UTC; else a wall clock, kept as written
 	symbols []string // enum: the values there are
 	other   *string  // enum: stands for a symbol that is not among them
+	layout  string   // Date and Timestamp: how texts are written, when not as ISO 8601
 	byDef   *value   // default; nil when there is none
 }
 
@@ -111,6 +112,11 @@ func readField(f *avro.SchemaField) (field, *Problem) {
 	}
 	if p := readType(&out, node); p != nil {
 		return out, p
+	}
+	if format, ok := f.Props["format"]; ok {
+		if p := readLayout(&out, format); p != nil {
+			return out, p
+		}
 	}
 	if f.HasDefault {
 		v, p := readDefault(out.Type, f.Default)

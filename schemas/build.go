@@ -240,6 +240,15 @@ func (c *builder) addTime(t *cellText) (code, message string) {
 	var what numberError
 	isDate := c.Type.Kind == event.Date
 	switch {
+	case c.field.layout != "" && t.token != quotedText && t.token != plainText:
+		return wrongType(t, "a time written "+c.field.layout)
+	case c.field.layout != "":
+		if v, what = parseLayout(t.raw, c.field.layout); what != 0 {
+			return CodeBadDate, shown(t) + " is not written " + c.field.layout + ", as the schema's format says"
+		}
+		if isDate {
+			v /= dayMicros // exact: a date's layout has no time of day
+		}
 	case t.token == number, t.token == plainText && isDigits(t.raw):
 		if v, what = parseInt(t.raw); what == notNumber {
 			return CodeBadDate, shown(t) + " is not a whole number of " + c.unit()

@@ -190,6 +190,9 @@ func (d *Decoder) header(b []byte) step {
 	found := make([]bool, len(d.s.fields))
 	for _, name := range names {
 		field, known := d.names[name]
+		if !known { // blanks around a name are a slip of the pen
+			field, known = d.names[strings.TrimSpace(name)]
+		}
 		if !known {
 			field = -1
 		} else if found[field] {

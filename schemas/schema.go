@@ -55,6 +55,9 @@ func fingerprint(fields []field) string {
 		if f.other != nil {
 			fmt.Fprintf(h, " other %q", *f.other)
 		}
+		if f.layout != "" {
+			fmt.Fprintf(h, " format %q", f.layout)
+		}
 		if v := f.byDef; v != nil {
 			fmt.Fprintf(h, " default %t %d %v %v %q", v.null, v.i, v.f, v.w, v.bytes)
 		}
