@@ -71,6 +71,7 @@ type Settings struct {
 	ChunkRows, FoldRows, MaxGroups int64
 	SnapshotRecords                int
 	Grace                          bool // speed keeps what older manifests need
+	LoseAcks                       int  `json:",omitempty"` // of so many appends one is not heard of
 }
 
 // Action is one step of a run. "send" takes the next send; the sends that no

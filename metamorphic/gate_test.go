@@ -5,7 +5,9 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 
+	"anabranch/fault"
 	"anabranch/stream"
 )
 
@@ -24,6 +26,22 @@ func newGate(l stream.Log) *gate {
 		g.limit[p] = math.MaxUint64
 	}
 	return g
+}
+
+// flaky is a log that loses acknowledgements: every so many appends one is
+// done and reported as failed, so that its frame is appended again.
+type flaky struct {
+	stream.Log
+	every int64
+	n     atomic.Int64
+}
+
+func (f *flaky) Append(ctx context.Context, p int, frame []byte) (uint64, error) {
+	offset, err := f.Log.Append(ctx, p, frame)
+	if f.every > 0 && err == nil && f.n.Add(1)%f.every == 0 {
+		return 0, fault.New(fault.Transient, "the acknowledgement was lost")
+	}
+	return offset, err
 }
 
 // let lets readers see the records below limit; nil: all.

@@ -377,7 +377,7 @@ func (g generator) settings() Settings {
 	return Settings{
 		Partitions: 1 + g.IntN(5), LingerMicros: n(-1, -1, 200), FrameBytes: n(1, 300, 4000, 1<<20),
 		SegmentRows: int64(n(1, 7, 50, 100000)), ChunkRows: int64(n(5, 40, 100000)), FoldRows: int64(n(3, 30, 100000)),
-		MaxGroups: int64(n(2, 12, 100000)), SnapshotRecords: n(1, 5, 1000), Grace: g.chance(50),
+		MaxGroups: int64(n(2, 12, 100000)), SnapshotRecords: n(1, 5, 1000), Grace: g.chance(50), LoseAcks: n(0, 0, 2, 5),
 	}
 }
 
@@ -406,7 +406,7 @@ func (g generator) actions(run int) []Action {
 					out = append(out, Action{Do: "query"})
 				}
 			default:
-				out = append(out, Action{Do: g.one("snapshot", "restart", "sealer", "hold", "flow", "older", "trim", "crash")})
+				out = append(out, Action{Do: g.one("snapshot", "restart", "sealer", "hold", "flow", "older", "trim", "crash", "abandon", "twice")})
 			}
 		}
 	}

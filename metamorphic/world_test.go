@@ -92,6 +92,8 @@ type world struct {
 	letterOf map[string]int64
 	sent     int
 	runs     int
+	lastRun  *batch.Request
+	sequence []uint64 // by partition: of the last frame
 	held     bool
 	checks   int // answers compared
 }
@@ -103,6 +105,7 @@ func newWorld(ctx context.Context, c *compiled, s Settings, o *oracle, dir strin
 		return nil, err
 	}
 	w.log, w.rows, w.read = newGate(log), make([][]placed, s.Partitions), make([]uint64, s.Partitions)
+	w.sequence = make([]uint64, s.Partitions)
 	cache := filepath.Join(dir, "cache")
 	w.archive = archive.Open(w.bucket, pipeline, c.set, archive.Options{Partitions: s.Partitions, CacheDir: cache})
 	w.letters = deadletter.New(w.bucket, pipeline)
@@ -118,7 +121,7 @@ func newWorld(ctx context.Context, c *compiled, s Settings, o *oracle, dir strin
 		return nil, err
 	}
 	w.gateway, err = ingest.New(ingest.Options{
-		Pipeline: pipeline, Schema: c.set.Newest(), Identity: c.identity(), Rules: c.rules, Log: log, Letters: w.letters,
+		Pipeline: pipeline, Schema: c.set.Newest(), Identity: c.identity(), Rules: c.rules, Log: &flaky{Log: log, every: int64(s.LoseAcks)}, Letters: w.letters, RetryAfter: time.Microsecond,
 		Linger: time.Duration(s.LingerMicros) * time.Microsecond, FrameBytes: s.FrameBytes,
 	})
 	if err != nil {
@@ -225,6 +228,17 @@ func (w *world) do(a Action) error {
 		}
 	case "nightly", "backfill":
 		return w.batch(a)
+	case "abandon": // a batch that dies when its barriers are in the log
+		k, err := w.runner.NextBarrier(w.ctx)
+		if err != nil {
+			return err
+		}
+		if err := w.runner.AppendBarriers(w.ctx, k); err != nil {
+			return err
+		}
+		return w.follow(make([][]int, w.set.Partitions))
+	case "twice": // a run that was published comes back
+		return w.again()
 	case "crash":
 		return w.crash()
 	case "restart":
@@ -353,6 +367,13 @@ func (w *world) follow(queues [][]int) error {
 			if h.Kind != event.Rows {
 				return nil
 			}
+			if h.Sequence == w.sequence[p] { // the same frame once more
+				for _, r := range w.rows[p][len(w.rows[p])-int(h.Rows):] {
+					w.rows[p] = append(w.rows[p], placed{offset, r.variant})
+				}
+				return nil
+			}
+			w.sequence[p] = h.Sequence
 			if int(h.Rows) > len(queue) {
 				return fmt.Errorf("partition %d has %d events at %d, only %d were sent", p, h.Rows, offset, len(queue))
 			}
@@ -436,6 +457,7 @@ func (w *world) batch(a Action) error {
 	if _, err := batch.Run(w.ctx, w.runner, q); err != nil {
 		return fmt.Errorf("%s %s: %w", a.Do, q.RunID, err)
 	}
+	w.lastRun = &q
 	m, err := w.archive.Newest(w.ctx)
 	if err != nil {
 		return err
@@ -444,6 +466,25 @@ func (w *world) batch(a Action) error {
 		w.speed.Notice(m)
 	}
 	return w.checkManifest(m)
+}
+
+// again takes up the last run once more: nothing may change.
+func (w *world) again() error {
+	if w.lastRun == nil {
+		return nil
+	}
+	before, err := w.archive.Newest(w.ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := batch.Run(w.ctx, w.runner, *w.lastRun); err != nil {
+		return err
+	}
+	after, err := w.archive.Newest(w.ctx)
+	if err == nil && after.Version != before.Version {
+		err = fmt.Errorf("run %s came back and published manifest %d", w.lastRun.RunID, after.Version)
+	}
+	return err
 }
 
 // trim lets the log forget what is in segments and in snapshots.
