@@ -119,6 +119,9 @@ func (a *Archive) resultName(view, version, period string, shard int, sum string
 	return a.object("views/%s/%s/results/%s-%04d-%s.parquet", view, version, period, shard, short(sum))
 }
 
+// ManifestName returns the name of the object that holds manifest v.
+func (a *Archive) ManifestName(v uint64) string { return a.manifestName(v) }
+
 func (a *Archive) manifestPrefix() string { return a.object("manifests") + "/" }
 
 func (a *Archive) manifestName(v uint64) string {

@@ -41,9 +41,47 @@ type Manifest struct {
 	Filtered   int64 `json:"filtered"`
 	Conflicts  int64 `json:"conflicts"`
 
+	// FilteredBy splits Filtered by the code of the rule; see FilteredCodes.
+	FilteredBy map[string]int64 `json:"filtered_by,omitempty"`
+	// Accounts are the same counts by partition; none in manifests of old.
+	Accounts []Account `json:"accounts,omitempty"`
+
 	Parent string `json:"parent"` // Hash of the manifest before; empty for the first
 
 	stored hashMemo // set when it was read or published
+}
+
+// Account says what became of the events of one partition in [From, the
+// manifest's cut).
+type Account struct {
+	From       uint64 `json:"from"` // 0, or the cut of the last manifest that kept no accounts
+	Rows       int64  `json:"rows"`
+	Counted    int64  `json:"counted"`
+	Duplicates int64  `json:"duplicates"`
+	Filtered   int64  `json:"filtered"`
+	Conflicts  int64  `json:"conflicts"`
+}
+
+// Accounted returns how many events the account says it knows the fate of: as
+// many as Rows, or something is wrong.
+func (a Account) Accounted() int64 { return a.Counted + a.Duplicates + a.Filtered + a.Conflicts }
+
+// UnknownRule stands for the rules of events that were filtered before
+// manifests told them apart.
+const UnknownRule = "unknown"
+
+// FilteredCodes returns how many events each filter rule took out below the
+// cut; together they are m.Filtered. The map is the caller's.
+func (m *Manifest) FilteredCodes() map[string]int64 {
+	out, rest := map[string]int64{}, m.Filtered
+	for code, n := range m.FilteredBy {
+		out[code] += n
+		rest -= n
+	}
+	if rest != 0 {
+		out[UnknownRule] += rest
+	}
+	return out
 }
 
 // ViewFiles are the files of one view.

@@ -456,3 +456,18 @@ func TestWorkNotes(t *testing.T) {
 	name := a.workPrefix("run-1") + "plan.json.zst"
 	flips(t, tb.bucket, name, 1, func() error { _, err := a.GetWork(t.Context(), "run-1", "plan.json"); return err })
 }
+
+func TestFilteredCodesOfManifestsOfOld(t *testing.T) {
+	t.Parallel()
+	old := &Manifest{Filtered: 7}
+	if got := old.FilteredCodes(); len(got) != 1 || got[UnknownRule] != 7 {
+		t.Errorf("old: %v", got)
+	}
+	mixed := &Manifest{Filtered: 9, FilteredBy: map[string]int64{"odd": 2, UnknownRule: 7}}
+	if got := mixed.FilteredCodes(); len(got) != 2 || got["odd"] != 2 || got[UnknownRule] != 7 {
+		t.Errorf("mixed: %v", got)
+	}
+	if got := (&Manifest{}).FilteredCodes(); len(got) != 0 {
+		t.Errorf("empty: %v", got)
+	}
+}

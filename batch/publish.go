@@ -52,7 +52,14 @@ func (o *outcome) next() *archive.Manifest {
 		Kind: p.Request.Kind, Reason: p.Request.Reason, By: p.Request.By, Definition: p.Definition,
 		Runs: slices.Clone(parent.Runs), Days: dayFiles(parent, o.compacts), Views: map[string]*archive.ViewFiles{},
 		Rows: parent.Rows, Counted: parent.Counted, Duplicates: parent.Duplicates, Filtered: parent.Filtered, Conflicts: parent.Conflicts,
+		FilteredBy: parent.FilteredCodes(), Accounts: slices.Clone(parent.Accounts),
 		Parent: p.ParentHash,
+	}
+	if len(m.Accounts) == 0 { // the first that keeps them
+		m.Accounts = make([]archive.Account, len(parent.Cut))
+		for i, from := range parent.Cut {
+			m.Accounts[i].From = from
+		}
 	}
 	for _, c := range o.compacts {
 		m.Runs[c.Partition] = c.Runs
@@ -61,6 +68,15 @@ func (o *outcome) next() *archive.Manifest {
 		m.Duplicates += c.Duplicates
 		m.Filtered += c.filtered()
 		m.Conflicts += c.Conflicts
+		for code, n := range c.Filtered {
+			m.FilteredBy[code] += n
+		}
+		a := &m.Accounts[c.Partition]
+		a.Rows += c.Rows
+		a.Counted += c.Counted
+		a.Duplicates += c.Duplicates
+		a.Filtered += c.filtered()
+		a.Conflicts += c.Conflicts
 	}
 	for name, files := range o.gathered.Views {
 		made := *files

@@ -457,6 +457,17 @@ func (w *world) check(t *testing.T, m *archive.Manifest, views ...*view.View) {
 		t.Errorf("manifest %d: rows %d counted %d duplicates %d filtered %d conflicts %d; want %d %d %d %d %d", m.Version,
 			m.Rows, m.Counted, m.Duplicates, m.Filtered, m.Conflicts, want.rows, want.counted, want.duplicates, want.filtered, want.conflicts)
 	}
+	var sum archive.Account
+	for _, a := range m.Accounts {
+		sum.Rows += a.Rows
+		sum.Counted += a.Counted
+		sum.Duplicates += a.Duplicates
+		sum.Filtered += a.Filtered
+		sum.Conflicts += a.Conflicts
+	}
+	if sum != (archive.Account{Rows: want.rows, Counted: want.counted, Duplicates: want.duplicates, Filtered: want.filtered, Conflicts: want.conflicts}) || m.FilteredBy["sample"] != want.filtered {
+		t.Errorf("manifest %d: accounts add up to %+v, filtered by %v", m.Version, sum, m.FilteredBy)
+	}
 	days := map[int32]int64{}
 	for _, f := range m.Days {
 		for _, d := range f.Days {

@@ -47,13 +47,6 @@ func (c *counters) add(o *counters) {
 	}
 }
 
-func (c *counters) filteredAll() (n int64) {
-	for _, f := range c.filtered {
-		n += f
-	}
-	return n
-}
-
 // open returns an empty generation opened by barrier k.
 func (o *Options) open(k uint64) *generation {
 	g := &generation{k: k, counters: counters{filtered: make([]int64, len(o.Filters))}}

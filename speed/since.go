@@ -38,7 +38,7 @@ func (s *Speed) Since(ctx context.Context, k uint64, views []string) (*view.Delt
 		return nil, err
 	}
 	into := make([]*view.State, len(asked))
-	d := &view.Delta{Since: k, States: make(map[string]*view.State, len(asked)), MaxTime: math.MinInt64}
+	d := &view.Delta{Since: k, States: make(map[string]*view.State, len(asked)), MaxTime: math.MinInt64, FilteredBy: map[string]int64{}}
 	for _, p := range s.part {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("speed since barrier %d: %w", k, err)
@@ -124,7 +124,10 @@ func (p *partition) sinceOpen(k uint64, asked []int, into []*view.State, d *view
 		d.Counted += g.counted
 		d.Duplicates += g.duplicates
 		d.Conflicts += g.conflicts
-		d.Filtered += g.filteredAll()
+		for i, n := range g.filtered {
+			d.Filtered += n
+			d.FilteredBy[p.opt.Filters[i].Code] += n
+		}
 	}
 	return slices.Clone(p.gens[from : len(p.gens)-1]), nil
 }

@@ -12,4 +12,5 @@ type Delta struct {
 
 	// What happened to the events since the cut.
 	Counted, Duplicates, Filtered, Conflicts int64
+	FilteredBy                               map[string]int64 // Filtered, by the code of the rule
 }

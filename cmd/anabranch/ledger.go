@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -17,33 +18,60 @@ import (
 
 func newLedger() *cobra.Command {
 	var a asking
+	var bisect bool
 	c := &cobra.Command{
-		Use:     "ledger PIPELINE",
-		Short:   "Where every event is: received = counted + duplicate + filtered + dead-lettered + held + in flight",
-		Example: "  anabranch ledger retail",
+		Use:   "ledger PIPELINE",
+		Short: "Where every event is: received = counted + duplicate + filtered + dead-lettered + held + in flight",
+		Long: `Ledger adds up where every event of a pipeline is. With --bisect it also walks
+log, segments and manifests of each partition and names the first offset at
+which the rows in the log and what became of them part. It exits 1 when
+something does not add up.`,
+		Example: "  anabranch ledger retail\n  anabranch ledger retail --bisect",
 		Args:    exactly(1, "a pipeline"),
 		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
-			l, err := ledgerOf(c.Context(), cl, args[0])
+			query := ""
+			if bisect {
+				query = "?bisect=true"
+			}
+			l, err := ledgerOf(c.Context(), cl, args[0], query)
 			if err != nil {
 				return err
 			}
-			if err := p.value(l, []string{"account", "events"}, ledgerRows(l)); err != nil {
+			if err := p.value(l, []string{"account", "events"}, append(ledgerRows(l), partingRows(l.Bisected)...)); err != nil {
 				return err
 			}
-			if !l.Balanced {
+			if !l.Balanced || slices.ContainsFunc(l.Bisected, func(p api.Parting) bool { return !p.Equal }) {
 				return errDiffers
 			}
 			return nil
 		}),
 	}
 	a.flags(c)
+	c.Flags().BoolVar(&bisect, "bisect", false, "find where log and counts part, partition by partition")
 	return c
 }
 
-func ledgerOf(ctx context.Context, cl *client.Client, pipeline string) (api.Ledger, error) {
+// ledgerOf asks for the ledger; query is empty or begins with a question mark.
+func ledgerOf(ctx context.Context, cl *client.Client, pipeline, query string) (api.Ledger, error) {
 	var l api.Ledger
-	err := cl.JSON(ctx, http.MethodGet, "/v1/pipelines/"+pipeline+"/ledger", nil, &l)
+	err := cl.JSON(ctx, http.MethodGet, "/v1/pipelines/"+pipeline+"/ledger"+query, nil, &l)
 	return l, err
+}
+
+func partingRows(all []api.Parting) [][]string {
+	var rows [][]string
+	for _, p := range all {
+		where := "partition " + strconv.Itoa(p.Partition)
+		if p.Partition < 0 {
+			where = "all partitions"
+		}
+		if p.Equal {
+			rows = append(rows, []string{where, "equal"})
+			continue
+		}
+		rows = append(rows, []string{where, fmt.Sprintf("PARTS at offset %d (below %d): %d rows, %d accounted for; %s: %s", p.Offset, p.Below, p.Rows, p.Accounted, p.Where, p.Reason)})
+	}
+	return rows
 }
 
 // settledLedger asks until nothing is in flight any more, ten seconds at most.
@@ -51,7 +79,7 @@ func settledLedger(ctx context.Context, cl *client.Client, pipeline string) (api
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
-		l, err := ledgerOf(ctx, cl, pipeline)
+		l, err := ledgerOf(ctx, cl, pipeline, "")
 		if err != nil || l.InFlight == 0 {
 			return l, err
 		}

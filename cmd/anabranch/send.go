@@ -80,7 +80,7 @@ func runSend(ctx context.Context, c *cobra.Command, cl *client.Client, p *printe
 		return err
 	}
 	// A gateway that stands alone has no ledger: duplicates are then unknown.
-	before, noLedger := ledgerOf(ctx, cl, pipeline)
+	before, noLedger := ledgerOf(ctx, cl, pipeline, "")
 	bar := newBar(c.ErrOrStderr(), files, o.quiet)
 	var total sums
 	if err := sendFiles(ctx, cl, o, pipeline, files, c.InOrStdin(), bar, &total); err != nil {

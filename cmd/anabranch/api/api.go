@@ -101,6 +101,21 @@ type Ledger struct {
 	Imbalance    int64            `json:"imbalance"`
 	Balanced     bool             `json:"balanced"`
 	At           string           `json:"at"` // offset per partition that the figures reach
+
+	Bisected []Parting `json:"bisected,omitempty"` // asked for with ?bisect=true: one for each partition
+}
+
+// Parting says where the rows of one partition's log and what became of them
+// part for the first time.
+type Parting struct {
+	Partition int    `json:"partition"`
+	Equal     bool   `json:"equal"`            // they never do
+	Offset    uint64 `json:"offset"`           // the first offset at which they may part
+	Below     uint64 `json:"below"`            // and the one they do it below
+	Where     string `json:"where,omitempty"`  // the file or the room that says otherwise
+	Rows      int64  `json:"rows"`             // events in the log, in [offset, below)
+	Accounted int64  `json:"accounted"`        // events known to be counted, duplicate, filtered or conflicting there
+	Reason    string `json:"reason,omitempty"` // for people
 }
 
 // Letters is one page of dead letters.

@@ -89,10 +89,12 @@ func (p *pipeline) pinForLedger(ctx context.Context, k uint64) (position, error)
 		if err == nil {
 			pos := position{
 				at: d.At, counted: m.Counted + d.Counted, duplicates: m.Duplicates + d.Duplicates, conflicts: m.Conflicts + d.Conflicts,
-				filtered: map[string]int64{},
+				filtered: m.FilteredCodes(),
 			}
-			if n := m.Filtered + d.Filtered; n > 0 {
-				pos.filtered["by rule"] = n
+			for code, n := range d.FilteredBy {
+				if n > 0 {
+					pos.filtered[code] += n
+				}
 			}
 			return pos, nil
 		}
@@ -164,4 +166,11 @@ func (c *letterCounts) total() int64 {
 	}
 	c.at = time.Now()
 	return c.n
+}
+
+// ledgerSoon is ledger with a bound on how long it waits for speed.
+func (p *pipeline) ledgerSoon(ctx context.Context, patience time.Duration) (api.Ledger, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return p.ledger(ctx)
 }

@@ -14,6 +14,7 @@ import (
 	"anabranch/bucket"
 	"anabranch/deadletter"
 	"anabranch/event"
+	"anabranch/fault"
 	"anabranch/ingest"
 	"anabranch/internal/lifecycle"
 	"anabranch/schemas"
@@ -188,7 +189,14 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 			return err
 		}
 		p.asSource = p.source()
-		p.loop.Go(func(ctx context.Context) { p.watch(ctx, logger) }, func(ctx context.Context) { p.collect(ctx, logger) })
+		p.loop.Go(
+			func(ctx context.Context) { p.watch(ctx, logger) },
+			func(ctx context.Context) { p.collect(ctx, logger) },
+			func(ctx context.Context) { p.audit(ctx, logger, auditEvery) },
+		)
+		if err := metrics.Register(p.imbalance()); err != nil {
+			return fault.Wrap(fault.Bug, err)
+		}
 	}
 	if o.config.has(RoleGateway) {
 		var err error

@@ -54,7 +54,13 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/pipelines/{name}/batches", answer(s.postBatch))
 	mux.HandleFunc("POST /v1/pipelines/{name}/backfills", answer(s.postBackfill))
 	mux.HandleFunc("GET /v1/runs/{id}", answer(s.getRun))
-	mux.HandleFunc("GET /v1/pipelines/{name}/ledger", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) { return p.ledger(r.Context()) }))
+	mux.HandleFunc("GET /v1/pipelines/{name}/ledger", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) {
+		l, err := p.ledger(r.Context())
+		if err == nil && r.URL.Query().Get("bisect") == "true" {
+			l.Bisected, err = p.bisect(r.Context())
+		}
+		return l, err
+	}))
 	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters", answer(s.listLetters))
 	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters/{id}", answer(s.getLetter))
 	mux.HandleFunc("POST /v1/pipelines/{name}/verify", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) { return s.verify(r.Context(), p) }))
