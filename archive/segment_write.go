@@ -46,6 +46,16 @@ func (o *openSegment) add(at uint64, h event.Header, size int, b *event.Batch) {
 // is one. ErrCondition (Conflict) when a segment that begins at o.from is
 // there already.
 func (a *Archive) putSegment(ctx context.Context, partition int, o *openSegment, barrier uint64, admit string) (Segment, error) {
+	return a.storeSegment(ctx, partition, o, barrier, admit, bucket.Condition{Absent: true})
+}
+
+// replaceSegment is putSegment over whatever is there.
+func (a *Archive) replaceSegment(ctx context.Context, partition int, o *openSegment, barrier uint64, admit string) error {
+	_, err := a.storeSegment(ctx, partition, o, barrier, admit, bucket.Condition{})
+	return err
+}
+
+func (a *Archive) storeSegment(ctx context.Context, partition int, o *openSegment, barrier uint64, admit string, when bucket.Condition) (Segment, error) {
 	m := segmentMeta{
 		Format: fileFormat, Pipeline: a.pipeline, Partition: partition, From: o.from, To: o.to, Rows: o.rows,
 		Barrier: barrier, Admit: admit, Schemas: []uint32{}, Groups: []uint32{}, Producers: o.producers,
@@ -65,7 +75,7 @@ func (a *Archive) putSegment(ctx context.Context, partition int, o *openSegment,
 	if err != nil {
 		return Segment{}, fmt.Errorf("write %s: %w", name, err)
 	}
-	_, err = a.bucket.Put(ctx, name, bytes.NewReader(data), bucket.Condition{Absent: true})
+	_, err = a.bucket.Put(ctx, name, bytes.NewReader(data), when)
 	if errors.Is(err, bucket.ErrCondition) {
 		return Segment{}, err
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +44,19 @@ type entry struct {
 	Applied time.Time         `json:"applied"`
 	Schema  uint32            `json:"schema"` // version of the schema in Files
 	Files   map[string]string `json:"files"`
+	Sum     string            `json:"sum,omitempty"` // of the rest; see seal. Definitions of old have none
+}
+
+// seal returns the SHA-256, in hex, of e without its Sum: one flipped bit in a
+// view's SQL would otherwise be another view.
+func (e entry) seal() (string, error) {
+	e.Sum = ""
+	text, err := json.Marshal(e)
+	if err != nil {
+		return "", fault.Wrap(fault.Bug, err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 const catalogFormat = 1
@@ -74,8 +89,19 @@ func (c *catalog) read(ctx context.Context, object string) (entry, error) {
 	if err != nil {
 		return e, fmt.Errorf("read %s: %w", object, err)
 	}
-	if err := json.Unmarshal(text, &e); err != nil {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields() // a damaged key is no missing one
+	if err := d.Decode(&e); err != nil {
 		return e, fault.New(fault.Corrupt, "%s is not a definition: %v", object, err)
+	}
+	if e.Sum != "" {
+		sum, err := e.seal()
+		if err != nil {
+			return e, err
+		}
+		if sum != e.Sum {
+			return e, fault.New(fault.Corrupt, "%s is damaged: its SHA-256 is %s, what was written has %s; restore it from a copy of the bucket", object, sum, e.Sum)
+		}
 	}
 	if e.Format != catalogFormat {
 		return e, fault.New(fault.Corrupt, "%s has format %d; this program reads format %d", object, e.Format, catalogFormat)
@@ -106,6 +132,10 @@ var errRace = errors.New("another apply came first")
 
 // put stores e as version e.N, which must be one above the newest.
 func (c *catalog) put(ctx context.Context, e entry) error {
+	var err error
+	if e.Sum, err = e.seal(); err != nil {
+		return err
+	}
 	text, err := json.MarshalIndent(e, "", " ")
 	if err != nil {
 		return fault.Wrap(fault.Bug, err)
