@@ -70,7 +70,7 @@ var functionHint = map[string]string{
 	"regexp_matches": "write LIKE, starts_with or contains", "regexp_full_match": "write LIKE, starts_with or contains", "like_escape": "write starts_with, ends_with or contains",
 	"not_like_escape": "write starts_with, ends_with or contains", "ilike_escape": "write starts_with, ends_with or contains", "timezone": "event times are kept as UTC, or as written; shift them by + INTERVAL '1 hour'",
 	"format": "write x || y", "printf": "write x || y",
-	"date_diff": "subtract dates", "datediff": "subtract dates", "age": "subtract dates", "strptime": "write CAST(x AS TIMESTAMP), or give the field a logical type in the schema",
+	"date_diff": "subtract dates", "datediff": "subtract dates", "age": "subtract dates", "strptime": "write CAST(x AS TIMESTAMP), or give the field a logical type and a format in the schema",
 }
 
 func isText(e *expr) bool { return e.typ == typeString || e.untyped() }
