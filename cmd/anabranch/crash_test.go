@@ -186,7 +186,7 @@ func (c *crash) watch(ctx context.Context) {
 
 // live lets everything go on for a while, with a run or two, and then kills.
 func (c *crash) live() {
-	time.Sleep(time.Duration(c.rng.IntN(300)) * time.Millisecond)
+	time.Sleep(time.Duration(c.rng.IntN(200)) * time.Millisecond)
 	if c.open() < 2 {
 		c.ask()
 	}
@@ -195,7 +195,7 @@ func (c *crash) live() {
 			c.Errorf("apply a changed definition: %v", err)
 		}
 	}
-	time.Sleep(time.Duration(c.rng.IntN(700)) * time.Millisecond)
+	time.Sleep(time.Duration(c.rng.IntN(500)) * time.Millisecond)
 	switch n := c.rng.IntN(20); {
 	case n < 3:
 		c.how = "of Temporal"
@@ -213,7 +213,7 @@ func (c *crash) live() {
 		c.restart()
 	default:
 		c.how = "with SIGKILL"
-		c.program.kill()
+		_ = c.program.cmd.Process.Kill() // and not waited for: the next is there at once
 		c.restart()
 	}
 	c.killed[c.how]++

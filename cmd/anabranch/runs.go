@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/cmd/anabranch/client"
+	"anabranch/fault"
 	"anabranch/internal/clock"
 )
 
@@ -109,13 +111,17 @@ func startRun(c *cobra.Command, cl *client.Client, p *printer, detach bool, path
 	return nil
 }
 
+// runPatience is how long a command that follows a run waits for a server that
+// is away: the run goes on by itself when the server is back.
+const runPatience = time.Minute
+
 // follow asks for a run until it has ended. On a terminal progress stays on
 // one line; elsewhere each phase is told once.
 func follow(ctx context.Context, cl *client.Client, r api.Run, out io.Writer) (api.Run, error) {
 	began := time.Now()
 	f, isFile := out.(*os.File)
 	live := isFile && term.IsTerminal(int(f.Fd()))
-	phase := ""
+	phase, away := "", time.Time{} // since when the server does not answer
 	for r.State == "running" {
 		if live {
 			fmt.Fprintf(out, "\r\033[K%s: %s %d of %d, %s", r.Kind, r.Phase, r.Done, r.Total, time.Since(began).Round(time.Second))
@@ -129,8 +135,18 @@ func follow(ctx context.Context, cl *client.Client, r api.Run, out io.Writer) (a
 			return r, ctx.Err()
 		case <-clock.Wall.After(200 * time.Millisecond):
 		}
-		if err := cl.JSON(ctx, http.MethodGet, "/v1/runs/"+url.PathEscape(r.ID), nil, &r); err != nil {
+		err := cl.JSON(ctx, http.MethodGet, "/v1/runs/"+url.PathEscape(r.ID), nil, &r)
+		switch {
+		case err == nil:
+			away = time.Time{}
+		case ctx.Err() != nil: // told above
+		case !errors.Is(err, client.ErrUnreachable) && !fault.KindOf(err).Retryable():
 			return r, err
+		case away.IsZero():
+			away = time.Now()
+			fmt.Fprintf(out, "%s: waiting for the server: %v\n", r.ID, err)
+		case time.Since(away) > runPatience:
+			return r, fmt.Errorf("%s goes on when the server does: %w", r.ID, err)
 		}
 	}
 	if live {

@@ -105,7 +105,13 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, diskFault(err, "lock the log's folder")
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	// A process that was killed has its locks until the kernel is done with it.
+	for until := time.Now().Add(time.Second); err != nil && time.Now().Before(until); {
+		time.Sleep(10 * time.Millisecond)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		f.Close()
 		return nil, fault.WithHint(fault.New(fault.Conflict, "lock the log's folder %s: another process uses it", dir), "stop that process, or give this one a folder of its own")
 	}

@@ -67,7 +67,7 @@ func (s *Sender) again(err error) error {
 	if !kind.Retryable() && !errors.Is(err, client.ErrUnreachable) {
 		return backoff.Permanent(err)
 	}
-	if s.Waiting != nil {
+	if s.Waiting != nil && !errors.Is(err, context.Canceled) {
 		s.Waiting(err)
 	}
 	var refused *client.Error

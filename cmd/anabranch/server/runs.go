@@ -96,6 +96,9 @@ func (r *runs) findServer(ctx context.Context, s *Server) error {
 	}
 	r.server = temporalserver.New(o)
 	if err := r.server.Start(ctx); err != nil {
+		if taken := portsInUse(c.childAddresses()); taken != nil {
+			return taken
+		}
 		return fmt.Errorf("start Temporal: %w", err)
 	}
 	s.address.Temporal, s.address.TemporalUI = r.server.Address(), r.server.UI()

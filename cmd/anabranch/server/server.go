@@ -69,6 +69,9 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.lockDir(); err != nil {
 		return err
 	}
+	if err := c.checkPorts(); err != nil {
+		return err
+	}
 	b, err := patiently(ctx, c, "the object store", func(ctx context.Context) (bucket.Bucket, error) { return openBucket(ctx, c.Bucket) })
 	if err != nil {
 		return fmt.Errorf("open the object store %s: %w", c.Bucket, err)
@@ -134,7 +137,8 @@ func (s *Server) lockDir() error {
 	if err != nil {
 		return fault.Wrap(fault.Invalid, fmt.Errorf("lock the state folder: %w", err))
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	take := func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+	if err := untilLetGo(take); err != nil {
 		f.Close()
 		return fault.New(fault.Invalid, "%s is in use by another anabranch: stop that one, or name another folder with --dir", dir)
 	}
