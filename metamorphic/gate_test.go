@@ -34,11 +34,15 @@ type flaky struct {
 	stream.Log
 	every int64
 	n     atomic.Int64
+	lost  []atomic.Bool // by partition: the last one was; a gateway does not try for ever
 }
 
 func (f *flaky) Append(ctx context.Context, p int, frame []byte) (uint64, error) {
 	offset, err := f.Log.Append(ctx, p, frame)
-	if f.every > 0 && err == nil && f.n.Add(1)%f.every == 0 {
+	if f.every == 0 || err != nil {
+		return offset, err
+	}
+	if lose := f.n.Add(1)%f.every == 0; f.lost[p].CompareAndSwap(!lose, lose) && lose {
 		return 0, fault.New(fault.Transient, "the acknowledgement was lost")
 	}
 	return offset, err

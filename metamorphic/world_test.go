@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"anabranch/archive"
@@ -121,7 +122,7 @@ func newWorld(ctx context.Context, c *compiled, s Settings, o *oracle, dir strin
 		return nil, err
 	}
 	w.gateway, err = ingest.New(ingest.Options{
-		Pipeline: pipeline, Schema: c.set.Newest(), Identity: c.identity(), Rules: c.rules, Log: &flaky{Log: log, every: int64(s.LoseAcks)}, Letters: w.letters, RetryAfter: time.Microsecond,
+		Pipeline: pipeline, Schema: c.set.Newest(), Identity: c.identity(), Rules: c.rules, Log: &flaky{Log: log, every: int64(s.LoseAcks), lost: make([]atomic.Bool, s.Partitions)}, Letters: w.letters, RetryAfter: time.Microsecond,
 		Linger: time.Duration(s.LingerMicros) * time.Microsecond, FrameBytes: s.FrameBytes,
 	})
 	if err != nil {
