@@ -72,7 +72,7 @@ Begin with:  anabranch demo`,
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
 		newApply(), newTest(), newSend(), newBatch(), newBackfill(),
-		newQuery(), newLedger(), newDeadLetters(), newVerify(),
+		newQuery(), newLedger(), newDeadLetters(), newVerify(), newFsck(),
 		newExitCodes(), newVersion(),
 	)
 	watch(root, began)

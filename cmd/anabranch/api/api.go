@@ -193,3 +193,17 @@ type Addresses struct {
 	TemporalUI string `json:"temporal_ui"`
 	PID        int    `json:"pid"`
 }
+
+// Check is what fsck found.
+type Check struct {
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one thing that is wrong at rest.
+type Finding struct {
+	Kind     string `json:"kind"`
+	File     string `json:"file"`
+	Problem  string `json:"problem"`
+	Todo     string `json:"todo"`
+	Repaired bool   `json:"repaired"`
+}

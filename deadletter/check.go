@@ -1,0 +1,30 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"anabranch/bucket"
+	"anabranch/fault"
+)
+
+// Check reads every object of the store and calls found with those that are
+// damaged. The error is of the object store, not of what lies in it.
+func (s *Store) Check(ctx context.Context, found func(name string, err error)) error {
+	for o, err := range s.objects(ctx, "") {
+		if err != nil {
+			return err
+		}
+		name := o.name(s.prefix())
+		_, err := s.read(ctx, name, o)
+		switch {
+		case err == nil || errors.Is(err, bucket.ErrNotFound):
+		case fault.Is(err, fault.Corrupt):
+			found(name, err)
+		default:
+			return fmt.Errorf("check dead letters %s: %w", name, err)
+		}
+	}
+	return nil
+}
