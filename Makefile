@@ -2,12 +2,13 @@
 # make test   every test; the race detector where goroutines meet
 # make lint   formatting, vet, staticcheck, import floors, the compose file
 # make build  bin/anabranch
-.PHONY: build demo test lint soak bench clean
+# make soak   the random tests for hours
+.PHONY: build demo test lint soak clean
 
 GO ?= go
 # Rooms whose tests run under the race detector: those with goroutines.
 RACE = ./stream/... ./ingest/... ./speed/... ./archive/... ./batch/... ./bucket/... ./serving/... ./internal/... ./activities/... ./worker/... ./cmd/...
-PLAIN = ./event/... ./fault/... ./schemas/... ./view/... ./deadletter/... ./workflows/...
+PLAIN = ./event/... ./fault/... ./schemas/... ./view/... ./deadletter/... ./workflows/... ./metamorphic/...
 # The first run builds a Temporal server and an S3 server inside the tests.
 TIMEOUT = 45m
 
@@ -21,6 +22,11 @@ test:
 	$(GO) test -timeout $(TIMEOUT) $(PLAIN)
 	$(GO) test -timeout $(TIMEOUT) -race $(RACE)
 	cd tools/temporal && $(GO) test -timeout $(TIMEOUT) ./...
+
+# Hours, not minutes: 20,000 random histories, and 1,000 kills of the program.
+soak:
+	$(GO) test -timeout 12h ./metamorphic -args -cases 20000 -seed 0
+	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }
