@@ -16,7 +16,6 @@ import (
 	"anabranch/bucket"
 	"anabranch/deadletter"
 	"anabranch/event"
-	"anabranch/fault"
 	"anabranch/ingest"
 	"anabranch/internal/lifecycle"
 	"anabranch/schemas"
@@ -511,6 +510,3 @@ func (w *world) trim() error {
 	}
 	return nil
 }
-
-// heldBack reports whether an error is allowed since speed was held.
-func (w *world) heldBack(err error) bool { return w.held && fault.Is(err, fault.Transient) }
