@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -40,6 +41,10 @@ object store alone. It exits 0 when all is well (or was repaired), 1 on findings
 					todo = "repaired"
 				}
 				rows = append(rows, []string{f.Kind, f.File, f.Problem, todo})
+			}
+			if len(rows) == 0 && output == "table" {
+				fmt.Fprintln(c.ErrOrStderr(), "every file is whole")
+				return nil
 			}
 			if err := p.value(found, []string{"kind", "file", "problem", "what to do"}, rows); err != nil {
 				return err

@@ -178,7 +178,7 @@ func (f *fsck) views(ctx context.Context, a *archive.Archive, set *schemas.Set, 
 	broken := map[string][]int{} // findings, by view
 	for _, d := range all {
 		if d.Kind == "state" || d.Kind == "result" {
-			f.add(d.Kind, d.File, d.Err, fmt.Sprintf("--repair computes it again; or run `anabranch backfill %s` on a running server", a.Pipeline()))
+			f.add(d.Kind, d.File, d.Err, fmt.Sprintf("--repair computes %s's file again from the archive", a.Pipeline()))
 			broken[d.View] = append(broken[d.View], len(f.out.Findings)-1)
 		}
 	}
