@@ -9,7 +9,7 @@ GO ?= go
 # Rooms whose tests run under the race detector: those with goroutines.
 RACE = ./stream/... ./ingest/... ./speed/... ./archive/... ./batch/... ./bucket/... ./serving/... ./internal/... ./activities/... ./worker/... ./cmd/...
 PLAIN = ./event/... ./fault/... ./schemas/... ./view/... ./deadletter/... ./workflows/... ./metamorphic/...
-# The first run builds a Temporal server and an S3 server inside the tests.
+# The first run builds servers inside the tests, which takes minutes.
 TIMEOUT = 45m
 
 build:
@@ -18,7 +18,9 @@ build:
 demo: build
 	@bin/anabranch demo
 
+# The first line builds the Temporal and S3 servers that later tests start.
 test:
+	$(GO) test -timeout $(TIMEOUT) ./internal/temporalserver ./bucket/s3bucket
 	$(GO) test -timeout $(TIMEOUT) $(PLAIN)
 	$(GO) test -timeout $(TIMEOUT) -race $(RACE)
 	cd tools/temporal && $(GO) test -timeout $(TIMEOUT) ./...
