@@ -92,12 +92,14 @@ func newCrash(t *testing.T, seed uint64) *crash {
 		program: newProgram(t, filepath.Join(t.TempDir(), "state"), append(freePorts, "--snapshot-every", "700ms", "--seal-every", "400ms")...),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	// Until the program runs; taken before a producer can be on its way, which
+	// would then wait for the program that waits for it.
+	c.busy.Lock()
 	var producers sync.WaitGroup
 	for n := range 3 {
 		producers.Go(func() { c.produce(ctx, n, rng(uint64(10+n))) })
 	}
 	producers.Go(func() { c.watch(ctx) })
-	c.busy.Lock() // until the program runs
 	t.Cleanup(func() { cancel(); producers.Wait() })
 	return c
 }
