@@ -18,15 +18,15 @@ import (
 
 // Options say what a Runner works on. A zero field means its default.
 type Options struct {
-	Pipeline   string            // required
-	Definition string            // version of the pipeline's definition, for the manifest
-	Schemas    *schemas.Set      // required; events of every version are read as the newest
-	Views      []*view.View      // what is computed, compiled against the newest schema
-	Filters    []NamedPredicate  // in order, the first match wins
-	Log        stream.Log        // required: barriers are appended to it
-	Archive    *archive.Archive  // required
-	Letters    *deadletter.Store // required: where conflicting copies go
-	TimeField  string            // the event time, a column of the newest schema; empty: all events are of day 0
+	Pipeline   string                // required
+	Definition string                // version of the pipeline's definition, for the manifest
+	Schemas    *schemas.Set          // required; events of every version are read as the newest
+	Views      []*view.View          // what is computed, compiled against the newest schema
+	Filters    []view.NamedPredicate // in order, the first match wins
+	Log        stream.Log            // required: barriers are appended to it
+	Archive    *archive.Archive      // required
+	Letters    *deadletter.Store     // required: where conflicting copies go
+	TimeField  string                // the event time, a column of the newest schema; empty: all events are of day 0
 
 	ChunkRows int64 // events that Compact sorts in memory at once; default 2,000,000
 	FoldRows  int64 // events that one unit of Fold takes, except a day that has more; default 500,000
@@ -36,13 +36,6 @@ type Options struct {
 	Clock   clock.Clock           // default clock.Wall
 	Logger  *slog.Logger          // default: discard
 	Metrics prometheus.Registerer // nil: none
-}
-
-// NamedPredicate is one filter rule: events for which Predicate is true stay
-// in the archive and are counted under Code, and are in no view.
-type NamedPredicate struct {
-	Code      string
-	Predicate *view.Predicate
 }
 
 // defaulted fills in the defaults and checks the rest; errors are Invalid.

@@ -6,6 +6,7 @@ import (
 
 	"anabranch/batch"
 	"anabranch/fault"
+	"anabranch/view"
 )
 
 // A run whose notes do not add up is not verified: Verify finds each of the
@@ -96,7 +97,7 @@ func TestOptions(t *testing.T) {
 		"a text as time":  func(o *batch.Options) { o.TimeField = "item" },
 		"minus rows":      func(o *batch.Options) { o.FoldRows = -1 },
 		"a view twice":    func(o *batch.Options) { o.Views = append(o.Views, w.other) },
-		"a nameless rule": func(o *batch.Options) { o.Filters = []batch.NamedPredicate{{Predicate: o.Filters[0].Predicate}} },
+		"a nameless rule": func(o *batch.Options) { o.Filters = []view.NamedPredicate{{Predicate: o.Filters[0].Predicate}} },
 	} {
 		o := batch.Options{Pipeline: pipeline, Schemas: w.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: w.archive, Letters: w.letters, TimeField: "ts"}
 		if _, err := batch.New(o); err != nil {

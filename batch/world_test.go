@@ -28,7 +28,7 @@ type shop struct {
 	set     *schemas.Set
 	views   []*view.View
 	other   *view.View // another version of views[1]
-	filters []batch.NamedPredicate
+	filters []view.NamedPredicate
 }
 
 const pipeline = "shop"
@@ -67,7 +67,7 @@ var compileShop = sync.OnceValues(func() (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.filters = []batch.NamedPredicate{{Code: "sample", Predicate: rule}}
+	s.filters = []view.NamedPredicate{{Code: "sample", Predicate: rule}}
 	return s, nil
 })
 

@@ -34,7 +34,7 @@ type compiled struct {
 	set     *schemas.Set
 	views   []*view.View
 	rules   []ingest.Rule
-	filters []speed.NamedPredicate
+	filters []view.NamedPredicate
 }
 
 func compile(ctx context.Context, c *Case) (*compiled, error) {
@@ -57,7 +57,7 @@ func compile(ctx context.Context, c *Case) (*compiled, error) {
 		}
 		out.rules = append(out.rules, ingest.Rule{Code: r.Code, Action: r.Action, Matches: p})
 		if r.Action == schemas.ActionFilter {
-			out.filters = append(out.filters, speed.NamedPredicate{Code: r.Code, Predicate: p})
+			out.filters = append(out.filters, view.NamedPredicate{Code: r.Code, Predicate: p})
 		}
 	}
 	return out, nil
@@ -109,9 +109,9 @@ func newWorld(ctx context.Context, c *compiled, s Settings, o *oracle, dir strin
 	cache := filepath.Join(dir, "cache")
 	w.archive = archive.Open(w.bucket, pipeline, c.set, archive.Options{Partitions: s.Partitions, CacheDir: cache})
 	w.letters = deadletter.New(w.bucket, pipeline)
-	var filters []batch.NamedPredicate
+	var filters []view.NamedPredicate
 	for _, f := range c.filters {
-		filters = append(filters, batch.NamedPredicate(f))
+		filters = append(filters, view.NamedPredicate(f))
 	}
 	w.runner, err = batch.New(batch.Options{
 		Pipeline: pipeline, Definition: "d", Schemas: c.set, Views: c.views, Filters: filters, Log: log, Archive: w.archive, Letters: w.letters,

@@ -19,13 +19,13 @@ import (
 
 // Options say what a Speed reads and keeps. A zero field means its default.
 type Options struct {
-	Pipeline  string           // required
-	Schemas   *schemas.Set     // required; events of every version are read as the newest
-	Views     []*view.View     // what is kept, compiled against the newest schema
-	Filters   []NamedPredicate // in order, the first match wins
-	Log       stream.Log       // required
-	Archive   *archive.Archive // required: manifests, id runs, segments
-	TimeField string           // the event time, a column of the newest schema; empty: none
+	Pipeline  string                // required
+	Schemas   *schemas.Set          // required; events of every version are read as the newest
+	Views     []*view.View          // what is kept, compiled against the newest schema
+	Filters   []view.NamedPredicate // in order, the first match wins
+	Log       stream.Log            // required
+	Archive   *archive.Archive      // required: manifests, id runs, segments
+	TimeField string                // the event time, a column of the newest schema; empty: none
 
 	Dir    string        // where snapshots go; empty: not to disk
 	Bucket bucket.Bucket // where snapshots go as well; nil: not to a bucket
@@ -41,13 +41,6 @@ type Options struct {
 	Clock   clock.Clock           // default clock.Wall
 	Logger  *slog.Logger          // default: discard
 	Metrics prometheus.Registerer // nil: none
-}
-
-// NamedPredicate is one filter rule: events for which Predicate is true are
-// kept in the archive and counted under Code, and are in no view.
-type NamedPredicate struct {
-	Code      string
-	Predicate *view.Predicate
 }
 
 // defaulted fills in the defaults and checks the rest; errors are Invalid.

@@ -25,7 +25,7 @@ import (
 type fixture struct {
 	set     *schemas.Set
 	views   []*view.View
-	filters []NamedPredicate
+	filters []view.NamedPredicate
 }
 
 const testPipeline = "shop"
@@ -59,7 +59,7 @@ var compiled = sync.OnceValues(func() (*fixture, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.filters = []NamedPredicate{{"unlucky", rule}}
+	f.filters = []view.NamedPredicate{{Code: "unlucky", Predicate: rule}}
 	return f, nil
 })
 

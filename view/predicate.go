@@ -19,6 +19,13 @@ type Predicate struct {
 	spare  *sync.Pool // of *predicateEval: scratch for one call at a time
 }
 
+// NamedPredicate is one filter rule: events for which Predicate is true are
+// kept in the archive and counted under Code, and are in no view.
+type NamedPredicate struct {
+	Code      string
+	Predicate *Predicate
+}
+
 type predicateEval struct {
 	frame   frame
 	closure closure

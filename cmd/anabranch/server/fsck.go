@@ -199,7 +199,7 @@ func (f *fsck) views(ctx context.Context, a *archive.Archive, set *schemas.Set, 
 	}
 	defer log.Close()
 	runner, err := batch.New(batch.Options{
-		Pipeline: def.Name, Schemas: set, Views: c.views, Filters: c.batchFilters(), Log: log, Archive: a,
+		Pipeline: def.Name, Schemas: set, Views: c.views, Filters: c.filters, Log: log, Archive: a,
 		Letters: deadletter.New(f.bucket, def.Name), TimeField: def.Identity.Time, Definition: def.Version(),
 	})
 	if err != nil {

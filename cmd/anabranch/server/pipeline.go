@@ -29,29 +29,7 @@ type compiled struct {
 	def     *schemas.Definition
 	views   []*view.View
 	rules   []ingest.Rule
-	filters []filter
-}
-
-// filter is a rule that keeps events out of the views.
-type filter struct {
-	code      string
-	predicate *view.Predicate
-}
-
-func (c *compiled) speedFilters() []speed.NamedPredicate {
-	var out []speed.NamedPredicate
-	for _, f := range c.filters {
-		out = append(out, speed.NamedPredicate{Code: f.code, Predicate: f.predicate})
-	}
-	return out
-}
-
-func (c *compiled) batchFilters() []batch.NamedPredicate {
-	var out []batch.NamedPredicate
-	for _, f := range c.filters {
-		out = append(out, batch.NamedPredicate{Code: f.code, Predicate: f.predicate})
-	}
-	return out
+	filters []view.NamedPredicate
 }
 
 // view returns the view called name, or nil.
@@ -90,7 +68,7 @@ func compile(ctx context.Context, def *schemas.Definition) (*compiled, error) {
 		}
 		c.rules = append(c.rules, rule)
 		if r.Action == schemas.ActionFilter {
-			c.filters = append(c.filters, filter{r.Code, p})
+			c.filters = append(c.filters, view.NamedPredicate{Code: r.Code, Predicate: p})
 		}
 	}
 	if len(problems) > 0 {
@@ -157,7 +135,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 	p.counts = &letterCounts{store: p.letters}
 	p.segments = newSegmentIndex(p.archive, def.Partitions)
 	p.runner, err = batch.New(batch.Options{
-		Pipeline: def.Name, Schemas: set, Views: c.views, Filters: c.batchFilters(), Log: p.log, Archive: p.archive, Letters: p.letters,
+		Pipeline: def.Name, Schemas: set, Views: c.views, Filters: c.filters, Log: p.log, Archive: p.archive, Letters: p.letters,
 		TimeField: def.Identity.Time, Definition: def.Version(), Logger: logger,
 	})
 	if err != nil {
@@ -181,7 +159,7 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 			return err
 		}
 		p.speed = speed.New(speed.Options{
-			Pipeline: def.Name, Schemas: p.set, Views: p.views, Filters: p.speedFilters(), Log: p.log, Archive: p.archive, TimeField: def.Identity.Time,
+			Pipeline: def.Name, Schemas: p.set, Views: p.views, Filters: p.filters, Log: p.log, Archive: p.archive, TimeField: def.Identity.Time,
 			Dir: filepath.Join(o.config.Dir, "speed", def.Name), SnapshotEvery: o.config.SnapshotEvery, Grace: o.config.Grace,
 			Logger: logger, Metrics: metrics,
 		})
