@@ -3,7 +3,7 @@
 # make lint   formatting, vet, staticcheck, import floors, the compose file
 # make build  bin/anabranch
 # make soak   the random tests for hours
-.PHONY: build demo test lint soak clean
+.PHONY: build demo test lint soak $(SOAKS) clean
 
 GO ?= go
 # Rooms whose tests run under the race detector: those with goroutines.
@@ -25,9 +25,18 @@ test:
 	$(GO) test -timeout $(TIMEOUT) -race $(RACE)
 	cd tools/temporal && $(GO) test -timeout $(TIMEOUT) ./...
 
-# Hours, not minutes: 20,000 random histories, and 1,000 kills of the program.
+# Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
+# two at once. docs/reliability.md is made from the records they leave.
+SOAKS = soak-metamorphic soak-kill
 soak:
-	$(GO) test -timeout 12h ./metamorphic -args -cases 20000 -seed 0
+	rm -rf .soak
+	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
+
+soak-%: export ANABRANCH_SOAK = $(CURDIR)/.soak
+soak-%: export ANABRANCH_COMMIT = $(shell git describe --always --dirty=+)
+soak-metamorphic:
+	$(GO) test -timeout 12h ./metamorphic -run TestRandom -args -cases 20000 -seed 0
+soak-kill:
 	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
 
 lint:
