@@ -25,12 +25,12 @@ func (b *Bucket) Get(ctx context.Context, name string) (io.ReadCloser, bucket.In
 	if err := bucket.CheckName(name); err != nil {
 		return nil, bucket.Info{}, err
 	}
-	out, err := b.get(ctx, name, "", "")
+	out, w, err := b.get(ctx, name, "", "")
 	if err != nil {
 		return nil, bucket.Info{}, fmt.Errorf("read %s: %w", name, err)
 	}
 	info := bucket.Info{Name: name, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag), Modified: aws.ToTime(out.LastModified)}
-	r := &body{ctx: ctx, from: b, name: name, etag: info.ETag, end: info.Size, stream: out.Body}
+	r := &body{ctx: ctx, from: b, name: name, etag: info.ETag, end: info.Size, stream: out.Body, watch: w}
 	if sum := out.Metadata[metaSum]; sum != "" {
 		r.want, r.hash = sum, sha256.New()
 	}
@@ -56,7 +56,7 @@ func (b *Bucket) Range(ctx context.Context, name string, offset, size int64) (io
 		}
 		return io.NopCloser(bytes.NewReader(nil)), nil
 	}
-	out, err := b.get(ctx, name, httpRange(offset, offset+size), "")
+	out, w, err := b.get(ctx, name, httpRange(offset, offset+size), "")
 	if err != nil {
 		return nil, fmt.Errorf("read %s, bytes %d+%d: %w", name, offset, size, err)
 	}
@@ -69,26 +69,36 @@ func (b *Bucket) Range(ctx context.Context, name string, offset, size int64) (io
 	}
 	if err != nil {
 		out.Body.Close()
+		w.stop()
 		return nil, err
 	}
-	return &body{ctx: ctx, from: b, name: name, etag: aws.ToString(out.ETag), at: offset, end: offset + size, stream: out.Body}, nil
+	return &body{ctx: ctx, from: b, name: name, etag: aws.ToString(out.ETag), at: offset, end: offset + size, stream: out.Body, watch: w}, nil
 }
 
 func httpRange(from, to int64) string { return fmt.Sprintf("bytes=%d-%d", from, to-1) }
 
-func (b *Bucket) get(ctx context.Context, name, part, match string) (out *s3.GetObjectOutput, err error) {
+// get begins to read an object. The watch goes on, at our turn, for as long as
+// the body is read; the caller stops it.
+func (b *Bucket) get(ctx context.Context, name, part, match string) (out *s3.GetObjectOutput, w *watch, err error) {
 	in := &s3.GetObjectInput{Bucket: &b.o.Bucket, Key: b.key(name)}
+	allowed := maybeAbsent
 	if part != "" {
 		in.Range = &part
 	}
 	if match != "" {
 		in.IfMatch = &match
+		allowed |= maybeLost
 	}
-	err = b.try(ctx, func() (err error) {
-		out, err = b.client.GetObject(ctx, in)
-		return err
+	err = b.try(ctx, allowed, func() (err error) {
+		w = b.watch(ctx)
+		if out, err = b.client.GetObject(w.ctx, in); err != nil {
+			w.stop()
+			return w.why(err)
+		}
+		w.turn()
+		return nil
 	})
-	return out, err
+	return out, w, err
 }
 
 // body reads [at, end) of an object and survives broken connections.
@@ -99,6 +109,7 @@ type body struct {
 	etag     string
 	at, end  int64
 	stream   io.ReadCloser
+	watch    *watch    // of the attempt that stream comes from
 	failures int       // in a row without a byte between
 	hash     hash.Hash // of what was read; nil when there is nothing to compare with
 	want     string
@@ -114,7 +125,9 @@ func (r *body) Read(p []byte) (int, error) {
 		if int64(len(p)) > r.end-r.at {
 			p = p[:r.end-r.at]
 		}
+		r.watch.turn()
 		n, err := r.stream.Read(p)
+		r.watch.turn()
 		if n > 0 {
 			r.at += int64(n)
 			r.failures = 0
@@ -135,7 +148,9 @@ func (r *body) Read(p []byte) (int, error) {
 // resume opens the rest of the same object after the connection broke with
 // cause, which may be an end too early.
 func (r *body) resume(cause error) error {
+	cause = r.watch.why(cause)
 	r.stream.Close()
+	r.watch.stop()
 	r.failures++
 	if r.failures >= r.from.o.Attempts || r.ctx.Err() != nil {
 		return fault.Wrap(fault.Transient, fmt.Errorf("read %s at byte %d of %d: %w", r.name, r.at, r.end, errors.Join(r.ctx.Err(), cause)))
@@ -143,7 +158,7 @@ func (r *body) resume(cause error) error {
 	if err := r.from.pause(r.ctx, r.failures); err != nil {
 		return err
 	}
-	out, err := r.from.get(r.ctx, r.name, httpRange(r.at, r.end), r.etag)
+	out, w, err := r.from.get(r.ctx, r.name, httpRange(r.at, r.end), r.etag)
 	if errors.Is(err, bucket.ErrCondition) || errors.Is(err, bucket.ErrNotFound) {
 		return fault.New(fault.Transient, "read %s at byte %d of %d: the object was replaced meanwhile; read it again", r.name, r.at, r.end)
 	}
@@ -152,9 +167,10 @@ func (r *body) resume(cause error) error {
 	}
 	if want := fmt.Sprintf("bytes %d-", r.at); !strings.HasPrefix(aws.ToString(out.ContentRange), want) {
 		out.Body.Close()
+		w.stop()
 		return fault.New(fault.Transient, "read %s at byte %d of %d: the store answers a range with %q", r.name, r.at, r.end, aws.ToString(out.ContentRange))
 	}
-	r.stream = out.Body
+	r.stream, r.watch = out.Body, w
 	return nil
 }
 
@@ -171,5 +187,6 @@ func (r *body) check() error {
 func (r *body) Close() error {
 	r.err = fault.New(fault.Invalid, "read %s: the body is closed", r.name)
 	r.stream.Close() // what it says about bytes that nobody asked for does not matter
+	r.watch.stop()
 	return nil
 }

@@ -51,33 +51,53 @@ func (b *Bucket) Put(ctx context.Context, name string, body io.ReadSeeker, when 
 	if when.Match != "" {
 		in.IfMatch = &when.Match
 	}
+	allowed := nothing
+	if when.Absent {
+		allowed |= maybeLost
+	}
+	if when.Match != "" {
+		allowed |= maybeLost | maybeAbsent
+	}
 	var etag string
-	err = b.try(ctx, func() error {
+	err = b.call(ctx, allowed, func(ctx context.Context, w *watch) error {
 		if _, err := body.Seek(0, io.SeekStart); err != nil {
 			return fault.New(fault.Invalid, "rewind the body: %w", err)
 		}
-		in.Body = body
+		in.Body = sent{body, w}
 		out, err := b.client.PutObject(ctx, in)
 		if err == nil {
 			etag = aws.ToString(out.ETag)
+			return nil
 		}
+		if err = b.kinded(allowed, w.why(err)); !errors.Is(err, bucket.ErrCondition) {
+			return err
+		}
+		etag, err = b.whose(ctx, in, when)
 		return err
 	})
-	switch {
-	case err == nil:
-		return etag, nil
-	case errors.Is(err, bucket.ErrNotFound) && when.Match != "": // nothing there to match
+	if errors.Is(err, bucket.ErrNotFound) { // nothing there to match
 		err = bucket.ErrCondition
-	case errors.Is(err, bucket.ErrCondition):
-		info, meta, herr := b.head(ctx, name)
-		switch {
-		case herr == nil && meta[metaPut] == in.Metadata[metaPut]:
-			return info.ETag, nil
-		case herr != nil && !errors.Is(herr, bucket.ErrNotFound):
-			err = fault.New(fault.Transient, "find out who won: %w", herr)
-		}
 	}
-	return "", fmt.Errorf("put %s: %w", name, err)
+	if err != nil {
+		return "", fmt.Errorf("put %s: %w", name, err)
+	}
+	return etag, nil
+}
+
+// whose finds out who won a put whose condition failed: nil when it was the
+// put itself. The error has no kind yet.
+func (b *Bucket) whose(ctx context.Context, in *s3.PutObjectInput, when bucket.Condition) (string, error) {
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: in.Bucket, Key: in.Key})
+	switch {
+	case err == nil && out.Metadata[metaPut] == in.Metadata[metaPut]:
+		return aws.ToString(out.ETag), nil
+	case err == nil && when.Match != "" && aws.ToString(out.ETag) == when.Match,
+		when.Absent && errors.Is(b.kinded(maybeBare, err), bucket.ErrNotFound):
+		return "", fault.New(fault.Transient, "the store says that the condition does not hold, and it does")
+	case err == nil:
+		return "", bucket.ErrCondition
+	}
+	return "", fmt.Errorf("find out who won: %w", err)
 }
 
 func sumOf(body io.ReadSeeker) ([]byte, error) {

@@ -42,6 +42,7 @@ type Options struct {
 	Create       bool                            // make the bucket when there is none
 	Attempts     int                             // how often a call is tried in all; default 6
 	Backoff      func(attempt int) time.Duration // pause before attempt 2, 3, ...; default 50 ms doubling to 2 s
+	Stall        time.Duration                   // an attempt in which the store moves nothing for so long (up to twice) has failed; default 15 s
 	HTTP         *http.Client                    // default the SDK's
 	Clock        clock.Clock                     // default clock.Wall
 	Random       io.Reader                       // names of puts; default crypto/rand
@@ -49,6 +50,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Attempts = cmp.Or(o.Attempts, 6)
+	o.Stall = cmp.Or(o.Stall, 15*time.Second)
 	o.Prefix = strings.Trim(o.Prefix, "/")
 	if o.Backoff == nil {
 		o.Backoff = func(attempt int) time.Duration { return min(25*time.Millisecond<<min(attempt, 10), 2*time.Second) }
@@ -70,6 +72,8 @@ func (o Options) validate() error {
 		return fault.New(fault.Invalid, "s3 bucket %s: an access key and a secret key go together", o.Bucket)
 	case o.Attempts < 1:
 		return fault.New(fault.Invalid, "s3 bucket %s: %d attempts; want at least 1", o.Bucket, o.Attempts)
+	case o.Stall < 0:
+		return fault.New(fault.Invalid, "s3 bucket %s: a stall of %s; want a positive duration", o.Bucket, o.Stall)
 	case o.Prefix != "" && bucket.CheckName(o.Prefix) != nil:
 		return fault.Wrap(fault.Invalid, fmt.Errorf("s3 bucket %s: prefix: %w", o.Bucket, bucket.CheckName(o.Prefix)))
 	}
@@ -122,13 +126,13 @@ func New(ctx context.Context, o Options) (*Bucket, error) {
 }
 
 func (b *Bucket) reach(ctx context.Context) error {
-	err := b.try(ctx, func() error {
+	err := b.call(ctx, maybeAbsent|maybeBare, func(ctx context.Context, _ *watch) error {
 		_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.o.Bucket})
 		return err
 	})
 	switch {
 	case errors.Is(err, bucket.ErrNotFound) && b.o.Create:
-		return b.try(ctx, func() error {
+		return b.call(ctx, nothing, func(ctx context.Context, _ *watch) error {
 			_, err := b.client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &b.o.Bucket})
 			if code := codeOf(err); code == "BucketAlreadyOwnedByYou" {
 				return nil
@@ -150,17 +154,35 @@ func (b *Bucket) key(name string) *string {
 
 // try calls fn until it succeeds or its error is not worth another attempt,
 // and gives the error its kind.
-func (b *Bucket) try(ctx context.Context, fn func() error) error {
+func (b *Bucket) try(ctx context.Context, may may, fn func() error) error {
 	for attempt := 1; ; attempt++ {
-		err := kinded(fn())
-		kind := fault.KindOf(err)
-		if err == nil || kind == fault.Full || !kind.Retryable() || attempt >= b.o.Attempts || ctx.Err() != nil {
+		err := b.kinded(may, fn())
+		if err == nil || !again(err) || ctx.Err() != nil {
 			return err
+		}
+		if attempt >= b.o.Attempts {
+			return fmt.Errorf("%w (attempt %d, the last)", err, attempt)
 		}
 		if err := b.pause(ctx, attempt); err != nil {
 			return err
 		}
 	}
+}
+
+// call is try for calls that are done when fn returns: each attempt has a
+// context and a watch of its own.
+func (b *Bucket) call(ctx context.Context, may may, fn func(context.Context, *watch) error) error {
+	return b.try(ctx, may, func() error {
+		w := b.watch(ctx)
+		defer w.stop()
+		return w.why(fn(w.ctx, w))
+	})
+}
+
+// again reports whether the next attempt may do better.
+func again(err error) bool {
+	kind := fault.KindOf(err)
+	return kind.Retryable() && kind != fault.Full
 }
 
 func (b *Bucket) pause(ctx context.Context, attempt int) error {
@@ -173,27 +195,43 @@ func (b *Bucket) pause(ctx context.Context, attempt int) error {
 }
 
 // Stat implements bucket.Reader.
-func (b *Bucket) Stat(ctx context.Context, name string) (bucket.Info, error) {
-	info, _, err := b.head(ctx, name)
-	return info, err
-}
-
-func (b *Bucket) head(ctx context.Context, name string) (info bucket.Info, meta map[string]string, err error) {
+func (b *Bucket) Stat(ctx context.Context, name string) (info bucket.Info, err error) {
 	if err := bucket.CheckName(name); err != nil {
-		return bucket.Info{}, nil, err
+		return bucket.Info{}, err
 	}
-	err = b.try(ctx, func() error {
-		out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.o.Bucket, Key: b.key(name)})
-		if err == nil {
-			info = bucket.Info{Name: name, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag), Modified: aws.ToTime(out.LastModified)}
-			meta = out.Metadata
-		}
+	err = b.call(ctx, maybeAbsent|maybeBare, func(ctx context.Context, _ *watch) (err error) {
+		info, _, err = b.head(ctx, name)
 		return err
 	})
-	if err != nil {
-		return bucket.Info{}, nil, fmt.Errorf("stat %s: %w", name, err)
+	// The answer to a HEAD has no body that would tell an object that is not
+	// there from a bucket that is not there.
+	if errors.Is(err, bucket.ErrNotFound) {
+		gone := b.call(ctx, maybeAbsent|maybeBare, func(ctx context.Context, _ *watch) error {
+			_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.o.Bucket})
+			return err
+		})
+		switch {
+		case errors.Is(gone, bucket.ErrNotFound):
+			err = b.gone(gone)
+		case gone != nil:
+			err = gone
+		}
 	}
-	return info, meta, nil
+	if err != nil {
+		return bucket.Info{}, fmt.Errorf("stat %s: %w", name, err)
+	}
+	return info, nil
+}
+
+// head describes an object, with what its put wrote beside it. The error has
+// no kind yet.
+func (b *Bucket) head(ctx context.Context, name string) (info bucket.Info, meta map[string]string, err error) {
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.o.Bucket, Key: b.key(name)})
+	if err != nil {
+		return bucket.Info{}, nil, err
+	}
+	info = bucket.Info{Name: name, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag), Modified: aws.ToTime(out.LastModified)}
+	return info, out.Metadata, nil
 }
 
 // List implements bucket.Reader.
@@ -207,11 +245,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[bucke
 			in.StartAfter = b.key(after)
 		}
 		for {
-			var out *s3.ListObjectsV2Output
-			err := b.try(ctx, func() (err error) {
-				out, err = b.client.ListObjectsV2(ctx, in)
-				return err
-			})
+			out, err := b.page(ctx, in)
 			if err != nil {
 				yield(bucket.Info{}, fmt.Errorf("list %s: %w", prefix, err))
 				return
@@ -226,7 +260,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[bucke
 					return
 				}
 			}
-			if !aws.ToBool(out.IsTruncated) || aws.ToString(out.NextContinuationToken) == "" {
+			if !*out.IsTruncated {
 				return
 			}
 			in.ContinuationToken = out.NextContinuationToken
@@ -234,12 +268,26 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[bucke
 	}
 }
 
+// page asks for one page of a list. To the SDK an answer without a body is a
+// list of nothing; to us it is half an answer, as every store says whether
+// that was all: an archive that looks empty would begin again.
+func (b *Bucket) page(ctx context.Context, in *s3.ListObjectsV2Input) (out *s3.ListObjectsV2Output, err error) {
+	err = b.call(ctx, nothing, func(ctx context.Context, _ *watch) (err error) {
+		out, err = b.client.ListObjectsV2(ctx, in)
+		if err == nil && (out.IsTruncated == nil || *out.IsTruncated && aws.ToString(out.NextContinuationToken) == "") {
+			err = fault.New(fault.Transient, "the store's answer does not say where the list ends")
+		}
+		return err
+	})
+	return out, err
+}
+
 // Delete implements bucket.Bucket.
 func (b *Bucket) Delete(ctx context.Context, name string) error {
 	if err := bucket.CheckName(name); err != nil {
 		return err
 	}
-	err := b.try(ctx, func() error {
+	err := b.call(ctx, maybeAbsent|maybeBare, func(ctx context.Context, _ *watch) error {
 		_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.o.Bucket, Key: b.key(name)})
 		return err
 	})

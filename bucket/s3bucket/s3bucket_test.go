@@ -2,6 +2,7 @@ package s3bucket_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,8 @@ func TestS3(t *testing.T) {
 	})
 	t.Run("lost answers", func(t *testing.T) { lostAnswers(t, open) })
 	t.Run("broken bodies", func(t *testing.T) { brokenBodies(t, open) })
+	t.Run("stalls", func(t *testing.T) { stalls(t, s) })
+	t.Run("half answers", func(t *testing.T) { halfAnswers(t, open) })
 	t.Run("kinds", func(t *testing.T) { kinds(t, open) })
 	t.Run("doors", func(t *testing.T) { doors(t, s) })
 }
@@ -204,6 +207,127 @@ func brokenBodies(t *testing.T, open opener) {
 	}
 }
 
+// A store that holds the line is given up, however long it would have taken.
+func stalls(t *testing.T, s buckettest.S3) {
+	w := &wire{}
+	o := options(s)
+	o.Prefix, o.HTTP, o.Stall = "stalls", &http.Client{Transport: w}, 20*time.Millisecond
+	b, err := s3bucket.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	first := func(n int, r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if n == 1 {
+			return silent(r)
+		}
+		return send()
+	}
+	data := strings.Repeat("stalled ", 1000)
+	w.set(first)
+	if _, err := b.Put(t.Context(), "x", strings.NewReader(data), bucket.Condition{Absent: true}); err != nil {
+		t.Errorf("a put whose first attempt stalled: %v", err)
+	}
+	w.set(func(n int, r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		answer, err := send()
+		if n == 1 && err == nil {
+			answer.Body = &stalledBody{answer.Body, 3000, r.Context()}
+		}
+		return answer, err
+	})
+	body, _, err := b.Get(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(body); err != nil || string(got) != data || w.n != 2 {
+		t.Errorf("a body that stalled: %d bytes in %d requests, %v", len(got), w.n, err)
+	}
+	body.Close()
+	w.set(first)
+	for _, err := range b.List(t.Context(), "", "") {
+		if err != nil {
+			t.Errorf("a list whose first attempt stalled: %v", err)
+		}
+	}
+	w.set(func(_ int, r *http.Request, _ func() (*http.Response, error)) (*http.Response, error) {
+		return silent(r)
+	})
+	if _, err := b.Stat(t.Context(), "x"); !fault.Is(err, fault.Transient) || !strings.Contains(err.Error(), "not moved a byte for 20ms") || w.n != 6 {
+		t.Errorf("with a store that says nothing, after %d attempts: %v", w.n, err)
+	}
+	// A reader with other things to do is no stall.
+	w.set(nil)
+	if body, _, err = b.Get(t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * o.Stall)
+	if got, err := io.ReadAll(body); err != nil || string(got) != data {
+		t.Errorf("read late: %d bytes, %v", len(got), err)
+	}
+	body.Close()
+}
+
+type stalledBody struct {
+	io.ReadCloser
+	left int64
+	ctx  context.Context
+}
+
+func (b *stalledBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		<-b.ctx.Done()
+		return 0, b.ctx.Err()
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// An answer that ends where a proxy hung up is never taken for a whole one, an
+// empty one for an empty bucket least of all.
+func halfAnswers(t *testing.T, open opener) {
+	w := &wire{}
+	b := open(t, w)
+	for _, name := range []string{"a", "b"} {
+		if _, err := b.Put(t.Context(), name, strings.NewReader(name), bucket.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, left := range []int64{0, 1, 38, 39, 60, 150, 300} {
+		w.set(func(n int, r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+			answer, err := send()
+			if n == 1 && err == nil {
+				answer.Body = &shortBody{answer.Body, left, io.EOF}
+			}
+			return answer, err
+		})
+		var found []string
+		for info, err := range b.List(t.Context(), "", "") {
+			if err != nil {
+				t.Fatalf("a list cut after %d bytes: %v", left, err)
+			}
+			found = append(found, info.Name)
+		}
+		if len(found) != 2 || w.n != 2 {
+			t.Errorf("a list cut after %d bytes yields %q in %d requests", left, found, w.n)
+		}
+	}
+	// 412 although there is nothing: not somebody else's object.
+	w.set(func(n int, r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if n == 1 {
+			text := "<Error><Code>PreconditionFailed</Code></Error>"
+			return &http.Response{StatusCode: 412, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), ContentLength: int64(len(text))}, nil
+		}
+		return send()
+	})
+	if _, err := b.Put(t.Context(), "c", strings.NewReader("c"), bucket.Condition{Absent: true}); err != nil {
+		t.Errorf("a create that is refused although nothing is there: %v", err)
+	}
+}
+
 type shortBody struct {
 	io.ReadCloser
 	left int64
@@ -241,7 +365,7 @@ func kinds(t *testing.T, open opener) {
 		{409, "ConditionalRequestConflict", fault.Transient, 6}, {500, "InternalError", fault.Transient, 6}, {502, "", fault.Transient, 6},
 		{503, "SlowDown", fault.Throttled, 6}, {429, "", fault.Throttled, 6}, {400, "RequestTimeout", fault.Transient, 6},
 		{507, "", fault.Full, 1}, {403, "QuotaExceeded", fault.Full, 1}, {403, "AccessDenied", fault.Denied, 1}, {401, "", fault.Denied, 1},
-		{404, "NoSuchBucket", fault.Invalid, 1}, {400, "InvalidArgument", fault.Invalid, 1}, {301, "PermanentRedirect", fault.Invalid, 1},
+		{404, "NoSuchBucket", fault.Denied, 1}, {404, "", fault.Transient, 6}, {412, "PreconditionFailed", fault.Transient, 6}, {400, "InvalidArgument", fault.Invalid, 1}, {301, "PermanentRedirect", fault.Invalid, 1},
 	} {
 		w := &wire{}
 		b := open(t, w)

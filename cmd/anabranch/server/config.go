@@ -41,7 +41,8 @@ type Config struct {
 	LogBytes   int64  // embedded: what the log may take on disk, default 16 GiB
 
 	// Bucket is file:///path or s3://bucket?endpoint=http://host:port&region=r;
-	// default: file, in Dir/bucket.
+	// default: file, in Dir/bucket. With &stall=15s an attempt is given up in
+	// which the store moves nothing for so long.
 	Bucket string
 
 	Temporal       string // address of a Temporal server; empty: one of our own

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"path/filepath"
+	"time"
 
 	"anabranch/bucket"
 	"anabranch/bucket/s3bucket"
@@ -22,11 +23,15 @@ func openBucket(ctx context.Context, raw string) (bucket.Bucket, error) {
 		return bucket.NewFile(filepath.FromSlash(u.Path))
 	case "s3":
 		q := u.Query()
-		return s3bucket.New(ctx, s3bucket.Options{
-			Bucket: u.Host, Endpoint: q.Get("endpoint"), Region: q.Get("region"), PathStyle: q.Get("endpoint") != "",
-		})
+		o := s3bucket.Options{Bucket: u.Host, Endpoint: q.Get("endpoint"), Region: q.Get("region"), PathStyle: q.Get("endpoint") != ""}
+		if text := q.Get("stall"); text != "" {
+			if o.Stall, err = time.ParseDuration(text); err != nil || o.Stall <= 0 {
+				return nil, fault.New(fault.Invalid, "--bucket %q: stall %q: want a duration such as 15s", raw, text)
+			}
+		}
+		return s3bucket.New(ctx, o)
 	}
-	return nil, fault.New(fault.Invalid, "--bucket %q: want file:///path or s3://bucket?endpoint=URL&region=NAME", raw)
+	return nil, fault.New(fault.Invalid, "--bucket %q: want file:///path or s3://bucket?endpoint=URL&region=NAME&stall=15s", raw)
 }
 
 // openLog opens the log: a NATS server of our own, or one that is running.
