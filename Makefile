@@ -3,7 +3,7 @@
 # make lint   formatting, vet, staticcheck, import floors, the compose file
 # make build  bin/anabranch
 # make soak   the random tests for hours
-.PHONY: build demo test lint soak $(SOAKS) clean
+.PHONY: build demo test lint soak clean
 
 GO ?= go
 # Rooms whose tests run under the race detector: those with goroutines.

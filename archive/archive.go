@@ -87,6 +87,7 @@ func (a *Archive) Pipeline() string { return a.pipeline }
 //	<pipeline>/days/k<k>/p0003-<n>-<hash>.parquet
 //	<pipeline>/views/<view>/<version>/states/<tag>-<hash>.parquet
 //	<pipeline>/views/<view>/<version>/results/<period>-<shard>-<hash>.parquet
+//	<pipeline>/comparisons/<name>/<view>-<hash>.parquet
 //	<pipeline>/manifests/<version>.json.zst
 //	<pipeline>/work/<run>/<name>
 //
@@ -117,6 +118,12 @@ func (a *Archive) stateName(view, version, tag, sum string) string {
 
 func (a *Archive) resultName(view, version, period string, shard int, sum string) string {
 	return a.object("views/%s/%s/results/%s-%04d-%s.parquet", view, version, period, shard, short(sum))
+}
+
+// A comparison holds the differing cells of one view between two versions, or
+// between what a run has made and what is published; name says which.
+func (a *Archive) comparisonName(name, view, sum string) string {
+	return a.object("comparisons/%s/%s-%s.parquet", name, view, short(sum))
 }
 
 // ManifestName returns the name of the object that holds manifest v.

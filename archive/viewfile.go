@@ -181,6 +181,24 @@ func (a *Archive) ReadStates(ctx context.Context, f StateFile, days map[int32]bo
 	}))
 }
 
+// KeyColumns returns the columns that make a group of a view, as its state
+// files have them; none when no group was ever there.
+func (a *Archive) KeyColumns(ctx context.Context, v *ViewFiles) ([]event.Field, error) {
+	for _, f := range v.States {
+		if f.Rows == 0 {
+			continue // a file without groups does not know them
+		}
+		file, release, err := a.openView(ctx, f.Name, f.Size, f.Sum)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		fields := file.Shape().Fields
+		return fields[1 : len(fields)-1], nil // between the day and the state
+	}
+	return nil, nil
+}
+
 // WriteResult stores finished rows (output columns and "_state"), sorted by
 // key.
 func (a *Archive) WriteResult(ctx context.Context, view, version, period string, shard int, b *event.Batch) (ResultFile, error) {

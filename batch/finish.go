@@ -133,34 +133,45 @@ func shardRows(b *event.Batch, shard, shards int) []uint32 {
 // appendKey renders the key of row i so that equal keys give equal bytes. It
 // is nowhere stored.
 func appendKey(key []byte, b *event.Batch, i int) []byte {
-	le := binary.LittleEndian
 	for c := range b.Columns[:len(b.Columns)-1] {
-		col := &b.Columns[c]
-		if !col.Valid.Get(i) {
-			key = append(key, 0)
-			continue
+		key = appendCell(key, &b.Columns[c], i)
+	}
+	return key
+}
+
+// appendCells does it for some columns.
+func appendCells(key []byte, b *event.Batch, columns []int, i int) []byte {
+	for _, c := range columns {
+		key = appendCell(key, &b.Columns[c], i)
+	}
+	return key
+}
+
+func appendCell(key []byte, col *event.Column, i int) []byte {
+	le := binary.LittleEndian
+	if !col.Valid.Get(i) {
+		return append(key, 0)
+	}
+	key = append(key, 1)
+	switch col.Type.Storage() {
+	case event.InInts:
+		key = le.AppendUint64(key, uint64(col.Ints[i]))
+	case event.InFloats:
+		f := col.Floats[i]
+		switch {
+		case f == 0:
+			f = 0 // both zeros are one group
+		case math.IsNaN(f):
+			f = math.NaN()
 		}
-		key = append(key, 1)
-		switch col.Type.Storage() {
-		case event.InInts:
-			key = le.AppendUint64(key, uint64(col.Ints[i]))
-		case event.InFloats:
-			f := col.Floats[i]
-			switch {
-			case f == 0:
-				f = 0 // both zeros are one group
-			case math.IsNaN(f):
-				f = math.NaN()
-			}
-			key = le.AppendUint64(key, math.Float64bits(f))
-		case event.InWide:
-			key = le.AppendUint64(key, uint64(col.Wide[i].Hi))
-			key = le.AppendUint64(key, col.Wide[i].Lo)
-		case event.InCodes:
-			v := col.Bytes(i)
-			key = le.AppendUint64(key, uint64(len(v)))
-			key = append(key, v...)
-		}
+		key = le.AppendUint64(key, math.Float64bits(f))
+	case event.InWide:
+		key = le.AppendUint64(key, uint64(col.Wide[i].Hi))
+		key = le.AppendUint64(key, col.Wide[i].Lo)
+	case event.InCodes:
+		v := col.Bytes(i)
+		key = le.AppendUint64(key, uint64(len(v)))
+		key = append(key, v...)
 	}
 	return key
 }

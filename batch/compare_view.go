@@ -1,0 +1,314 @@
+package batch
+
+import (
+	"context"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/zeebo/xxh3"
+
+	"anabranch/archive"
+	"anabranch/event"
+)
+
+// viewComparer compares two versions of one view.
+type viewComparer struct {
+	ctx  context.Context
+	r    *Runner
+	name string
+	out  ViewComparison
+
+	keys   []string
+	totals totals
+	worst  worst
+	cells  *cellWriter // nil until the first difference
+	digest xxh3.Uint128
+}
+
+func (v *viewComparer) compare(before, after *archive.ViewFiles) (err error) {
+	before, after = v.versions(before, after)
+	if v.keys, v.out.Note, err = v.keyColumns(before, after); err != nil || v.out.Note != "" {
+		return err
+	}
+	defer func() {
+		if v.cells != nil {
+			v.cells.close()
+		}
+	}()
+	was, is := byPeriod(before.Results), byPeriod(after.Results)
+	for period, files := range was {
+		if sameFiles(files, is[period]) {
+			err = v.keep(files)
+			delete(is, period)
+		} else {
+			err = v.period(files, is[period])
+			delete(is, period)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, files := range is {
+		if err := v.period(nil, files); err != nil {
+			return err
+		}
+	}
+	v.out.Totals = v.totals.changes()
+	v.out.Largest = v.worst.list(&v.totals)
+	if v.cells != nil {
+		if v.out.Object, err = v.cells.finish(v.ctx); err != nil {
+			return err
+		}
+	}
+	b := v.digest.Bytes()
+	v.out.Digest = hex.EncodeToString(b[:])
+	return nil
+}
+
+// versions notes the versions and puts something empty for what is not there.
+func (v *viewComparer) versions(before, after *archive.ViewFiles) (*archive.ViewFiles, *archive.ViewFiles) {
+	if before == nil {
+		before = &archive.ViewFiles{}
+	}
+	if after == nil {
+		after = &archive.ViewFiles{}
+	}
+	v.out.OldVersion, v.out.NewVersion = before.Version, after.Version
+	return before, after
+}
+
+// keyColumns returns what groups of both sides are matched by. The note says
+// that they cannot be.
+func (v *viewComparer) keyColumns(before, after *archive.ViewFiles) (keys []string, note string, err error) {
+	was, err := v.r.Archive.KeyColumns(v.ctx, before)
+	if err != nil {
+		return nil, "", err
+	}
+	is, err := v.r.Archive.KeyColumns(v.ctx, after)
+	if err != nil {
+		return nil, "", err
+	}
+	names := func(fields []event.Field) (out []string) {
+		for _, f := range fields {
+			out = append(out, f.Name)
+		}
+		return out
+	}
+	a, b := names(was), names(is)
+	switch {
+	case len(a) == 0:
+		return b, "", nil
+	case len(b) == 0 || slices.Equal(a, b):
+		return a, "", nil
+	}
+	return nil, "it groups by " + strings.Join(b, ", ") + " and grouped by " + strings.Join(a, ", ") + ": cells cannot be compared", nil
+}
+
+func byPeriod(files []archive.ResultFile) map[string][]archive.ResultFile {
+	out := map[string][]archive.ResultFile{}
+	for _, f := range files {
+		out[f.Period] = append(out[f.Period], f)
+	}
+	return out
+}
+
+// sameFiles: a name says what is inside.
+func sameFiles(a, b []archive.ResultFile) bool {
+	return slices.EqualFunc(a, b, func(x, y archive.ResultFile) bool { return x.Name == y.Name })
+}
+
+// keep counts a period that is the same on both sides.
+func (v *viewComparer) keep(files []archive.ResultFile) error {
+	for _, f := range files {
+		v.out.Same += f.Rows
+		err := v.r.Archive.ReadResult(v.ctx, f, nil, func(b *event.Batch) error {
+			v.totals.add(b, v.keys, true)
+			v.totals.add(b, v.keys, false)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// period compares the rows of one period. When both sides are cut alike, shard
+// after shard, so that no more than that has to be in memory.
+func (v *viewComparer) period(was, is []archive.ResultFile) error {
+	if len(was) == len(is) {
+		for i := range was {
+			if was[i].Name == is[i].Name {
+				if err := v.keep(was[i : i+1]); err != nil {
+					return err
+				}
+			} else if err := v.rows(was[i:i+1], is[i:i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return v.rows(was, is)
+}
+
+// place is a row of one side.
+type place struct{ part, row uint32 }
+
+// side is what one side has of a shard.
+type side struct {
+	parts []*event.Batch
+	keys  [][]int // by part: where its key columns are
+	at    map[xxh3.Uint128]place
+}
+
+func (v *viewComparer) read(files []archive.ResultFile, old bool) (*side, error) {
+	s := &side{at: map[xxh3.Uint128]place{}}
+	var key []byte
+	for _, f := range files {
+		err := v.r.Archive.ReadResult(v.ctx, f, nil, func(b *event.Batch) error {
+			cols := make([]int, len(v.keys))
+			for i, name := range v.keys {
+				if cols[i] = b.Shape.Index(name); cols[i] < 0 {
+					return wrong("result file %s has no column %s", f.Name, name)
+				}
+			}
+			for i := range b.N {
+				key = appendCells(key[:0], b, cols, i)
+				s.at[xxh3.Hash128(key)] = place{uint32(len(s.parts)), uint32(i)}
+			}
+			s.parts, s.keys = append(s.parts, b), append(s.keys, cols)
+			v.totals.add(b, v.keys, old)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// rows matches the groups of both sides and compares their cells.
+func (v *viewComparer) rows(was, is []archive.ResultFile) error {
+	before, err := v.read(was, true)
+	if err != nil {
+		return err
+	}
+	after, err := v.read(is, false)
+	if err != nil {
+		return err
+	}
+	for part, b := range after.parts {
+		for i := range b.N {
+			h := xxh3.Hash128(appendCells(nil, b, after.keys[part], i))
+			p, found := before.at[h]
+			if !found {
+				v.out.Added++
+				if err := v.differs(nil, 0, b, i); err != nil {
+					return err
+				}
+				continue
+			}
+			delete(before.at, h)
+			if old := before.parts[p.part]; v.equal(old, int(p.row), b, i) {
+				v.out.Same++
+			} else {
+				v.out.Changed++
+				if err := v.differs(old, int(p.row), b, i); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for part, b := range before.parts { // in their order, so that the object is the same each time
+		for i := range b.N {
+			if p, left := before.at[xxh3.Hash128(appendCells(nil, b, before.keys[part], i))]; left && p == (place{uint32(part), uint32(i)}) {
+				v.out.Removed++
+				if err := v.differs(b, i, nil, 0); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// finishedColumns calls fn with every column of a result that readers see and
+// that is no key.
+func finishedColumns(shape *event.Shape, keys []string, fn func(c int, name string)) {
+	for c, f := range shape.Fields[:len(shape.Fields)-1] { // the last is the state
+		if !slices.Contains(keys, f.Name) {
+			fn(c, f.Name)
+		}
+	}
+}
+
+// equal compares what readers see of two rows.
+func (v *viewComparer) equal(a *event.Batch, i int, b *event.Batch, j int) bool {
+	if len(a.Shape.Fields) != len(b.Shape.Fields) {
+		return false
+	}
+	same := true
+	finishedColumns(b.Shape, v.keys, func(c int, name string) {
+		if same {
+			if old := a.Column(name); old == nil || !equalCell(old, i, &b.Columns[c], j) {
+				same = false
+			}
+		}
+	})
+	return same
+}
+
+// differs notes the cells in which two rows differ; a row that is nil is not
+// there.
+func (v *viewComparer) differs(a *event.Batch, i int, b *event.Batch, j int) (err error) {
+	if v.cells == nil {
+		if v.cells, err = v.newCellWriter(); err != nil {
+			return err
+		}
+	}
+	of, row := b, j
+	if b == nil {
+		of, row = a, i
+	}
+	group := make([]string, len(v.keys))
+	for k, name := range v.keys {
+		group[k] = text(of.Column(name), row)
+	}
+	cell := func(name string, old, is *event.Column) error {
+		if old != nil && is != nil && equalCell(old, i, is, j) {
+			return nil
+		}
+		d := Difference{Group: group, Column: name}
+		if a != nil && old != nil {
+			d.Old = text(old, i)
+		}
+		if b != nil && is != nil {
+			d.New = text(is, j)
+		}
+		h := xxh3.HashString128(strings.Join(append(slices.Clone(group), name, d.Old, d.New), "\x00"))
+		lo := v.digest.Lo + h.Lo // a sum: files may be cut otherwise and come in another order
+		v.digest = xxh3.Uint128{Hi: v.digest.Hi + h.Hi, Lo: lo}
+		v.worst.see(d, number(is, j)-number(old, i))
+		return v.cells.add(d)
+	}
+	if b != nil {
+		finishedColumns(b.Shape, v.keys, func(c int, name string) {
+			var old *event.Column
+			if a != nil {
+				old = a.Column(name)
+			}
+			if err == nil {
+				err = cell(name, old, &b.Columns[c])
+			}
+		})
+	}
+	if a != nil {
+		finishedColumns(a.Shape, v.keys, func(c int, name string) {
+			if err == nil && (b == nil || b.Column(name) == nil) {
+				err = cell(name, &a.Columns[c], nil)
+			}
+		})
+	}
+	return err
+}
