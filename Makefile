@@ -38,6 +38,7 @@ soak-metamorphic:
 	$(GO) test -timeout 12h ./metamorphic -run TestRandom -args -cases 20000 -seed 0
 soak-kill:
 	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
+	$(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./cmd/anabranch/server -run 'Damage' -args -damage 10000
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }

@@ -152,9 +152,9 @@ func (s *Store) Release(ctx context.Context, id string, r Release) error {
 	if _, err := s.Get(ctx, id); err != nil {
 		return err
 	}
-	note, err := json.Marshal(r)
+	note, err := sealed(r)
 	if err != nil {
-		return fault.Wrap(fault.Bug, err)
+		return err
 	}
 	_, err = s.bucket.Put(ctx, s.released()+id+".json", bytes.NewReader(note), bucket.Condition{Absent: true})
 	if errors.Is(err, bucket.ErrCondition) {
@@ -176,9 +176,9 @@ func (s *Store) release(ctx context.Context, id string) (*Release, error) {
 	if err = errors.Join(err, body.Close()); err != nil {
 		return nil, fmt.Errorf("read the release of dead letter %s: %w", id, err)
 	}
-	r := &Release{}
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fault.New(fault.Corrupt, "read the release of dead letter %s: %w", id, err)
+	r, err := unsealed(data)
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "read the release of dead letter %s: %s: %w", id, s.released()+id+".json", err)
 	}
 	return r, nil
 }

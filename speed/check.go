@@ -13,6 +13,9 @@ func CheckSnapshot(data []byte) error {
 	if len(data) < snapshotHead || string(data[:4]) != snapshotMagic {
 		return fault.New(fault.Corrupt, "%d bytes that do not begin with %q", len(data), snapshotMagic)
 	}
+	if v := binary.LittleEndian.Uint32(data[4:]); v != snapshotVersion {
+		return fault.New(fault.Corrupt, "version %d; this program reads version %d", v, snapshotVersion)
+	}
 	body := data[snapshotHead:]
 	if n := binary.LittleEndian.Uint64(data[8:]); n != uint64(len(body)) {
 		return fault.New(fault.Corrupt, "it holds %d bytes behind its header, which announces %d", len(body), n)

@@ -26,4 +26,55 @@ var Tests = map[string]Test{
 		Counts: []string{"kills", "runs", Events, Lost, Double},
 		Least:  map[string]int64{"kills": 1_000},
 	},
+	"damage": {
+		Package: "cmd/anabranch/server", Func: "TestDamage",
+		Shows:  "A damaged file never gives a wrong answer: the truth, or an error that names the file; fsck names it and mends what has another copy.",
+		Counts: []string{"damaged files", "repaired"},
+		Least:  map[string]int64{"damaged files": 300, "repaired": 100},
+	},
+	"damage-archive": {
+		Package: "archive", Func: "TestDamage",
+		Shows:  "Damage in any file of the archive is found before a byte of it is used.",
+		Counts: []string{"damaged segment", "damaged id run", "damaged day file", "damaged state file", "damaged result file", "damaged manifest", "damaged note"},
+		Least:  each(10_000, "damaged segment", "damaged id run", "damaged day file", "damaged state file", "damaged result file", "damaged manifest", "damaged note"),
+	},
+	"damage-frames": {
+		Package: "schemas", Func: "TestDamagedFrames",
+		Shows:  "A damaged frame is never decoded.",
+		Counts: []string{"damaged frame"},
+		Least:  each(10_000, "damaged frame"),
+	},
+	"damage-log": {
+		Package: "stream/natslog", Func: "TestDamagedFiles",
+		Shows:  "Damage in any file of NATS is found by who reads the log and by who looks at its files.",
+		Counts: []string{"damaged log", "damaged log and started"},
+		Least:  map[string]int64{"damaged log": 10_000, "damaged log and started": 500},
+	},
+	"damage-snapshots": {
+		Package: "speed", Func: "TestDamagedSnapshots",
+		Shows:  "A damaged snapshot is not used.",
+		Counts: []string{"damaged snapshot"},
+		Least:  each(10_000, "damaged snapshot"),
+	},
+	"damage-letters": {
+		Package: "deadletter", Func: "TestDamage",
+		Shows:  "A damaged dead letter is named, and not taken for another.",
+		Counts: []string{"damaged letters", "damaged release"},
+		Least:  each(10_000, "damaged letters", "damaged release"),
+	},
+	"damage-definitions": {
+		Package: "cmd/anabranch/server", Func: "TestDamagedDefinitions",
+		Shows:  "A damaged definition is never taken for another definition.",
+		Counts: []string{"damaged definition"},
+		Least:  each(10_000, "damaged definition"),
+	},
+}
+
+// each asks for n of everything.
+func each(n int64, names ...string) map[string]int64 {
+	out := map[string]int64{}
+	for _, name := range names {
+		out[name] = n
+	}
+	return out
 }

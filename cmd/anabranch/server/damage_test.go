@@ -20,6 +20,7 @@ import (
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/internal/spoil"
 	"anabranch/serving"
 	"anabranch/stream/natslog"
 )
@@ -107,27 +108,14 @@ func kindOfFile(rel string) string {
 	return ""
 }
 
-// spoil damages a file and says how.
-func spoil(t *testing.T, rnd *rand.Rand, path string) string {
+// spoilFile damages a file and says how.
+func spoilFile(t *testing.T, rnd *rand.Rand, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	how := ""
-	switch at := rnd.IntN(len(b)); rnd.IntN(3) {
-	case 0:
-		bit := byte(1) << rnd.IntN(8)
-		b[at] ^= bit
-		how = fmt.Sprintf("bit %08b flipped at %d of %d", bit, at, len(b))
-	case 1:
-		how = fmt.Sprintf("cut from %d to %d bytes", len(b), at)
-		b = b[:at]
-	default:
-		to := min(len(b), at+1+rnd.IntN(4096))
-		clear(b[at:to])
-		how = fmt.Sprintf("zeros from %d to %d of %d", at, to, len(b))
-	}
+	b, how := spoil.Bytes(rnd, b)
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +228,7 @@ func TestDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		how := spoil(t, rnd, filepath.Join(dir, rel))
+		how := spoilFile(t, rnd, filepath.Join(dir, rel))
 		got := ""
 		s, stop, err := onDisk(t, dir)
 		if err == nil {

@@ -45,7 +45,7 @@ func TestFsckFindsAndRepairs(t *testing.T) {
 		name := names[0]
 		if len(names) > 1 && filepath.Ext(name) == ".parquet" && pattern[13] == 'v' {
 			for _, other := range names { // the first night's are orphans
-				spoil(t, rnd, other)
+				spoilFile(t, rnd, other)
 			}
 			continue
 		}

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"anabranch/bucket"
+	"anabranch/fault"
+	"anabranch/internal/clock"
+	"anabranch/internal/soak"
+	"anabranch/internal/spoil"
+)
+
+// TestDamagedDefinitions damages a definition; -damage says how often. What is
+// read is the definition that was stored, or an error.
+func TestDamagedDefinitions(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	run := soak.Open(t, "damage-definitions", seed)
+	b := bucket.NewMemory()
+	c := &catalog{bucket: b, clock: clock.Wall}
+	if err := c.put(t.Context(), smallEntry()); err != nil {
+		t.Fatal(err)
+	}
+	const name = "definitions/small/00000001.json"
+	body, _, err := b.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoil.File{
+		Kind: "definition", Name: name, Data: good,
+		Corrupt: func(err error) bool { return fault.Is(err, fault.Corrupt) },
+		Read: func(bad []byte) (string, error) {
+			if _, err := b.Put(t.Context(), name, bytes.NewReader(bad), bucket.Condition{}); err != nil {
+				return "", err
+			}
+			history, err := c.history(t.Context(), "small")
+			if err != nil {
+				return "", err
+			}
+			text, err := json.Marshal(history[0])
+			return fmt.Sprintf("%s", text), err
+		},
+	}.Each(t, rand.New(rand.NewPCG(seed, 1)), run)
+}
