@@ -19,19 +19,59 @@ func (w *world) check() error {
 	if w.held && w.blocked() {
 		return nil
 	}
+	// All views at one cut, and one of them as a reader asks for it.
+	snapshot, err := w.engine.Snapshot(w.ctx, w.source, w.viewNames(), fresh)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	defer snapshot.Close()
 	for _, v := range w.views {
-		answer, receipt, err := w.ask(w.engine, v.Name(), fresh)
+		rows, err := snapshot.Read(w.ctx, v.Name())
 		if err != nil {
 			return fmt.Errorf("query %s: %w", v.Name(), err)
 		}
-		if err := w.compare(v.Name(), answer, receipt.At); err != nil {
+		if err := w.compare(v.Name(), rowsOf(rows), snapshot.Receipt.Pipelines[w.name].At); err != nil {
 			return err
 		}
-		if head := event.Cut(w.read); !w.held && !receipt.At.AtLeast(head) {
-			return fmt.Errorf("query %s: the answer at %v does not cover %v", v.Name(), receipt.At, head)
+	}
+	v := w.views[w.asked%len(w.views)]
+	w.asked++
+	answer, receipt, err := w.ask(v.Name(), fresh)
+	if err != nil {
+		return fmt.Errorf("query %s: %w", v.Name(), err)
+	}
+	if err := w.compare(v.Name(), answer, receipt.At); err != nil {
+		return err
+	}
+	for _, at := range []event.Cut{receipt.At, snapshot.Receipt.Pipelines[w.name].At} {
+		if head := event.Cut(w.read); !w.held && !at.AtLeast(head) {
+			return fmt.Errorf("query %s: the answer at %v does not cover %v", v.Name(), at, head)
 		}
 	}
 	return w.conserve(fresh)
+}
+
+func (w *world) viewNames() (names []string) {
+	for _, v := range w.views {
+		names = append(names, v.Name())
+	}
+	return names
+}
+
+// rowsOf is a batch as a table.
+func rowsOf(b *event.Batch) table {
+	var t table
+	for _, f := range b.Shape.Fields {
+		t.columns = append(t.columns, f.Name+" "+f.Type.SQL())
+	}
+	for i := range b.N {
+		row := make([]any, len(b.Columns))
+		for c := range b.Columns {
+			row[c] = value(&b.Columns[c], i)
+		}
+		t.add(row)
+	}
+	return t
 }
 
 // blocked reports that speed is held below the newest cut, so that a query
@@ -45,9 +85,9 @@ func (w *world) blocked() bool {
 	return fault.Is(err, fault.Transient)
 }
 
-func (w *world) ask(e *sql.Engine, name string, fresh serving.Fresh) (table, serving.PipelineReceipt, error) {
+func (w *world) ask(name string, fresh serving.Fresh) (table, serving.PipelineReceipt, error) {
 	var t table
-	answer, err := e.Query(w.ctx, sql.Request{SQL: "SELECT * FROM " + pipeline + "." + name, Fresh: fresh})
+	answer, err := w.engine.Query(w.ctx, sql.Request{SQL: "SELECT * FROM " + w.name + "." + name, Fresh: fresh})
 	if err != nil {
 		return t, serving.PipelineReceipt{}, err
 	}
@@ -61,7 +101,7 @@ func (w *world) ask(e *sql.Engine, name string, fresh serving.Fresh) (table, ser
 			return t, serving.PipelineReceipt{}, err
 		}
 		if row == nil {
-			return t, answer.Receipt.Pipelines[pipeline], nil
+			return t, answer.Receipt.Pipelines[w.name], nil
 		}
 		t.add(row)
 	}
@@ -201,18 +241,7 @@ func (w *world) older() error {
 		if err != nil {
 			return err
 		}
-		t := table{}
-		for _, f := range v.Output().Fields {
-			t.columns = append(t.columns, f.Name+" "+f.Type.SQL())
-		}
-		for i := range result.N {
-			row := make([]any, len(result.Columns))
-			for c := range result.Columns {
-				row[c] = value(&result.Columns[c], i)
-			}
-			t.add(row)
-		}
-		if err := w.compare(v.Name(), t, d.At); err != nil {
+		if err := w.compare(v.Name(), rowsOf(result), d.At); err != nil {
 			return fmt.Errorf("from manifest %d: %w", m.Version, err)
 		}
 	}
@@ -227,6 +256,11 @@ func (w *world) final() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	snapshot, err := w.engine.Snapshot(w.ctx, w.source, w.viewNames(), serving.Fresh{Latest: true})
+	if err != nil {
+		return "", err
+	}
+	defer snapshot.Close()
 	for _, v := range w.views {
 		s, err := pin.State(v.Name())
 		if err != nil {
@@ -255,19 +289,11 @@ func (w *world) final() (string, error) {
 			}
 		}
 		// The rows must also be those that the engine gives.
-		answer, _, err := w.ask(w.engine, v.Name(), serving.Fresh{Latest: true})
+		rows, err := snapshot.Read(w.ctx, v.Name())
 		if err != nil {
 			return "", err
 		}
-		t := table{columns: answer.columns}
-		for i := range result.N {
-			row := make([]any, len(result.Columns))
-			for c := range result.Columns {
-				row[c] = value(&result.Columns[c], i)
-			}
-			t.add(row)
-		}
-		if d := differ(answer, t, nil); d != "" {
+		if d := differ(rowsOf(rows), rowsOf(result), nil); d != "" {
 			return "", fmt.Errorf("%s: the engine and the states differ: %s", v.SQL(), d)
 		}
 	}

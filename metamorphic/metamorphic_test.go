@@ -22,7 +22,7 @@ var (
 )
 
 // play runs a case in all its ways; the error is what was wrong.
-func play(ctx context.Context, c *Case, o *oracle, dir string) (checks int, err error) {
+func (s *stage) play(ctx context.Context, c *Case) (checks int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	defer func() {
@@ -31,16 +31,16 @@ func play(ctx context.Context, c *Case, o *oracle, dir string) (checks int, err 
 			err = fmt.Errorf("panic: %v\n%s", p, stack[:runtime.Stack(stack, false)])
 		}
 	}()
-	compiled, err := compile(ctx, c)
+	compiled, err := s.compile(ctx, c)
 	if err != nil {
 		return 0, err
 	}
-	if err := o.load(ctx, c); err != nil {
+	if err := s.oracle.load(ctx, c); err != nil {
 		return 0, err
 	}
 	var first string
 	for i, run := range c.Runs {
-		final, n, err := playRun(ctx, compiled, run, o, filepath.Join(dir, fmt.Sprint(i)))
+		final, n, err := s.playRun(ctx, compiled, run)
 		checks += n
 		if err != nil {
 			return checks, fmt.Errorf("run %d: %w", i, err)
@@ -69,53 +69,13 @@ func firstLine(a, b string) string {
 	return ""
 }
 
-func playRun(ctx context.Context, c *compiled, run Run, o *oracle, dir string) (final string, checks int, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", 0, err
-	}
-	defer os.RemoveAll(dir)
-	w, err := newWorld(ctx, c, run.Settings, o, dir)
-	defer w.close()
-	if err != nil {
-		return "", 0, err
-	}
-	for i, a := range run.Actions {
-		if err := w.do(a); err != nil {
-			return "", w.checks, fmt.Errorf("action %d (%s): %w", i, a.Do, err)
-		}
-	}
-	for _, a := range append(make([]Action, 0), sends(len(c.Sends)-w.sent)...) {
-		if err := w.do(a); err != nil {
-			return "", w.checks, err
-		}
-	}
-	for _, do := range []string{"flow", "query"} {
-		if err := w.do(Action{Do: do}); err != nil {
-			return "", w.checks, fmt.Errorf("at the end (%s): %w", do, err)
-		}
-	}
-	final, err = w.final()
-	return final, w.checks, err
-}
-
-func sends(n int) (out []Action) {
-	for range n {
-		out = append(out, Action{Do: "send"})
-	}
-	return out
-}
-
 // TestKept replays the histories that failed once.
 func TestKept(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := openOracle()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer o.db.Close()
+	stage := openStage(t)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -125,7 +85,7 @@ func TestKept(t *testing.T) {
 		if err := json.Unmarshal(text, &c); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		if _, err := play(t.Context(), &c, o, t.TempDir()); err != nil {
+		if _, err := stage.play(t.Context(), &c); err != nil {
 			t.Errorf("%s (%s): %v", file, c.Why, err)
 		}
 	}
@@ -140,15 +100,9 @@ func TestRandom(t *testing.T) {
 	t.Logf("seeds %d to %d", first, first+uint64(*cases)-1)
 	var next, checks, failed atomic.Int64
 	var wait sync.WaitGroup
-	dir := t.TempDir()
-	for n := range runtime.GOMAXPROCS(0) {
+	for range runtime.GOMAXPROCS(0) {
+		stage := openStage(t)
 		wait.Go(func() {
-			o, err := openOracle()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer o.db.Close()
 			for failed.Load() < 3 {
 				i := next.Add(1) - 1
 				if i >= int64(*cases) {
@@ -156,15 +110,14 @@ func TestRandom(t *testing.T) {
 				}
 				s := first + uint64(i)
 				c := generate(s)
-				here := filepath.Join(dir, fmt.Sprint(n))
-				got, err := play(t.Context(), c, o, here)
+				got, err := stage.play(t.Context(), c)
 				checks.Add(int64(got))
 				if err == nil {
 					continue
 				}
 				failed.Add(1)
 				t.Errorf("seed %d: %v\nreplay: go test ./metamorphic -run TestRandom -cases 1 -seed %d", s, err, s)
-				small, why := shrink(t.Context(), c, o, here, err)
+				small, why := stage.shrink(t.Context(), c, err)
 				t.Errorf("seed %d, smaller: %v\nkept as %s", s, why, keep(t, small, why))
 			}
 		})

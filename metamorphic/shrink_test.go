@@ -9,16 +9,16 @@ import (
 
 // shrink drops what a failing case does not need: actions, sends, views,
 // rules, events of sends. It stops after half a minute.
-func shrink(ctx context.Context, c *Case, o *oracle, dir string, why error) (*Case, error) {
+func (s *stage) shrink(ctx context.Context, c *Case, why error) (*Case, error) {
 	until := time.Now().Add(30 * time.Second)
 	try := func(smaller *Case) bool {
 		if time.Now().After(until) {
 			return false
 		}
-		if _, err := compile(ctx, smaller); err != nil {
+		if _, err := s.compile(ctx, smaller); err != nil {
 			return false
 		}
-		_, err := play(ctx, smaller, o, dir)
+		_, err := s.play(ctx, smaller)
 		if err != nil {
 			c, why = smaller, err
 		}
@@ -46,9 +46,9 @@ func shrink(ctx context.Context, c *Case, o *oracle, dir string, why error) (*Ca
 		again = drop(len(c.Rules), func(from, to int) bool {
 			return try(with(c, func(c *Case) { c.Rules = slices.Delete(c.Rules, from, to) }))
 		}) || again
-		for s := 0; s < len(c.Sends); s++ {
-			again = drop(len(c.Sends[s].Events), func(from, to int) bool {
-				return try(with(c, func(c *Case) { c.Sends[s].Events = slices.Delete(c.Sends[s].Events, from, to) }))
+		for n := 0; n < len(c.Sends); n++ {
+			again = drop(len(c.Sends[n].Events), func(from, to int) bool {
+				return try(with(c, func(c *Case) { c.Sends[n].Events = slices.Delete(c.Sends[n].Events, from, to) }))
 			}) || again
 		}
 	}

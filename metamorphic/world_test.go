@@ -20,13 +20,10 @@ import (
 	"anabranch/internal/lifecycle"
 	"anabranch/schemas"
 	"anabranch/serving"
-	"anabranch/serving/sql"
 	"anabranch/speed"
 	"anabranch/stream"
 	"anabranch/view"
 )
-
-const pipeline = "m"
 
 // compiled is a case whose SQL has been looked at.
 type compiled struct {
@@ -37,21 +34,21 @@ type compiled struct {
 	filters []view.NamedPredicate
 }
 
-func compile(ctx context.Context, c *Case) (*compiled, error) {
+func (s *stage) compile(ctx context.Context, c *Case) (*compiled, error) {
 	schema, err := c.schema()
 	if err != nil {
 		return nil, err
 	}
 	out := &compiled{Case: c, set: schemas.NewSet(schema)}
 	for _, v := range c.Views {
-		compiled, err := view.Compile(ctx, view.Source{Name: v.Name, SQL: v.SQL}, schema.Shape(), c.Time)
+		compiled, err := s.compiler.View(ctx, view.Source{Name: v.Name, SQL: v.SQL}, schema.Shape(), c.Time)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", v.SQL, err)
 		}
 		out.views = append(out.views, compiled)
 	}
 	for _, r := range c.Rules {
-		p, err := view.CompilePredicate(ctx, view.Source{Name: r.Code, SQL: r.SQL}, schema.Shape())
+		p, err := s.compiler.Predicate(ctx, view.Source{Name: r.Code, SQL: r.SQL}, schema.Shape())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.SQL, err)
 		}
@@ -72,8 +69,10 @@ type placed struct {
 // world is one run of a case: the real rooms, and what the test knows.
 type world struct {
 	*compiled
+	*stage
 	ctx      context.Context
 	set      Settings
+	name     string // of the pipeline
 	dir      string
 	log      *gate
 	bucket   bucket.Bucket
@@ -83,10 +82,7 @@ type world struct {
 	sealer   *archive.Sealer
 	speed    *speed.Speed
 	runner   *batch.Runner
-	serving  *serving.Serving
-	engine   *sql.Engine
 	source   *serving.Source
-	oracle   *oracle
 	rows     [][]placed // by partition, in log order
 	read     []uint64   // how far rows goes
 	letterOf map[string]int64
@@ -95,33 +91,43 @@ type world struct {
 	lastRun  *batch.Request
 	sequence []uint64 // by partition: of the last frame
 	held     bool
+	asked    int // for one view
 	checks   int // answers compared
 }
 
-func newWorld(ctx context.Context, c *compiled, s Settings, o *oracle, dir string) (w *world, err error) {
-	w = &world{compiled: c, ctx: ctx, set: s, dir: dir, oracle: o, bucket: bucket.NewMemory(), letterOf: map[string]int64{}}
-	log, err := stream.NewMemory().Open(ctx, pipeline, s.Partitions)
+// newWorld opens the rooms of one run, which the caller closes.
+func newWorld(ctx context.Context, c *compiled, s Settings, on *stage) (_ *world, err error) {
+	w := &world{compiled: c, stage: on, ctx: ctx, set: s, bucket: bucket.NewMemory(), letterOf: map[string]int64{}}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	if w.name, w.dir, err = on.next(); err != nil {
+		return nil, err
+	}
+	log, err := stream.NewMemory().Open(ctx, w.name, s.Partitions)
 	if err != nil {
 		return nil, err
 	}
 	w.log, w.rows, w.read = newGate(log), make([][]placed, s.Partitions), make([]uint64, s.Partitions)
 	w.sequence = make([]uint64, s.Partitions)
-	cache := filepath.Join(dir, "cache")
-	w.archive = archive.Open(w.bucket, pipeline, c.set, archive.Options{Partitions: s.Partitions, CacheDir: cache})
-	w.letters = deadletter.New(w.bucket, pipeline)
+	cache := filepath.Join(w.dir, "cache")
+	w.archive = archive.Open(w.bucket, w.name, c.set, archive.Options{Partitions: s.Partitions, CacheDir: cache})
+	w.letters = deadletter.New(w.bucket, w.name)
 	var filters []view.NamedPredicate
 	for _, f := range c.filters {
 		filters = append(filters, view.NamedPredicate(f))
 	}
 	w.runner, err = batch.New(batch.Options{
-		Pipeline: pipeline, Definition: "d", Schemas: c.set, Views: c.views, Filters: filters, Log: log, Archive: w.archive, Letters: w.letters,
+		Pipeline: w.name, Definition: "d", Schemas: c.set, Views: c.views, Filters: filters, Log: log, Archive: w.archive, Letters: w.letters,
 		TimeField: c.Time, ChunkRows: s.ChunkRows, FoldRows: s.FoldRows, MaxGroups: s.MaxGroups,
 	})
 	if err != nil {
 		return nil, err
 	}
 	w.gateway, err = ingest.New(ingest.Options{
-		Pipeline: pipeline, Schema: c.set.Newest(), Identity: c.identity(), Rules: c.rules, Log: &flaky{Log: log, every: int64(s.LoseAcks), lost: make([]atomic.Bool, s.Partitions)}, Letters: w.letters, RetryAfter: time.Microsecond,
+		Pipeline: w.name, Schema: c.set.Newest(), Identity: c.identity(), Rules: c.rules, Log: &flaky{Log: log, every: int64(s.LoseAcks), lost: make([]atomic.Bool, s.Partitions)}, Letters: w.letters, RetryAfter: time.Microsecond,
 		Linger: time.Duration(s.LingerMicros) * time.Microsecond, FrameBytes: s.FrameBytes,
 	})
 	if err != nil {
@@ -133,13 +139,9 @@ func newWorld(ctx context.Context, c *compiled, s Settings, o *oracle, dir strin
 	if err := w.startSealer(); err != nil {
 		return nil, err
 	}
-	w.source = &serving.Source{Name: pipeline, Views: c.views, Batch: w.archive, Head: w.head}
-	if err := w.startSpeed(); err != nil {
-		return nil, err
-	}
-	w.serving = serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{w.source} }, Patience: 10 * time.Second})
-	w.engine, err = sql.New(ctx, w.serving, sql.Options{CacheDirs: []string{cache}, Threads: 1})
-	return w, err
+	w.source = &serving.Source{Name: w.name, Views: c.views, Batch: w.archive, Head: w.head}
+	on.source.Store(w.source)
+	return w, w.startSpeed()
 }
 
 func (w *world) close() {
@@ -156,10 +158,10 @@ func (w *world) close() {
 	for _, p := range parts {
 		p.Stop()
 	}
-	if w.engine != nil {
-		w.engine.Close()
+	if w.log != nil {
+		w.log.Close()
 	}
-	w.log.Close()
+	os.RemoveAll(w.dir)
 }
 
 func (w *world) startSealer() error {
@@ -173,7 +175,7 @@ func (w *world) startSpeed() error {
 		grace = time.Hour
 	}
 	w.speed = speed.New(speed.Options{
-		Pipeline: pipeline, Schemas: w.compiled.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: w.archive, TimeField: w.Time,
+		Pipeline: w.name, Schemas: w.compiled.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: w.archive, TimeField: w.Time,
 		Dir: filepath.Join(w.dir, "speed"), SnapshotEvery: time.Hour, SnapshotRecords: w.set.SnapshotRecords, Grace: grace,
 	})
 	w.source.Speed = w.speed

@@ -33,6 +33,10 @@ const (
 	maxDictionary = 1 << 20
 )
 
+// compression is shared by all writers: it keeps its encoders between uses,
+// and making one costs more than a small file does.
+var compression = &zstd.Codec{Level: zstd.SpeedFastest}
+
 // NewParquetWriter returns a writer to w. Nothing is closed but the file's own
 // end: w stays the caller's.
 func NewParquetWriter(w io.Writer, shape *event.Shape) *ParquetWriter {
@@ -40,7 +44,7 @@ func NewParquetWriter(w io.Writer, shape *event.Shape) *ParquetWriter {
 	return &ParquetWriter{
 		shape: shape, out: out, chunk: make([]parquet.Value, chunkRows), wide: make([]byte, 16*chunkRows),
 		file: parquet.NewGenericWriter[any](out, parquetSchema(shape),
-			parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+			parquet.Compression(compression),
 			parquet.PageBufferSize(pageBytes),
 			parquet.DictionaryMaxBytes(maxDictionary),
 			parquet.CreatedBy("anabranch", "1", "")),

@@ -11,45 +11,15 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
-	"anabranch/event"
 	"anabranch/fault"
 )
 
-// duck is a private, empty database in memory with a table "events" of one
-// shape: it parses, binds and types, and never sees a row.
+// duck is the database of a Compiler, asked about one text.
 type duck struct {
 	db  *sql.DB
 	src Source
 	off int // bytes put in front of src.SQL before DuckDB sees it
 }
-
-func openDuck(ctx context.Context, src Source, shape *event.Shape) (*duck, error) {
-	connector, err := duckdb.NewConnector("", nil)
-	if err != nil {
-		return nil, fault.Wrap(fault.Bug, fmt.Errorf("open duckdb: %w", err))
-	}
-	d := &duck{db: sql.OpenDB(connector), src: src}
-	d.db.SetMaxOpenConns(1)
-	var table strings.Builder
-	table.WriteString("CREATE TABLE events (")
-	for i, f := range shape.Fields {
-		if i > 0 {
-			table.WriteString(", ")
-		}
-		table.WriteString(quote(f.Name) + " " + f.Type.SQL())
-	}
-	table.WriteString(")")
-	// No statement here may read files or settings: the text is a user's.
-	for _, q := range []string{"SET threads = 1", "SET autoinstall_known_extensions = false", "SET enable_external_access = false", table.String()} {
-		if _, err := d.db.ExecContext(ctx, q); err != nil {
-			d.close()
-			return nil, d.foreign(ctx, "prepare the table of events", err)
-		}
-	}
-	return d, nil
-}
-
-func (d *duck) close() { d.db.Close() }
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 

@@ -60,11 +60,15 @@ func openMirror(t testing.TB, batch *event.Batch) *mirror {
 			t.Fatal(err)
 		}
 	}
-	d, err := openDuck(context.Background(), Source{}, batch.Shape)
+	c, err := NewCompiler(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(d.close)
+	t.Cleanup(func() { c.Close() })
+	d, err := c.duck(context.Background(), Source{}, batch.Shape)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &mirror{db, d, batch}
 }
 

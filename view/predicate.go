@@ -35,10 +35,14 @@ type predicateEval struct {
 // own, behind a comment that may end the expression.
 const predicatePrefix = "SELECT ("
 
-// CompilePredicate turns src, a boolean expression over the columns of shape,
-// into a predicate. Errors are those of Compile.
-func CompilePredicate(ctx context.Context, src Source, shape *event.Shape) (*Predicate, error) {
-	e, err := compileScalar(ctx, src, shape)
+// Predicate turns src, a boolean expression over the columns of shape, into a
+// predicate. Errors are those of View.
+func (c *Compiler) Predicate(ctx context.Context, src Source, shape *event.Shape) (*Predicate, error) {
+	d, err := c.duck(ctx, src, shape)
+	if err != nil {
+		return nil, err
+	}
+	e, err := d.scalar(ctx, shape)
 	if err != nil {
 		return nil, err
 	}
@@ -57,16 +61,6 @@ func CompilePredicate(ctx context.Context, src Source, shape *event.Shape) (*Pre
 		}
 	})
 	return p, nil
-}
-
-// compileScalar types one expression over the columns of shape.
-func compileScalar(ctx context.Context, src Source, shape *event.Shape) (*expr, error) {
-	d, err := openDuck(ctx, src, shape)
-	if err != nil {
-		return nil, err
-	}
-	defer d.close()
-	return d.scalar(ctx, shape)
 }
 
 // scalar types the expression that is d's text.

@@ -40,15 +40,14 @@ type View struct {
 // states of the same text can no longer be merged with older ones.
 const meaning = "1"
 
-// Compile turns src into a view over events of the given shape; timeField
-// names the event time and may be empty. The error is a *Problem (Invalid),
-// or of another kind when DuckDB itself could not be asked.
-func Compile(ctx context.Context, src Source, shape *event.Shape, timeField string) (*View, error) {
-	d, err := openDuck(ctx, src, shape)
+// View turns src into a view over events of the given shape; timeField names
+// the event time and may be empty. The error is a *Problem (Invalid), or of
+// another kind when DuckDB itself could not be asked.
+func (c *Compiler) View(ctx context.Context, src Source, shape *event.Shape, timeField string) (*View, error) {
+	d, err := c.duck(ctx, src, shape)
 	if err != nil {
 		return nil, err
 	}
-	defer d.close()
 	tree, err := d.parse(ctx, src.SQL)
 	if err != nil {
 		return nil, err
@@ -61,9 +60,11 @@ func Compile(ctx context.Context, src Source, shape *event.Shape, timeField stri
 			return nil, err
 		}
 	}
-	if err := d.namespace(ctx, tree.From.Schema); err != nil {
+	forget, err := d.namespace(ctx, tree.From.Schema)
+	if err != nil {
 		return nil, err
 	}
+	defer forget()
 	columns, err := d.describe(ctx, src.SQL)
 	if err != nil {
 		return nil, err
@@ -176,17 +177,24 @@ func (d *duck) find(word string) int {
 	return strings.LastIndex(strings.ToLower(d.src.SQL), word) + d.off
 }
 
-// namespace makes a table of events in another schema, which a text may name.
-func (d *duck) namespace(ctx context.Context, schema string) error {
+// namespace makes a table of events in another schema, which a text may name,
+// until forget is called: the next text must not see it.
+func (d *duck) namespace(ctx context.Context, schema string) (forget func(), err error) {
+	forget = func() {}
 	if schema == "" || strings.EqualFold(schema, "main") {
-		return nil
+		return forget, nil
 	}
 	for _, q := range []string{"CREATE SCHEMA " + quote(schema), "CREATE TABLE " + quote(schema) + ".events AS FROM main.events"} {
 		if _, err := d.db.ExecContext(ctx, q); err != nil {
-			return d.foreign(ctx, "bind", err)
+			forget()
+			return forget, d.foreign(ctx, "bind", err)
+		}
+		forget = func() {
+			// It cannot fail: the schema is there, and nobody else uses it.
+			_, _ = d.db.ExecContext(context.WithoutCancel(ctx), "DROP SCHEMA "+quote(schema)+" CASCADE")
 		}
 	}
-	return nil
+	return forget, nil
 }
 
 // Name returns the name of the view.

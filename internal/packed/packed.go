@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -43,13 +44,20 @@ const (
 	maxText = 4 << 30
 )
 
+// Scratch between calls: an encoder's tables and windows take longer to make
+// than most texts take to pack. Nothing in them outlives a call.
+var encoders, decoders sync.Pool
+
 // Pack returns the object that holds text.
 func Pack(text []byte) ([]byte, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, &Error{"bug", err}
+	enc, _ := encoders.Get().(*zstd.Encoder)
+	if enc == nil {
+		var err error
+		if enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)); err != nil {
+			return nil, &Error{"bug", err}
+		}
 	}
-	defer enc.Close()
+	defer encoders.Put(enc)
 	out := append(make([]byte, 0, overhead+len(text)/4+64), head...)
 	out = append(out, make([]byte, sha256.Size)...)
 	out = enc.EncodeAll(text, out)
@@ -68,11 +76,14 @@ func Unpack(name string, object []byte) ([]byte, error) {
 	if !bytes.Equal(sum[:], object[len(head):overhead]) {
 		return nil, corrupt(name, "its bytes do not match their checksum")
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxText))
-	if err != nil {
-		return nil, &Error{"bug", err}
+	dec, _ := decoders.Get().(*zstd.Decoder)
+	if dec == nil {
+		var err error
+		if dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxText)); err != nil {
+			return nil, &Error{"bug", err}
+		}
 	}
-	defer dec.Close()
+	defer decoders.Put(dec)
 	text, err := dec.DecodeAll(object[overhead:], nil)
 	if err != nil {
 		return nil, corrupt(name, "%w", err)

@@ -16,6 +16,7 @@ import (
 // pipelines, tables are views.
 type epoch struct {
 	key     string
+	sources []*serving.Source // in force when it was made; held, so that no other ever has their address
 	catalog string
 	receipt serving.Receipt
 	local   serving.Local
@@ -48,13 +49,11 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 		pins[i] = p
 		fmt.Fprintf(&key, "%s %d %s %v %v;", src.Name, p.Manifest.Version, p.Delta.At, asked[src], p.Stale)
 	}
-	for _, src := range e.serving.Sources() {
-		fmt.Fprintf(&key, "%p ", src)
-	}
+	inForce := e.serving.Sources()
 
 	e.mu.Lock()
 	for _, ep := range e.epochs {
-		if ep.key == key.String() {
+		if ep.key == key.String() && slices.Equal(ep.sources, inForce) {
 			ep.users++
 			e.mu.Unlock()
 			select {
@@ -71,7 +70,7 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 		}
 	}
 	e.serial++
-	ep := &epoch{key: key.String(), catalog: fmt.Sprintf("cut%d", e.serial), users: 1, ready: make(chan struct{})}
+	ep := &epoch{key: key.String(), sources: inForce, catalog: fmt.Sprintf("cut%d", e.serial), users: 1, ready: make(chan struct{})}
 	e.epochs = append(e.epochs, ep)
 	e.mu.Unlock()
 
@@ -141,7 +140,7 @@ func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, aske
 	for _, p := range pins {
 		byName[p.Source.Name] = p
 	}
-	for _, src := range e.serving.Sources() {
+	for _, src := range ep.sources {
 		b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(src.Name)))
 		for _, v := range src.Views {
 			if p := byName[src.Name]; p != nil && contains(asked[p.Source], v.Name()) {

@@ -48,8 +48,13 @@ func compile(ctx context.Context, def *schemas.Definition) (*compiled, error) {
 	c := &compiled{def: def}
 	var problems schemas.Problems
 	shape := def.Schema.Shape()
+	compiler, err := view.NewCompiler(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer compiler.Close()
 	for _, text := range def.Views {
-		v, err := view.Compile(ctx, view.Source{Name: text.Name, SQL: text.SQL, File: text.File}, shape, def.Identity.Time)
+		v, err := compiler.View(ctx, view.Source{Name: text.Name, SQL: text.SQL, File: text.File}, shape, def.Identity.Time)
 		if err != nil {
 			problems = append(problems, asProblem(text.File, err))
 			continue
@@ -57,7 +62,7 @@ func compile(ctx context.Context, def *schemas.Definition) (*compiled, error) {
 		c.views = append(c.views, v)
 	}
 	for _, r := range def.Rules {
-		p, err := view.CompilePredicate(ctx, view.Source{Name: r.Code, SQL: r.SQL, File: r.File, Line: r.Line, Column: r.Column}, shape)
+		p, err := compiler.Predicate(ctx, view.Source{Name: r.Code, SQL: r.SQL, File: r.File, Line: r.Line, Column: r.Column}, shape)
 		if err != nil {
 			problems = append(problems, asProblem(r.File, err))
 			continue
