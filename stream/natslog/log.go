@@ -2,6 +2,7 @@ package natslog
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strconv"
 	"sync"
@@ -48,17 +49,15 @@ func (l *log) Append(ctx context.Context, partition int, frame []byte) (uint64, 
 	if err := stream.CheckAppend(len(l.parts), partition, len(frame)); err != nil {
 		return 0, err
 	}
-	if p.damaged != nil {
-		return 0, p.damaged
+	if err := p.damaged(); err != nil {
+		return 0, err
 	}
 	if err := l.store.checkFree(int64(len(frame))); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.store.opts.AppendTimeout)
-	defer cancel()
-	ack, err := l.store.js.PublishMsg(ctx, &nats.Msg{Subject: p.subject, Data: frame})
+	ack, err := l.publish(ctx, p, frame)
 	if err != nil {
-		return 0, classify(err, "append to partition %d of %s", partition, l.pipeline)
+		return 0, err
 	}
 	if ack.Stream != p.stream {
 		return 0, fault.New(fault.Invalid, "append to partition %d of %s: stream %s took the frame; its subjects must not cover %s", partition, l.pipeline, ack.Stream, p.subject)
@@ -69,16 +68,50 @@ func (l *log) Append(ctx context.Context, partition int, frame []byte) (uint64, 
 	return ack.Sequence, nil
 }
 
+// publish hands the server a frame and waits until it is synced. It does not
+// wait for a server that has given up.
+func (l *log) publish(ctx context.Context, p *part, frame []byte) (*jetstream.PubAck, error) {
+	keeper := l.store.keeper
+	defer keeper.enter()()
+	refuse := func(why error) error {
+		return fmt.Errorf("append to partition %d of %s: %w", p.number, p.pipeline, why)
+	}
+	health := keeper.health()
+	if health.err != nil {
+		return nil, refuse(health.err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.store.opts.AppendTimeout)
+	defer cancel()
+	defer context.AfterFunc(health.good, cancel)()
+	ack, err := l.store.js.PublishMsg(ctx, &nats.Msg{Subject: p.subject, Data: frame})
+	if err == nil {
+		return ack, nil
+	}
+	if now := keeper.health(); now.err != nil {
+		return nil, refuse(now.err)
+	}
+	if !fault.Is(classify(err, ""), fault.Full) {
+		keeper.hint() // it may have been silent for a reason
+	}
+	return nil, classify(err, "append to partition %d of %s", p.number, p.pipeline)
+}
+
 func (s *Store) checkFree(size int64) error {
 	if s.server == nil || s.opts.MinFree < 0 {
 		return nil
 	}
+	return s.checkRoom(size, s.opts.MinFree)
+}
+
+// checkRoom reports whether size bytes can be written to the embedded
+// server's disk so that keep stay free; Full when not.
+func (s *Store) checkRoom(size, keep int64) error {
 	free, err := s.server.free()
 	if err != nil {
 		return err
 	}
-	if free-size < s.opts.MinFree {
-		return fault.New(fault.Full, "append: the file system of %s has %d bytes left, and %d are kept free", s.opts.Dir, free, s.opts.MinFree)
+	if free-size < keep {
+		return fault.New(fault.Full, "append: the file system of %s has %d bytes left, and %d are kept free", s.opts.Dir, free, keep)
 	}
 	return nil
 }
@@ -91,6 +124,7 @@ type bounds struct {
 }
 
 func (l *log) bounds(ctx context.Context, p *part) (bounds, error) {
+	defer l.store.keeper.enter()()
 	str, err := l.store.js.Stream(ctx, p.stream)
 	if err != nil {
 		return bounds{}, classify(err, "look at partition %d of %s", p.number, l.pipeline)
@@ -113,8 +147,8 @@ func (l *log) Bounds(ctx context.Context, partition int) (uint64, uint64, error)
 	if err != nil {
 		return 0, 0, err
 	}
-	if p.damaged != nil {
-		return 0, 0, p.damaged
+	if err := p.damaged(); err != nil {
+		return 0, 0, err
 	}
 	b, err := l.bounds(ctx, p)
 	return b.first, b.next, err
@@ -139,6 +173,7 @@ func (l *log) Trim(ctx context.Context, partition int, below uint64) error {
 	if below <= 1 || below < b.trimmed {
 		return nil
 	}
+	defer l.store.keeper.enter()()
 	if below > b.trimmed {
 		config := b.config
 		config.Metadata = maps.Clone(config.Metadata)
@@ -164,8 +199,8 @@ func (l *log) Read(ctx context.Context, partition int, from uint64) (stream.Read
 	switch {
 	case from < b.trimmed:
 		return nil, stream.ErrTrimmed
-	case from > b.next && p.damaged != nil:
-		return nil, p.damaged
+	case from > b.next && p.damaged() != nil:
+		return nil, p.damaged()
 	case from > b.next:
 		return nil, fault.New(fault.Corrupt, "read partition %d of %s from %d: the log ends at %d, so records that were seen are gone", partition, l.pipeline, from, b.next)
 	}

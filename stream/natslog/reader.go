@@ -57,7 +57,7 @@ type reader struct {
 	sub         *nats.Subscription
 	arriving    chan *nats.Msg
 	outstanding int    // records asked for that neither came nor expired
-	reconnects  uint64 // of the connection when the consumer was made
+	made        uint64 // Store.lives when the consumer was made
 	size        int    // about the size of a record, a moving average
 }
 
@@ -69,8 +69,8 @@ func (r *reader) Next(ctx context.Context) ([]stream.Record, error) {
 		if err := r.stopped(ctx); err != nil {
 			return nil, err
 		}
-		if r.part.damaged != nil && r.next >= r.part.end {
-			return nil, r.part.damaged
+		if d := r.part.damage.Load(); d != nil && r.next >= d.end {
+			return nil, d.err
 		}
 		got, err := r.receive(ctx)
 		if len(got) > 0 {
@@ -133,7 +133,7 @@ func (r *reader) receive(ctx context.Context) ([]stream.Record, error) {
 		case <-ticking:
 			ticking = r.log.store.opts.Clock.After(tick)
 			silent++
-			if silent >= silentTicks || r.log.store.reading.Stats().Reconnects != r.reconnects {
+			if silent >= silentTicks || r.log.store.lives() != r.made {
 				return nil, errNewConsumer
 			}
 			var err error
@@ -226,7 +226,9 @@ func (r *reader) explain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	leave := r.log.store.keeper.enter()
 	_, err = b.stream.GetMsg(ctx, r.next)
+	leave()
 	if err == nil {
 		return errNewConsumer
 	}
@@ -253,7 +255,8 @@ func isAnswer(err error) bool {
 // start makes a consumer that begins at next.
 func (r *reader) start(ctx context.Context) error {
 	store := r.log.store
-	r.reconnects = store.reading.Stats().Reconnects
+	defer store.keeper.enter()()
+	r.made = store.lives()
 	doing := func(err error) error {
 		return classify(err, "read partition %d of %s from %d", r.part.number, r.part.pipeline, r.next)
 	}
@@ -295,6 +298,10 @@ func (r *reader) pull() error {
 	r.outstanding += n
 	return nil
 }
+
+// lives counts how often all consumers were lost: with their connection, or
+// when the streams were closed and recovered.
+func (s *Store) lives() uint64 { return s.reading.Stats().Reconnects + s.keeper.revivals() }
 
 // drop gives the consumer up. It asks the server to remove it and does not
 // wait: the server removes idle ones by itself.

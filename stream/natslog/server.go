@@ -27,13 +27,22 @@ const (
 	// storeLimit is so large that the sum of all MaxBytes fits: the streams
 	// and the file system are what limits.
 	storeLimit = 1 << 50
+	// memoryLimit bounds what is kept in memory: the readers' consumers.
+	memoryLimit = 64 << 20
 )
+
+// jetStreamConfig is what startServer's options mean, for streams that are
+// opened again.
+func jetStreamConfig(o Options) *server.JetStreamConfig {
+	return &server.JetStreamConfig{StoreDir: o.Dir, SyncAlways: true, MaxMemory: memoryLimit, MaxStore: storeLimit, Strict: true}
+}
 
 // embedded is a NATS server inside this process and its folder.
 type embedded struct {
 	*server.Server
 	dir  string
 	lock *os.File
+	says *serverLog
 }
 
 func startServer(ctx context.Context, o Options) (*embedded, error) {
@@ -47,7 +56,7 @@ func startServer(ctx context.Context, o Options) (*embedded, error) {
 	say := &serverLog{log: o.Logger}
 	so := &server.Options{
 		ServerName: "anabranch", JetStream: true, StoreDir: o.Dir, SyncAlways: true,
-		JetStreamMaxStore: storeLimit, JetStreamMaxMemory: 64 << 20,
+		JetStreamMaxStore: storeLimit, JetStreamMaxMemory: memoryLimit,
 		MaxPayload: maxPayload, MaxPending: maxPending, NoSigs: true, DontListen: o.Listen == "",
 	}
 	if o.Listen != "" {
@@ -67,7 +76,7 @@ func startServer(ctx context.Context, o Options) (*embedded, error) {
 		return nil, fault.Wrap(fault.Invalid, fmt.Errorf("configure the log's server: %w", err))
 	}
 	s.SetLoggerV2(say, false, false, false)
-	e := &embedded{Server: s, dir: o.Dir, lock: lock}
+	e := &embedded{Server: s, dir: o.Dir, lock: lock, says: say}
 	s.Start() // returns once the streams are recovered
 	for !s.ReadyForConnections(100*time.Millisecond) || !s.JetStreamEnabled() {
 		if err := say.fatal(); err != nil {
@@ -133,8 +142,16 @@ func diskFault(err error, format string, args ...any) error {
 // calls fatal instead of letting it end the process.
 type serverLog struct {
 	log *slog.Logger
-	mu  sync.Mutex // guards bad
+	mu  sync.Mutex // guards what follows
 	bad string
+	// complained is called after each error; it does not wait. May be nil.
+	complained func()
+}
+
+func (l *serverLog) onError(fn func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.complained = fn
 }
 
 func (l *serverLog) fatal() error {
@@ -158,6 +175,12 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 
 func (l *serverLog) Errorf(format string, v ...any) {
 	l.log.Error("log server", "says", fmt.Sprintf(format, v...))
+	l.mu.Lock()
+	complained := l.complained
+	l.mu.Unlock()
+	if complained != nil {
+		complained()
+	}
 }
 
 func (l *serverLog) Warnf(format string, v ...any) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,6 +24,7 @@ import (
 type Store struct {
 	opts   Options
 	server *embedded // nil when external
+	keeper *keeper   // nil when external
 
 	// Appends and everything small go one way, deliveries to readers the
 	// other: an acknowledgement never waits behind megabytes of frames.
@@ -65,6 +68,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		s.Close()
 		return nil, err
+	}
+	if s.server != nil {
+		s.keeper = newKeeper(s)
+		s.server.says.onError(s.keeper.hint)
 	}
 	return s, nil
 }
@@ -132,6 +139,7 @@ func (s *Store) Close() error {
 	for _, l := range open {
 		l.Close()
 	}
+	s.keeper.close()
 	for _, c := range []*nats.Conn{s.reading, s.writing} {
 		if c != nil {
 			c.Close()
@@ -157,6 +165,7 @@ func (s *Store) Open(ctx context.Context, pipeline string, partitions int) (stre
 	if err := stream.CheckPipeline(pipeline, partitions); err != nil {
 		return nil, err
 	}
+	defer s.keeper.enter()()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -216,16 +225,42 @@ func (s *Store) openPart(ctx context.Context, pipeline string, number, partition
 			return nil, err
 		}
 	}
-	if noted := p.note.highest(); noted > info.State.LastSeq {
-		p.end = info.State.LastSeq + 1
-		p.damaged = fault.WithHint(fault.New(fault.Corrupt, "partition %d of %s ends below offset %d, but %d records up to offset %d were acknowledged: its files are damaged",
-			number, pipeline, p.end, noted-info.State.LastSeq, noted), "keep the files of stream %s; what was archived or snapshotted is not affected", p.stream)
-		s.opts.Logger.Error("log damaged", "pipeline", pipeline, "partition", number, "error", p.damaged)
-	} else if err := p.note.acknowledged(info.State.LastSeq); err != nil {
-		return nil, err
+	if p.compareNote(info.State.LastSeq, s.opts.Logger); p.damage.Load() == nil {
+		if err := p.note.acknowledged(info.State.LastSeq); err != nil {
+			return nil, err
+		}
 	}
 	s.parts[p.stream] = p
 	return p, nil
+}
+
+// compareNotes finds partitions that lost acknowledged records when their
+// streams were recovered.
+func (s *Store) compareNotes(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		str, err := s.js.Stream(ctx, p.stream)
+		if err != nil {
+			return classify(err, "look at partition %d of %s", p.number, p.pipeline)
+		}
+		p.compareNote(str.CachedInfo().State.LastSeq, s.opts.Logger)
+	}
+	return nil
+}
+
+// compareNote notes the damage when the stream ends at last, below what was
+// acknowledged.
+func (p *part) compareNote(last uint64, logger *slog.Logger) {
+	noted := p.note.highest()
+	if noted <= last {
+		return
+	}
+	d := &damage{end: last + 1}
+	d.err = fault.WithHint(fault.New(fault.Corrupt, "partition %d of %s ends below offset %d, but %d records up to offset %d were acknowledged: its files are damaged",
+		p.number, p.pipeline, d.end, noted-last, noted), "keep the files of stream %s; what was archived or snapshotted is not affected", p.stream)
+	p.damage.Store(d)
+	logger.Error("log damaged", "pipeline", p.pipeline, "partition", p.number, "error", d.err)
 }
 
 // part is one partition, shared by all openings of its log.
@@ -235,10 +270,23 @@ type part struct {
 	stream, subject string
 	note            *note // nil for an external server
 
-	// damaged says that acknowledged records from end on are gone. Both are
-	// set before the part is used and never changed.
-	damaged error
-	end     uint64
+	// damage says that acknowledged records are gone, nil when none are. Once
+	// set it stays.
+	damage atomic.Pointer[damage]
 
 	trim sync.Mutex // held while trimming: the mark and the purge belong together
+}
+
+// damage is the loss of acknowledged records from an offset on.
+type damage struct {
+	err error
+	end uint64
+}
+
+// damaged returns the error of a part that lost records, else nil.
+func (p *part) damaged() error {
+	if d := p.damage.Load(); d != nil {
+		return d.err
+	}
+	return nil
 }

@@ -1,0 +1,99 @@
+package smalldisk
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// inside tells a test that it runs in a namespace of its own already.
+const inside = "ANABRANCH_TEST_NAMESPACE"
+
+func mount(t testing.TB, size int64) (Disk, bool, string) {
+	t.Helper()
+	dir := t.TempDir()
+	err := syscall.Mount("anabranch-test", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size))
+	switch {
+	case err == nil:
+	case !errors.Is(err, syscall.EPERM):
+		return Disk{}, false, fmt.Sprintf("mount a tmpfs: %v", err)
+	case os.Getenv(inside) != "":
+		return Disk{}, false, "mount a tmpfs: not permitted, not even in a user namespace"
+	default:
+		return again(t)
+	}
+	t.Cleanup(func() { unmount(t, dir) })
+	return Disk{dir}, false, ""
+}
+
+// unmount waits for processes that have just been killed to let go.
+func unmount(t testing.TB, dir string) {
+	var err error
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		if err = syscall.Unmount(dir, 0); !errors.Is(err, syscall.EBUSY) {
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("unmount %s: %v", dir, errors.Join(err, syscall.Unmount(dir, syscall.MNT_DETACH)))
+	}
+}
+
+// again runs the same test in namespaces where this user may mount.
+func again(t testing.TB) (Disk, bool, string) {
+	t.Helper()
+	var match []string
+	for _, part := range strings.Split(t.Name(), "/") {
+		match = append(match, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	args := append([]string{}, os.Args[1:]...)
+	cmd := exec.Command(os.Args[0], append(args, "-test.run="+strings.Join(match, "/"), "-test.v")...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		return Disk{}, false, fmt.Sprintf("neither mount nor user namespaces are permitted: %v", err)
+	}
+	t.Logf("in a user namespace:\n%s", out)
+	if err != nil {
+		t.Errorf("in a user namespace: %v", err)
+	}
+	return Disk{}, true, ""
+}
+
+// fill allocates without writing, as far as the file system can.
+func (d Disk) fill(f *os.File, leave int64) error {
+	// Twice: room that others give back meanwhile is taken too.
+	for range 2 {
+		var st syscall.Statfs_t
+		if err := syscall.Fstatfs(int(f.Fd()), &st); err != nil {
+			return err
+		}
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		size := info.Size() + int64(st.Bavail)*int64(st.Bsize) - leave
+		if size < info.Size() {
+			if err := f.Truncate(max(size, 0)); err != nil {
+				return err
+			}
+			continue
+		}
+		// What is less than a page each may take is left to the writers.
+		if err := syscall.Fallocate(int(f.Fd()), 0, 0, max(size, 1)); err != nil && !errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
+	}
+	return nil
+}
