@@ -27,7 +27,7 @@ test:
 
 # Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
 # two at once. docs/reliability.md is made from the records they leave.
-SOAKS = soak-metamorphic soak-kill
+SOAKS = soak-metamorphic soak-kill soak-image soak-damage
 soak:
 	rm -rf .soak
 	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
@@ -38,6 +38,9 @@ soak-metamorphic:
 	$(GO) test -timeout 12h ./metamorphic -run TestRandom -args -cases 20000 -seed 0
 soak-kill:
 	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
+soak-image:
+	$(GO) test -timeout 12h ./cmd/anabranch -run TestPowerCut -args -cuts 100
+soak-damage:
 	$(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./cmd/anabranch/server -run 'Damage' -args -damage 10000
 
 lint:

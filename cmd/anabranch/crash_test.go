@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
+	"anabranch/internal/soak"
 )
 
 var (
@@ -43,24 +45,24 @@ func TestKilledAtRandom(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-kills %d -seed %d", kills, seed)
-	c := newCrash(t, seed)
-	c.program.start()
-	if err := c.apply(); err != nil {
-		t.Fatal(err)
-	}
-	c.busy.Unlock()
+	c := newCrash(t, soak.Open(t, "kill", seed), seed, filepath.Join(t.TempDir(), "state"))
+	c.begin()
 	for n := 1; n <= kills; n++ {
 		c.feed.open()
-		c.live()
+		c.work()
+		c.kill()
 		c.check(fmt.Sprintf("kill %d, %s", n, c.how), n%5 == 0)
 	}
 	c.end()
+	c.record.Add("kills", int64(kills))
+	c.record.Add("runs", int64(len(c.runs)))
 	t.Logf("%v; %d runs; killed: %v; slowest restart %.1f s", c.truth, len(c.runs), c.killed, c.slowest.Seconds())
 }
 
 // crash is the scene of one test.
 type crash struct {
 	*testing.T
+	record  *soak.Run
 	program *program
 	feed    *feed
 	truth   *truth
@@ -70,6 +72,9 @@ type crash struct {
 	slowest time.Duration
 	runs    []*wanted
 	applied int
+	// forgets says that Temporal may have lost the last moments of what it
+	// said, and with them a run that had begun: it is asked for again.
+	forgets bool
 	// busy is held for reading while a request is on its way, until it is
 	// acknowledged: who holds it for writing knows that nothing is in doubt.
 	busy    sync.RWMutex
@@ -85,11 +90,13 @@ type wanted struct {
 	done bool
 }
 
-func newCrash(t *testing.T, seed uint64) *crash {
+// newCrash makes a scene whose program keeps its state in dir; it is not
+// started.
+func newCrash(t *testing.T, record *soak.Run, seed uint64, dir string) *crash {
 	rng := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
 	c := &crash{
-		T: t, feed: newFeed(t, rng(1)), truth: newTruth(), rng: rng(2), killed: map[string]int{},
-		program: newProgram(t, filepath.Join(t.TempDir(), "state"), append(freePorts, "--snapshot-every", "700ms", "--seal-every", "400ms")...),
+		T: t, record: record, feed: newFeed(t, rng(1)), truth: newTruth(), rng: rng(2), killed: map[string]int{},
+		program: newProgram(t, dir, append(slices.Clone(freePorts), "--snapshot-every", "700ms", "--seal-every", "400ms")...),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	// Until the program runs; taken before a producer can be on its way, which
@@ -102,6 +109,15 @@ func newCrash(t *testing.T, seed uint64) *crash {
 	producers.Go(func() { c.watch(ctx) })
 	t.Cleanup(func() { cancel(); producers.Wait() })
 	return c
+}
+
+// begin starts the program and lets the producers go.
+func (c *crash) begin() {
+	c.program.start()
+	if err := c.apply(); err != nil {
+		c.Fatal(err)
+	}
+	c.busy.Unlock()
 }
 
 // apply puts the example in force, without its schedule: every run here is one
@@ -186,8 +202,8 @@ func (c *crash) watch(ctx context.Context) {
 	}
 }
 
-// live lets everything go on for a while, with a run or two, and then kills.
-func (c *crash) live() {
+// work lets everything go on for a while, with a run or two.
+func (c *crash) work() {
 	time.Sleep(time.Duration(c.rng.IntN(200)) * time.Millisecond)
 	if c.open() < 2 {
 		c.ask()
@@ -198,6 +214,10 @@ func (c *crash) live() {
 		}
 	}
 	time.Sleep(time.Duration(c.rng.IntN(500)) * time.Millisecond)
+}
+
+// kill ends something of the program at once, and brings it back.
+func (c *crash) kill() {
 	switch n := c.rng.IntN(20); {
 	case n < 3:
 		c.how = "of Temporal"
@@ -273,6 +293,9 @@ func (c *crash) look(w *wanted) (r api.Run) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := c.program.client().JSON(ctx, http.MethodGet, "/v1/runs/"+url.PathEscape(w.id), nil, &r); err != nil {
+		if c.forgets && fault.Is(err, fault.NotFound) {
+			w.id = ""
+		}
 		return r
 	}
 	switch r.State {
@@ -313,6 +336,8 @@ func (c *crash) check(when string, verify bool) {
 		c.Fatalf("%s: ledger: %v", when, err)
 	}
 	least, _ := c.truth.bounds()
+	c.record.Add(soak.Lost, max(0, least-l.Counted))
+	c.record.Add(soak.Double, max(0, l.Counted-least))
 	if !l.Balanced || l.InFlight != 0 || l.Counted != least || l.Received < c.truth.rows+sum(c.truth.refused) {
 		c.Errorf("%s: ledger %+v, but %v", when, l, c.truth)
 	}
@@ -363,13 +388,14 @@ func (c *crash) end() {
 		versions[r.Manifest] = r.ID
 	}
 	manifests, err := filepath.Glob(filepath.Join(c.program.dir, "bucket", "retail", "manifests", "*"))
-	if err != nil || len(manifests) != len(versions) {
+	if err != nil || len(manifests) != len(versions) && !c.forgets || len(manifests) < len(versions) {
 		c.Errorf("%d manifests for %d runs that published: %v %v", len(manifests), len(versions), versions, err)
 	}
 	c.check("at the end", true)
 	c.program.kill()
 	c.program.start()
 	c.check("after the end", true)
+	c.record.Add(soak.Events, int64(len(c.truth.seen)))
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -26,6 +26,13 @@ var Tests = map[string]Test{
 		Counts: []string{"kills", "runs", Events, Lost, Double},
 		Least:  map[string]int64{"kills": 1_000},
 	},
+	"image": {
+		Package: "cmd/anabranch", Func: "TestPowerCut",
+		Shows:     "A power cut under log, Temporal, snapshots and bucket, at any moment, loses nothing that was acknowledged.",
+		Counts:    []string{"cuts", Events, Lost, Double},
+		Least:     map[string]int64{"cuts": 100},
+		Sometimes: []string{"what was not synced is gone"},
+	},
 	"damage": {
 		Package: "cmd/anabranch/server", Func: "TestDamage",
 		Shows:  "A damaged file never gives a wrong answer: the truth, or an error that names the file; fsck names it and mends what has another copy.",
