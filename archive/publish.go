@@ -54,6 +54,10 @@ func (a *Archive) Newest(ctx context.Context) (*Manifest, error) {
 	return m, nil
 }
 
+// Known returns the newest manifest that this process has seen; nil when it
+// has seen none. It asks nobody.
+func (a *Archive) Known() *Manifest { return a.newest.Load() }
+
 // remember makes m the newest manifest known, unless a newer one is.
 func (a *Archive) remember(m *Manifest) {
 	for {

@@ -60,7 +60,7 @@ func appendError(err error) error {
 // ambiguousLater is ambiguous, with a time when repeating may help.
 func ambiguousLater(err error, code string) error {
 	after := RetryAfter(err)
-	if after == 0 && fault.KindOf(err).Retryable() {
+	if after == 0 && (fault.KindOf(err).Retryable() || fault.Is(err, fault.Denied)) {
 		after = againPause
 	}
 	return &later{ambiguous(err, code), after}

@@ -57,14 +57,14 @@ func problemOf(err error, request string) problem {
 		p.Status, p.Title = http.StatusTooManyRequests, "too much at once"
 	case fault.Full:
 		p.Status, p.Title = http.StatusInsufficientStorage, "no room left"
-	case fault.Transient, fault.Unknown:
+	case fault.Transient, fault.Unknown, fault.Denied: // it is we who were denied something; somebody will put that right
 		p.Status, p.Title = http.StatusServiceUnavailable, "not now"
 	case fault.Invalid:
 		p.Status = http.StatusBadRequest
 		if p.Code == CodeBodyTooLarge {
 			p.Status = http.StatusRequestEntityTooLarge
 		}
-	default: // damage, credentials of ours, bugs: the operator's, not the sender's
+	default: // damage, bugs: the operator's, not the sender's
 		p.Status = http.StatusInternalServerError
 	}
 	if p.Code == "" {

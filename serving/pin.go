@@ -17,9 +17,9 @@ type Pin struct {
 	Source   *Source
 	Manifest *archive.Manifest
 	Delta    *view.Delta // of the asked views
-	// Stale says that the object store did not answer: there may be a newer
-	// version. The answer is exact all the same.
-	Stale bool
+	// Stale is empty, or why the object store could not be asked for the newest
+	// version: there may be a newer one. The answer is exact all the same.
+	Stale string
 }
 
 // Results returns the batch files of a view below the pinned cut; none when
@@ -49,36 +49,31 @@ func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fr
 		return nil, err
 	}
 	deadline := s.o.Clock.After(s.o.Patience)
-	older := s.lastPinned(src.Name)
+	older := s.known(src, views)
 	for {
-		m, err := src.Batch.Newest(ctx)
+		m, err := s.newest(ctx, src, len(older) > 0)
 		if err != nil {
-			// Without the object store the last version seen is still exact, as
-			// speed keeps everything above its cut until it sees a newer one.
-			if older == nil || !fault.KindOf(err).Retryable() || ctx.Err() != nil {
-				return nil, fmt.Errorf("pin %s: %w", src.Name, err)
-			}
-			d, since := src.Speed.Since(ctx, older.K, views)
-			if since != nil {
-				return nil, fmt.Errorf("pin %s: %w", src.Name, errors.Join(err, since))
-			}
-			return &Pin{Source: src, Manifest: older, Delta: d, Stale: true}, nil
+			return s.stale(ctx, src, views, older, err)
 		}
 		d, err := src.Speed.Since(ctx, m.K, views)
 		switch {
 		case err == nil:
-			s.remember(src.Name, m)
 			return &Pin{Source: src, Manifest: m, Delta: d}, nil
 		case fault.Is(err, fault.Conflict):
 			// A newer manifest was published and speed has dropped this one's
 			// generations: the next Newest sees it.
 		case !fault.Is(err, fault.Transient) || ctx.Err() != nil:
 			return nil, fmt.Errorf("pin %s at cut %d: %w", src.Name, m.K, err)
-		case older != nil && older.K < m.K:
+		default:
 			// Speed has yet to pass the barrier of a manifest just published;
 			// the one before is as exact, and there at once.
-			if d, err := src.Speed.Since(ctx, older.K, views); err == nil {
-				return &Pin{Source: src, Manifest: older, Delta: d}, nil
+			for _, o := range older {
+				if o.K >= m.K {
+					continue
+				}
+				if d, err := src.Speed.Since(ctx, o.K, views); err == nil {
+					return &Pin{Source: src, Manifest: o, Delta: d}, nil
+				}
 			}
 		}
 		select {
@@ -113,32 +108,20 @@ func wait(ctx context.Context, src *Source, fresh Fresh) error {
 	return nil
 }
 
-func (s *Serving) lastPinned(pipeline string) *archive.Manifest {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last[pipeline]
-}
-
-func (s *Serving) remember(pipeline string, m *archive.Manifest) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.last[pipeline] = m
-}
-
 // Local fetches the files of a view to local disk. Close releases them all.
 type Local struct {
 	Paths   []string
 	release []func()
 }
 
-// Fetch makes local copies of result files.
+// Fetch makes local copies of result files. The error is an Unfetched.
 func (p *Pin) Fetch(ctx context.Context, files []archive.ResultFile) (*Local, error) {
 	l := &Local{}
 	for _, f := range files {
 		path, release, err := p.Source.Batch.Local(ctx, f.Name, f.Size, f.Sum)
 		if err != nil {
 			l.Close()
-			return nil, fmt.Errorf("fetch %s: %w", f.Name, err)
+			return nil, &Unfetched{p.Source, p.Manifest.Version, fmt.Errorf("fetch %s: %w", f.Name, err)}
 		}
 		l.Paths = append(l.Paths, path)
 		l.release = append(l.release, release)

@@ -29,6 +29,7 @@ type PipelineReceipt struct {
 	Duplicates   int64     `json:"duplicates"`
 	DeadLetters  int64     `json:"dead_letters"`
 	Stale        bool      `json:"stale,omitempty"` // the object store did not answer: there may be a newer version
+	StaleBecause string    `json:"stale_because,omitempty"`
 }
 
 // Receipt returns the receipt of the answer from these pins.
@@ -38,7 +39,7 @@ func (s *Serving) Receipt(pins ...*Pin) Receipt {
 		m, d := p.Manifest, p.Delta
 		pr := PipelineReceipt{
 			Manifest: m.Version, Barrier: m.K, Cut: m.Cut, At: d.At, CompleteTo: completeTo(p),
-			RowsBatch: m.Counted, RowsSpeed: d.Counted, Duplicates: m.Duplicates + d.Duplicates, Stale: p.Stale,
+			RowsBatch: m.Counted, RowsSpeed: d.Counted, Duplicates: m.Duplicates + d.Duplicates, Stale: p.Stale != "", StaleBecause: p.Stale,
 		}
 		if m.Version > 0 {
 			pr.ManifestHash = m.Hash()

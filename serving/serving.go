@@ -40,6 +40,8 @@ type Speed interface {
 type Batch interface {
 	// Newest returns the newest manifest; Version 0 when there is none.
 	Newest(ctx context.Context) (*archive.Manifest, error)
+	// Known returns the newest manifest that was seen; nil when none was.
+	Known() *archive.Manifest
 	// Local returns a verified local copy of an object until release.
 	Local(ctx context.Context, name string, size int64, sum string) (path string, release func(), err error)
 }
@@ -75,16 +77,21 @@ type Options struct {
 	// Patience is how long a query waits for speed to reach a cut that was
 	// just published, before it answers from the version before. Default 5 s.
 	Patience time.Duration
-	Clock    clock.Clock  // default clock.Wall
-	Logger   *slog.Logger // default none
+	// Look is how long a query waits for the object store to tell the newest
+	// version, before it answers from the one that it knows; and after a
+	// failure, how long queries do so without asking. Default 2 s.
+	Look   time.Duration
+	Clock  clock.Clock  // default clock.Wall
+	Logger *slog.Logger // default none
 }
 
 // Serving pins. It is safe for concurrent use.
 type Serving struct {
 	o Options
 
-	mu   sync.Mutex // guards last
-	last map[string]*archive.Manifest
+	mu       sync.Mutex // guards the fields below
+	answered versions
+	failed   map[string]failure // by pipeline
 }
 
 // New returns a Serving over the pipelines of o.
@@ -92,13 +99,16 @@ func New(o Options) *Serving {
 	if o.Patience == 0 {
 		o.Patience = 5 * time.Second
 	}
+	if o.Look == 0 {
+		o.Look = 2 * time.Second
+	}
 	if o.Clock == nil {
 		o.Clock = clock.Wall
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Serving{o: o, last: map[string]*archive.Manifest{}}
+	return &Serving{o: o, answered: versions{}, failed: map[string]failure{}}
 }
 
 // Sources returns the pipelines in force, by name.

@@ -38,7 +38,7 @@ func (p *partition) run(ctx context.Context) {
 				p.log.Warn("starting again from the newest cut", "next", p.next.Load(), "error", err)
 				continue
 			}
-		case !fault.KindOf(err).Retryable():
+		case lasting(err):
 			p.halt(err)
 			p.idle(ctx, nil)
 			return
@@ -51,6 +51,17 @@ func (p *partition) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// lasting reports that trying again would meet the same bytes again. What the
+// object store denies or does not find today may be put right by somebody, and
+// no restart should be needed then.
+func lasting(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Corrupt, fault.Invalid, fault.Poison, fault.Bug:
+		return true
+	}
+	return false
 }
 
 // backoff is how long to wait after the given number of failures in a row.

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,15 +40,35 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 	}
 	slices.SortFunc(sources, func(a, b *serving.Source) int { return strings.Compare(a.Name, b.Name) })
 
-	pins := make([]*serving.Pin, len(sources))
-	var key strings.Builder
-	for i, src := range sources {
-		p, err := e.serving.Pin(ctx, src, asked[src], fresh)
-		if err != nil {
-			return nil, err
+	gone := map[*serving.Source]*serving.Unfetched{} // whose newest version cannot be had
+	for {
+		// All pins anew each time: building an epoch uses up their states.
+		pins := make([]*serving.Pin, len(sources))
+		for i, src := range sources {
+			var err error
+			if u := gone[src]; u != nil {
+				pins[i], err = e.serving.Before(ctx, u, asked[src])
+			} else {
+				pins[i], err = e.serving.Pin(ctx, src, asked[src], fresh)
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
-		pins[i] = p
-		fmt.Fprintf(&key, "%s %d %s %v %v;", src.Name, p.Manifest.Version, p.Delta.At, asked[src], p.Stale)
+		ep, err := e.epochOf(ctx, pins, asked)
+		var u *serving.Unfetched
+		if !errors.As(err, &u) {
+			return ep, err
+		}
+		gone[u.Source] = u
+	}
+}
+
+// epochOf returns an epoch of these pins.
+func (e *Engine) epochOf(ctx context.Context, pins []*serving.Pin, asked map[*serving.Source][]string) (*epoch, error) {
+	var key strings.Builder
+	for _, p := range pins {
+		fmt.Fprintf(&key, "%s %d %s %v %v;", p.Source.Name, p.Manifest.Version, p.Delta.At, asked[p.Source], p.Stale != "")
 	}
 	inForce := e.serving.Sources()
 
@@ -79,6 +100,9 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 	if ep.err != nil {
 		e.forget(ep)
 		return nil, ep.err
+	}
+	for _, p := range pins {
+		e.serving.Answered(p, asked[p.Source])
 	}
 	e.evict()
 	return ep, nil
