@@ -83,11 +83,7 @@ type compaction struct {
 }
 
 func (c *compaction) all(ctx context.Context, segments []archive.Segment) error {
-	defer func() {
-		if c.runs != nil {
-			c.runs.Close()
-		}
-	}()
+	defer c.closeRuns()
 	for i, s := range segments {
 		c.lineage = append(c.lineage, s.Name)
 		if s.Rows > 0 {
@@ -125,31 +121,12 @@ type row struct {
 
 // segment decides what becomes of each event of s.
 func (c *compaction) segment(ctx context.Context, s archive.Segment) error {
-	if c.runs == nil {
-		var err error
-		if c.runs, err = c.r.Archive.OpenRuns(ctx, c.out.Runs); err != nil {
-			return fmt.Errorf("open %d id runs: %w", len(c.out.Runs), err)
-		}
-	}
-	var parts []*event.Batch
-	rows := make([]row, 0, s.Rows)
-	err := c.r.Archive.ReadSegment(ctx, s, func(b *event.Batch, offsets []uint64, inFrame []int32) error {
-		for i := range b.N {
-			rows = append(rows, row{offset: offsets[i], row: inFrame[i], part: int32(len(parts)), i: int32(i)})
-		}
-		parts = append(parts, b)
-		return nil
-	})
-	if err != nil {
+	if err := c.openRuns(ctx); err != nil {
 		return err
 	}
-	if int64(len(rows)) != s.Rows {
-		return fault.New(fault.Corrupt, "segment %s has %d rows, its name and footer say %d", s.Name, len(rows), s.Rows)
-	}
-	c.out.Rows += s.Rows
-	inLogOrder := func(a, b row) int { return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.row, b.row)) }
-	if !slices.IsSortedFunc(rows, inLogOrder) { // several schema versions
-		slices.SortFunc(rows, inLogOrder)
+	parts, rows, err := c.read(ctx, s)
+	if err != nil {
+		return err
 	}
 	fresh, err := c.dedupe(ctx, parts, rows)
 	if err != nil {
@@ -182,6 +159,48 @@ func (c *compaction) segment(ctx context.Context, s archive.Segment) error {
 		}
 	}
 	return nil
+}
+
+// openRuns opens the id runs that a chunk asks, once.
+func (c *compaction) openRuns(ctx context.Context) (err error) {
+	if c.runs != nil {
+		return nil
+	}
+	if c.runs, err = c.r.Archive.OpenRuns(ctx, c.out.Runs); err != nil {
+		return fmt.Errorf("open %d id runs: %w", len(c.out.Runs), err)
+	}
+	return nil
+}
+
+func (c *compaction) closeRuns() {
+	if c.runs != nil {
+		c.runs.Close()
+		c.runs = nil
+	}
+}
+
+// read returns the events of s and their order in the log.
+func (c *compaction) read(ctx context.Context, s archive.Segment) (parts []*event.Batch, rows []row, err error) {
+	rows = make([]row, 0, s.Rows)
+	err = c.r.Archive.ReadSegment(ctx, s, func(b *event.Batch, offsets []uint64, inFrame []int32) error {
+		for i := range b.N {
+			rows = append(rows, row{offset: offsets[i], row: inFrame[i], part: int32(len(parts)), i: int32(i)})
+		}
+		parts = append(parts, b)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(rows)) != s.Rows {
+		return nil, nil, fault.New(fault.Corrupt, "segment %s has %d rows, its name and footer say %d", s.Name, len(rows), s.Rows)
+	}
+	c.out.Rows += s.Rows
+	inLogOrder := func(a, b row) int { return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.row, b.row)) }
+	if !slices.IsSortedFunc(rows, inLogOrder) { // several schema versions
+		slices.SortFunc(rows, inLogOrder)
+	}
+	return parts, rows, nil
 }
 
 // dedupe enters rows into the id table and reports which of them are the
@@ -279,10 +298,8 @@ func (c *compaction) flush(ctx context.Context) error {
 		}
 		c.out.Days = append(c.out.Days, files...)
 	}
-	if c.runs != nil {
-		c.runs.Close()
-	}
-	c.runs, c.parts, c.refs, c.lineage = nil, nil, c.refs[:0], nil
+	c.closeRuns()
+	c.parts, c.refs, c.lineage = nil, c.refs[:0], nil
 	c.ids.reset()
 	return nil
 }

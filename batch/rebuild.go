@@ -1,0 +1,222 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"anabranch/archive"
+	"anabranch/event"
+	"anabranch/fault"
+)
+
+// Repair is the kind of a manifest that takes files made again in place of
+// lost ones. Cut, counts and answers are those of the manifest before it.
+const Repair = "repair"
+
+// RebuildRuns makes the lost id runs of one partition of m again and returns
+// the partition's list of runs. They are what the segments below the cut hold
+// and no other run does. One lost run comes back with its bytes, and so under
+// its name; several come back as one. Corrupt when the segments do not give as
+// many ids as were lost; nothing is in use then.
+func (r *Runner) RebuildRuns(ctx context.Context, m *archive.Manifest, partition int, lost map[string]bool) ([]archive.Run, error) {
+	var there, gone []archive.Run
+	for _, run := range m.Runs[partition] {
+		if lost[run.Name] {
+			gone = append(gone, run)
+		} else {
+			there = append(there, run)
+		}
+	}
+	if len(gone) == 0 {
+		return there, nil
+	}
+	k, want := uint64(0), int64(0)
+	for _, run := range gone {
+		k, want = max(k, run.K), want+run.Entries
+	}
+	c := &compaction{r: r, k: k, out: compacted{Partition: partition, Runs: there, Filtered: map[string]int64{}}}
+	defer c.closeRuns()
+	segments, err := r.newSegments(ctx, partition, 0, m.Cut[partition])
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range segments {
+		if err := c.unknownIDs(ctx, s); err != nil {
+			return nil, err
+		}
+		if i == len(segments)-1 || int64(c.ids.len()) >= r.ChunkRows {
+			if err := c.flush(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	made := c.out.Runs[len(there):]
+	if len(made) > 1 {
+		merged, err := r.Archive.MergeRuns(ctx, made, k)
+		if err != nil {
+			return nil, fmt.Errorf("merge %d id runs: %w", len(made), err)
+		}
+		made = []archive.Run{merged}
+	}
+	if c.out.Entries != want {
+		return nil, fault.New(fault.Corrupt, "partition %d: the segments give %d ids that no other run holds, %d were lost", partition, c.out.Entries, want)
+	}
+	return inPlace(m.Runs[partition], made, func(run archive.Run) bool { return lost[run.Name] }), nil
+}
+
+// unknownIDs enters the ids of s into the table, and marks those that a run
+// holds.
+func (c *compaction) unknownIDs(ctx context.Context, s archive.Segment) error {
+	if s.Rows == 0 {
+		return nil
+	}
+	if err := c.openRuns(ctx); err != nil {
+		return err
+	}
+	parts, rows, err := c.read(ctx, s)
+	if err != nil {
+		return err
+	}
+	var ids []event.ID
+	first := c.ids.len()
+	for _, w := range rows {
+		b := parts[w.part]
+		if _, fresh := c.ids.add(archive.Entry{ID: b.IDs[w.i], Hash: b.Hashes[w.i], Offset: w.offset, Row: w.row}); fresh {
+			ids = append(ids, b.IDs[w.i])
+		}
+	}
+	hits := make([]archive.Hit, len(ids))
+	if err := c.runs.Lookup(ctx, ids, hits); err != nil {
+		return fmt.Errorf("look up %d ids: %w", len(ids), err)
+	}
+	for i, h := range hits {
+		c.ids.old[first+i] = h.Found
+	}
+	return nil
+}
+
+// RebuildDays makes the day files of one chunk of a compaction again: those of
+// m with the partition, barrier and lineage of f. An event counts when the id
+// runs say that it is the first of its id, and no filter takes it out; so the
+// runs have to be whole, and r has to have the filters and the newest schema
+// of that time. The files come back with their bytes, and so under their
+// names, unless the program has learned to write others since. Corrupt when
+// the days do not get the events that m says; nothing is in use then.
+func (r *Runner) RebuildDays(ctx context.Context, m *archive.Manifest, f archive.DayFile) (old, made []archive.DayFile, err error) {
+	for _, d := range m.Days {
+		if sameChunk(d, f) {
+			old = append(old, d)
+		}
+	}
+	c := &compaction{r: r, k: f.K, out: compacted{Partition: f.Partition, Runs: m.Runs[f.Partition], Filtered: map[string]int64{}}}
+	defer c.closeRuns()
+	if err := c.openRuns(ctx); err != nil {
+		return nil, nil, err
+	}
+	segments, err := r.newSegments(ctx, f.Partition, 0, m.Cut[f.Partition])
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range segments {
+		if !slices.Contains(f.Segments, s.Name) {
+			continue
+		}
+		c.lineage = append(c.lineage, s.Name)
+		if err := c.firstOfIDs(ctx, s); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !slices.Equal(c.lineage, f.Segments) {
+		return nil, nil, fault.New(fault.NotFound, "%s was made from the segments %v; there are %v of them", f.Name, f.Segments, c.lineage)
+	}
+	if err := c.flush(ctx); err != nil {
+		return nil, nil, err
+	}
+	want, got := rowsByDay(old), rowsByDay(c.out.Days)
+	for day, n := range want {
+		if got[day] != n {
+			return nil, nil, fault.New(fault.Corrupt, "the segments of %s give %d events of %s, there were %d", f.Name, got[day], dayName(day), n)
+		}
+	}
+	if len(got) != len(want) {
+		return nil, nil, fault.New(fault.Corrupt, "the segments of %s give events of %d days, there were %d", f.Name, len(got), len(want))
+	}
+	return old, c.out.Days, nil
+}
+
+func sameChunk(a, b archive.DayFile) bool {
+	return a.Partition == b.Partition && a.K == b.K && slices.Equal(a.Segments, b.Segments)
+}
+
+// firstOfIDs takes on the events of s that the runs know in their place.
+func (c *compaction) firstOfIDs(ctx context.Context, s archive.Segment) error {
+	if s.Rows == 0 {
+		return nil
+	}
+	parts, rows, err := c.read(ctx, s)
+	if err != nil {
+		return err
+	}
+	ids := make([]event.ID, len(rows))
+	for i, w := range rows {
+		ids[i] = parts[w.part].IDs[w.i]
+	}
+	hits := make([]archive.Hit, len(ids))
+	if err := c.runs.Lookup(ctx, ids, hits); err != nil {
+		return fmt.Errorf("look up %d ids: %w", len(ids), err)
+	}
+	counting := make([][]uint32, len(parts))
+	for i, w := range rows {
+		switch h := hits[i]; {
+		case !h.Found:
+			return fault.New(fault.Corrupt, "%s: the id runs do not know the event at %d/%d", s.Name, w.offset, w.row)
+		case h.Offset == w.offset && h.Row == w.row:
+			counting[w.part] = append(counting[w.part], uint32(w.i))
+		}
+	}
+	for p, b := range parts {
+		if err := c.keep(b, counting[p]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Replace publishes m with other id runs and day files, unless all of them are
+// those that it has.
+func (r *Runner) Replace(ctx context.Context, m *archive.Manifest, runs [][]archive.Run, days []archive.DayFile, reason, by string) (*archive.Manifest, error) {
+	same := slices.EqualFunc(m.Runs, runs, func(a, b []archive.Run) bool { return slices.Equal(a, b) })
+	if same && slices.EqualFunc(m.Days, days, func(a, b archive.DayFile) bool { return a.Name == b.Name && a.Sum == b.Sum }) {
+		return m, nil
+	}
+	next := *m
+	next.Version, next.Parent, next.Created = m.Version+1, m.Hash(), r.Clock.Now().UTC()
+	next.Kind, next.Reason, next.By = Repair, reason, by
+	next.Runs, next.Days = runs, days
+	if err := r.Archive.Publish(ctx, &next); err != nil {
+		return nil, err
+	}
+	return &next, nil
+}
+
+// ReplaceDays returns days with made in place of old.
+func ReplaceDays(days, old, made []archive.DayFile) []archive.DayFile {
+	return inPlace(days, made, func(d archive.DayFile) bool {
+		return slices.ContainsFunc(old, func(o archive.DayFile) bool { return o.Name == d.Name })
+	})
+}
+
+// inPlace returns all with made where the first of gone stood.
+func inPlace[T any](all, made []T, gone func(T) bool) []T {
+	var out []T
+	for _, v := range all {
+		if !gone(v) {
+			out = append(out, v)
+			continue
+		}
+		out = append(out, made...)
+		made = nil
+	}
+	return append(out, made...)
+}
