@@ -13,6 +13,7 @@ var Promises = []Promise{
 	{"The batch result over a cut is the speed result over it, bit for bit.", []string{
 		"metamorphic.TestRandom", "view.TestAnyOrderOfFoldsAndMergesGivesTheSameBytes", "serving/sql.TestMergedAnswerIsThatOfOneFold"}},
 	{"One query sees one cut for its whole life.", []string{
+		"metamorphic.TestOneQueryOneCut",
 		"serving/sql.TestManyReadersWhileVersionsAndPositionsMove", "serving/sql.TestPinAgainWhenSpeedDroppedTheCut"}},
 	{"Conservation: received = counted + duplicate + filtered + dead-lettered + held + in flight.", []string{
 		"cmd/anabranch.TestKilledAtRandom", "cmd/anabranch/server.TestLedgerByRuleBelowAndAboveTheCut"}},

@@ -20,6 +20,17 @@ var Tests = map[string]Test{
 		Counts: []string{"cases", "answers", Events, Lost},
 		Least:  map[string]int64{"cases": 20_000},
 	},
+	"onecut": {
+		Package: "metamorphic", Func: "TestOneQueryOneCut",
+		Shows:  "One query sees one cut, while versions are published and generations dropped under it.",
+		Counts: []string{"swaps", "reads", "in SQL", "over HTTP", "in snapshots"},
+		Least:  map[string]int64{"swaps": 10_000, "reads": 1_000_000},
+		Sometimes: []string{
+			"version swapped during a query", "pinned cut was dropped, pinned again", "published cut not reached by speed yet",
+			"pin read when a newer version answered others", "statements of one snapshot with a swap between them",
+			"speed restarted under the readers", "two runs raced to publish",
+		},
+	},
 	"kill": {
 		Package: "cmd/anabranch", Func: "TestKilledAtRandom",
 		Shows:  "kill -9 of the program, of Temporal or of a worker loses nothing and counts nothing twice.",
