@@ -25,14 +25,23 @@ type Manifest struct {
 	K          uint64    `json:"k"`       // the barrier that Cut belongs to
 	Cut        event.Cut `json:"cut"`
 	Created    time.Time `json:"created"`
-	Kind       string    `json:"kind"` // "nightly", "backfill" or "init"
+	Kind       string    `json:"kind"` // "nightly", "backfill", "rollback" or "promote"
 	Reason     string    `json:"reason,omitempty"`
 	By         string    `json:"by,omitempty"`
 	Definition string    `json:"definition"` // version of the pipeline's definition
 
 	Runs  [][]Run               `json:"runs"` // by partition
 	Days  []DayFile             `json:"days"`
-	Views map[string]*ViewFiles `json:"views"`
+	Views map[string]*ViewFiles `json:"views"` // by view; see ViewKey for other versions
+	// Serves says under which key of Views a view is answered; one that is not
+	// mentioned is answered under its own name.
+	Serves map[string]string `json:"serves,omitempty"`
+	// Base is the version that a rollback went back to.
+	Base uint64 `json:"base,omitempty"`
+
+	// Lineage: the run that made it, and the program.
+	Run  string `json:"run,omitempty"`
+	Code string `json:"code,omitempty"`
 
 	// What became of the events below Cut, over all time.
 	Rows       int64 `json:"rows"`
@@ -203,6 +212,11 @@ func (m *Manifest) check(partitions int) error {
 			if r.Partition != p || r.K > m.K {
 				return bad("id run %s among those of partition %d at barrier %d", r.Name, p, m.K)
 			}
+		}
+	}
+	for view, key := range m.Serves {
+		if m.Views[key] == nil || ViewOf(key) != view {
+			return bad("view %s is answered by %s, which has no files", view, key)
 		}
 	}
 	for view, files := range m.Views {

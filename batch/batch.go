@@ -20,8 +20,10 @@ import (
 type Options struct {
 	Pipeline   string                // required
 	Definition string                // version of the pipeline's definition, for the manifest
+	Code       string                // version of the program, for the manifest
 	Schemas    *schemas.Set          // required; events of every version are read as the newest
 	Views      []*view.View          // what is computed, compiled against the newest schema
+	Older      []*view.View          // other versions of them, named by archive.ViewKey, that manifests may still have
 	Filters    []view.NamedPredicate // in order, the first match wins
 	Log        stream.Log            // required: barriers are appended to it
 	Archive    *archive.Archive      // required
@@ -86,6 +88,12 @@ func (o Options) defaulted() (Options, error) {
 	for _, v := range o.Views {
 		if names[v.Name()] {
 			return o, bad("Views", "one view of each name; "+v.Name()+" is there twice")
+		}
+		names[v.Name()] = true
+	}
+	for _, v := range o.Older {
+		if v.Name() != archive.ViewKey(archive.ViewOf(v.Name()), v.Version()) || names[v.Name()] {
+			return o, bad("Older", "each version once, under its archive.ViewKey, not "+v.Name())
 		}
 		names[v.Name()] = true
 	}

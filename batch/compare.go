@@ -140,14 +140,15 @@ func (r *Runner) compare(ctx context.Context, name string, before, after *archiv
 	c := Comparison{Old: before.Version, New: after.Version}
 	views := map[string]bool{}
 	for _, m := range []*archive.Manifest{before, after} {
-		for v := range m.Views {
-			views[v] = true
+		for key := range m.Views {
+			views[archive.ViewOf(key)] = true
 		}
 	}
 	digest := sha256.New()
 	for _, view := range slices.Sorted(maps.Keys(views)) {
 		v := &viewComparer{ctx: ctx, r: r, name: name, out: ViewComparison{View: view}}
-		if err := v.compare(before.Views[view], after.Views[view]); err != nil {
+		was, is := sides(view, before, after)
+		if err := v.compare(was, is); err != nil {
 			return c, fmt.Errorf("view %s: %w", view, err)
 		}
 		text, err := json.Marshal([]any{v.out.View, v.out.NewVersion, v.out.Digest, v.out.Note})
@@ -159,4 +160,21 @@ func (r *Runner) compare(ctx context.Context, name string, before, after *archiv
 	}
 	c.Digest = hex.EncodeToString(digest.Sum(nil)[:16])
 	return c, nil
+}
+
+// sides returns the files of a view to compare. Where a changed definition is
+// made for the first time, or held, that is its old version and its new one at
+// the same cut; else what answered before and what answers after.
+func sides(view string, before, after *archive.Manifest) (was, is *archive.ViewFiles) {
+	_, was = before.Answers(view)
+	key, is := after.Answers(view)
+	if declared := after.Views[view]; declared != nil && key != view {
+		return is, declared
+	}
+	if was != nil && is != nil && was.Version != is.Version {
+		if _, kept := after.VersionOf(view, was.Version); kept != nil {
+			was = kept
+		}
+	}
+	return was, is
 }

@@ -78,16 +78,23 @@ func (r *Runner) gather(ctx context.Context, ref PlanRef) (gathered, error) {
 			fresh[v.View.Name] = append(fresh[v.View.Name], v.File)
 		}
 	}
+	var base *archive.Manifest
+	if p.Request.Kind == Rollback {
+		if base, err = r.base(ctx, p); err != nil {
+			return gathered{}, err
+		}
+	}
 	for _, pv := range p.Views {
+		before := p.before(pv, parent, base)
 		if pv.Days == daysNone {
-			g.Views[pv.Name] = parent.Views[pv.Name]
+			g.Views[pv.Name] = before
 			continue
 		}
 		v, err := r.compiled(pv)
 		if err != nil {
 			return gathered{}, err
 		}
-		files, units := gatherView(pv, parent.Views[pv.Name], fresh[pv.Name], v.WithinDay())
+		files, units := gatherView(pv, before, fresh[pv.Name], v.WithinDay())
 		for i := range units {
 			if len(v.Keys()) > 0 { // the one group of a view without keys is in no shard but the first
 				units[i].Shards = shards(files, units[i].Days, r.MaxGroups)

@@ -192,8 +192,8 @@ func TestSpreadDays(t *testing.T) {
 	t.Parallel()
 	files := []archive.DayFile{{Days: []archive.DayRows{{Day: 1, Rows: 10}, {Day: 2, Rows: 10}, {Day: 3, Rows: 10}, {Day: 5, Rows: 100}, {Day: 6, Rows: 1}}}}
 	made := []compacted{{Days: []archive.DayFile{{Days: []archive.DayRows{{Day: 3, Rows: 5}, {Day: 5, Rows: 5}, {Day: 6, Rows: 1}}}}}}
-	old, fresh := planView{"old", "v", daysTouched}, planView{"new", "v", daysAll}
-	p := &plan{Request: Request{Kind: Nightly}, Views: []planView{old, fresh, {"kept", "v", daysNone}}}
+	old, fresh := planView{Name: "old", Version: "v", Days: daysTouched}, planView{Name: "new", Version: "v", Days: daysAll}
+	p := &plan{Request: Request{Kind: Nightly}, Views: []planView{old, fresh, {Name: "kept", Version: "v", Days: daysNone}}}
 	got := spreadDays(p, files, made, 20)
 	want := []foldUnit{
 		{[]int32{1, 2}, 20, []planView{fresh}}, {[]int32{3}, 10, []planView{old, fresh}},

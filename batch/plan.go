@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"maps"
+	"slices"
 	"time"
 
 	"anabranch/archive"
@@ -15,7 +16,7 @@ import (
 
 // planFormat is the format of notes written today. A run that a program of
 // another format has begun is planned again.
-const planFormat = 1
+const planFormat = 2
 
 // plan is the note that all steps of a run start from. With the parent
 // manifest it says everything: steps are functions of the two.
@@ -24,25 +25,16 @@ type plan struct {
 	Request    Request
 	Created    time.Time // and of the manifest, so that a retry publishes the same bytes
 	Definition string
+	Code       string
 	Parent     uint64 // version of the manifest it was made from
 	ParentHash string
 	K          uint64
 	Cut        event.Cut
 	Segments   [][]archive.Segment // new ones, by partition
 	Views      []planView
+	Serves     map[string]string // of the new manifest
+	Touched    []int32           // Rollback: the days with events since the version it goes back to
 }
-
-// planView says what a run does with one view.
-type planView struct {
-	Name, Version string
-	Days          string // which days are folded: daysNone, daysTouched or daysAll
-}
-
-const (
-	daysNone    = "none"    // the files of the parent stay
-	daysTouched = "touched" // those with new events; of a backfill those asked for
-	daysAll     = "all"     // the parent has no files of this version
-)
 
 func (p *plan) ref() PlanRef {
 	ref := PlanRef{Run: p.Request.run(), Kind: p.Request.Kind, K: p.K, Cut: p.Cut, Parent: p.Parent}
@@ -70,7 +62,7 @@ func (r *Runner) Plan(ctx context.Context, q Request) (PlanRef, error) {
 		return PlanRef{}, err
 	}
 	if before != nil {
-		if was := before.Request; was.Kind != q.Kind || was.K != q.K || was.View != q.View || !equal(was.From, q.From) || !equal(was.To, q.To) {
+		if was := before.Request; was.Kind != q.Kind || was.K != q.K || was.View != q.View || was.Back != q.Back || !equal(was.From, q.From) || !equal(was.To, q.To) {
 			return PlanRef{}, fault.New(fault.Invalid, "plan run %s: this run id was used for another request (%s of barrier %d)", q.run(), was.Kind, was.K)
 		}
 		return before.ref(), nil
@@ -107,13 +99,13 @@ func (r *Runner) planned(ctx context.Context, run string) (*plan, error) {
 // plan is pure but for reading segments.
 func (r *Runner) plan(ctx context.Context, q Request, m *archive.Manifest) (*plan, error) {
 	p := &plan{
-		Format: planFormat, Request: q, Created: r.Clock.Now().UTC(), Definition: r.Definition,
+		Format: planFormat, Request: q, Created: r.Clock.Now().UTC(), Definition: r.Definition, Code: r.Code,
 		Parent: m.Version, ParentHash: m.Hash(), K: m.K, Cut: m.Cut.Clone(), Segments: make([][]archive.Segment, len(m.Cut)),
 	}
 	if len(m.Cut) != r.Log.Partitions() {
 		return nil, fault.New(fault.Invalid, "the archive has %d partitions, the log has %d; their number never changes", len(m.Cut), r.Log.Partitions())
 	}
-	if q.Kind == Backfill && m.Version == 0 {
+	if q.Kind != Nightly && m.Version == 0 {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "nothing was published yet, so there is nothing to recompute"), "run a nightly first")
 	}
 	if q.Kind == Nightly {
@@ -131,38 +123,30 @@ func (r *Runner) plan(ctx context.Context, q Request, m *archive.Manifest) (*pla
 			}
 		}
 	}
+	if q.Kind == Rollback {
+		return p, r.planBack(ctx, p, m)
+	}
 	return p, r.planViews(p, m)
 }
 
-func (r *Runner) planViews(p *plan, m *archive.Manifest) error {
-	asked := p.Request.View == ""
-	for _, v := range r.Views {
-		there := m.Views[v.Name()]
-		do := planView{Name: v.Name(), Version: v.Version()}
-		switch {
-		case p.Request.View == v.Name():
-			asked = true
-			fallthrough
-		case p.Request.View == "":
-			do.Days = daysTouched
-			if there == nil || there.Version != v.Version() {
-				do.Days = daysAll
-			}
-		case there == nil:
-			continue // a new view that was not asked for: the next nightly makes it
-		default:
-			do.Version, do.Days = there.Version, daysNone
-		}
-		p.Views = append(p.Views, do)
+// planBack plans a rollback.
+func (r *Runner) planBack(ctx context.Context, p *plan, m *archive.Manifest) error {
+	base, err := r.base(ctx, p)
+	if err != nil {
+		return err
 	}
-	if !asked {
-		var names []string
-		for _, v := range r.Views {
-			names = append(names, v.Name())
-		}
-		return fault.New(fault.Invalid, "there is no view %q; there are %s", p.Request.View, strings.Join(names, ", "))
+	then := map[string]bool{}
+	for _, f := range base.Days {
+		then[f.Name] = true
 	}
-	return nil
+	var since []archive.DayFile
+	for _, f := range m.Days {
+		if !then[f.Name] {
+			since = append(since, f)
+		}
+	}
+	p.Touched = slices.Sorted(maps.Keys(rowsByDay(since)))
+	return r.planRollback(p, m, base)
 }
 
 // load returns the plan of a run and the manifest it was made from.
@@ -196,12 +180,30 @@ func (r *Runner) parent(ctx context.Context, p *plan) (m *archive.Manifest, err 
 // compiled returns the view that pv was planned for. That there is none means
 // that the program's views have changed under the run.
 func (r *Runner) compiled(pv planView) (*view.View, error) {
-	for _, v := range r.Views {
-		if v.Name() == pv.Name && v.Version() == pv.Version {
-			return v, nil
-		}
+	if v := r.version(archive.ViewOf(pv.Name), pv.Version); v != nil {
+		return v, nil
 	}
-	return nil, fault.New(fault.Conflict, "view %s of version %s is not the one this program has; plan again", pv.Name, pv.Version)
+	return nil, fault.New(fault.Conflict, "view %s of version %s is not one that this program has; plan again", pv.Name, pv.Version)
+}
+
+// base returns the manifest that a rollback goes back to.
+func (r *Runner) base(ctx context.Context, p *plan) (*archive.Manifest, error) {
+	m, err := r.Archive.Manifest(ctx, p.Request.Back)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.Invalid, "there is no version %d to go back to; the newest is %d", p.Request.Back, p.Parent)
+	}
+	return m, err
+}
+
+// before returns the files that pv starts from; nil: none.
+func (p *plan) before(pv planView, parent, base *archive.Manifest) *archive.ViewFiles {
+	switch {
+	case pv.From == "":
+		return nil
+	case pv.Base:
+		return base.Views[pv.From]
+	}
+	return parent.Views[pv.From]
 }
 
 func equal(a, b *int32) bool { return a == b || a != nil && b != nil && *a == *b }

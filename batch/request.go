@@ -13,11 +13,12 @@ import (
 const (
 	Nightly  = "nightly"  // moves the cut to a new barrier
 	Backfill = "backfill" // recomputes under the published cut
+	Rollback = "rollback" // has the views answer as in an older version
 )
 
 // Request asks for a run.
 type Request struct {
-	Kind   string // Nightly or Backfill
+	Kind   string // Nightly, Backfill or Rollback
 	Reason string // for people: why
 	By     string // for people: who
 
@@ -29,10 +30,17 @@ type Request struct {
 
 	K uint64 // Nightly: the barrier, from NextBarrier
 
-	// Backfill: the view (empty: all) and the event days to recompute, both
-	// inclusive, as days since 1970; nil: no bound.
-	View     string
+	// Backfill and Rollback: the view; empty: all.
+	View string
+	// Backfill: the event days to recompute, both inclusive, as days since
+	// 1970; nil: no bound.
 	From, To *int32
+
+	Back uint64 // Rollback: the version to go back to
+
+	// Hold keeps a version of a view that is made for the first time from
+	// answering: it stands beside the one that does, until Serve.
+	Hold bool
 }
 
 // run is the name of the folder of notes.
@@ -45,12 +53,16 @@ func (q Request) run() string {
 
 func (q Request) check() error {
 	switch {
-	case q.Kind != Nightly && q.Kind != Backfill:
-		return fault.New(fault.Invalid, "plan a run: kind %q: want %q or %q", q.Kind, Nightly, Backfill)
+	case q.Kind != Nightly && q.Kind != Backfill && q.Kind != Rollback:
+		return fault.New(fault.Invalid, "plan a run: kind %q: want %q, %q or %q", q.Kind, Nightly, Backfill, Rollback)
 	case q.Kind == Nightly && (q.K == 0 || q.View != "" || q.From != nil || q.To != nil):
 		return fault.New(fault.Invalid, "plan a nightly run: want a barrier and neither view nor days")
-	case q.Kind == Backfill && q.K != 0:
-		return fault.New(fault.Invalid, "plan a backfill: it stays at the published barrier, %d was given", q.K)
+	case q.Kind != Nightly && q.K != 0:
+		return fault.New(fault.Invalid, "plan a %s: it stays at the published barrier, %d was given", q.Kind, q.K)
+	case (q.Kind == Rollback) != (q.Back != 0):
+		return fault.New(fault.Invalid, "plan a %s: the version to go back to is what a rollback has, and only that; %d was given", q.Kind, q.Back)
+	case q.Kind == Rollback && (q.From != nil || q.To != nil):
+		return fault.New(fault.Invalid, "plan a rollback: it goes back in all days")
 	case q.From != nil && q.To != nil && *q.From > *q.To:
 		return fault.New(fault.Invalid, "plan a backfill: its first day lies behind its last")
 	case bucket.CheckName(q.run()) != nil || strings.Contains(q.run(), "/"):
@@ -62,7 +74,7 @@ func (q Request) check() error {
 // PlanRef names a plan and tells what stands in it.
 type PlanRef struct {
 	Run     string    `json:"run"`     // names the notes of this run
-	Kind    string    `json:"kind"`    // Nightly or Backfill
+	Kind    string    `json:"kind"`    // of the request
 	K       uint64    `json:"k"`       // the barrier that Publish will publish
 	Cut     event.Cut `json:"cut"`     // its cut
 	Parent  uint64    `json:"parent"`  // version of the manifest the plan starts from

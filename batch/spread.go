@@ -123,9 +123,12 @@ func spreadDays(p *plan, files []archive.DayFile, made []compacted, unitRows int
 			}
 		}
 	}
+	for _, day := range p.Touched {
+		touched[day] = true
+	}
 	q := p.Request
 	asked := func(day int32) bool {
-		if q.Kind == Nightly {
+		if q.Kind != Backfill {
 			return touched[day]
 		}
 		return (q.From == nil || day >= *q.From) && (q.To == nil || day <= *q.To)
