@@ -30,10 +30,17 @@ func openNote(path string) (*note, error) {
 	}
 	n := &note{file: f}
 	var b [noteSize]byte
-	if k, _ := f.ReadAt(b[:], 0); k == noteSize && crc32.Checksum(b[:8], castagnoli) == binary.LittleEndian.Uint32(b[8:]) {
-		n.last = binary.LittleEndian.Uint64(b[:])
-	}
+	k, _ := f.ReadAt(b[:], 0)
+	n.last, _ = parseNote(b[:k])
 	return n, nil
+}
+
+// parseNote reads an offset with its checksum.
+func parseNote(b []byte) (offset uint64, ok bool) {
+	if len(b) != noteSize || crc32.Checksum(b[:8], castagnoli) != binary.LittleEndian.Uint32(b[8:]) {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(b), true
 }
 
 // acknowledged notes that the record at offset is durable.

@@ -76,7 +76,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) noteDir() string { return filepath.Join(s.opts.Dir, "acknowledged") }
+func (s *Store) noteDir() string { return filepath.Join(s.opts.Dir, noteFolder) }
 
 func (s *Store) connect(ctx context.Context, name string) (*nats.Conn, error) {
 	opts := []nats.Option{
@@ -189,7 +189,7 @@ func (s *Store) Open(ctx context.Context, pipeline string, partitions int) (stre
 func (s *Store) openPart(ctx context.Context, pipeline string, number, partitions int) (*part, error) {
 	p := &part{
 		pipeline: pipeline, number: number,
-		stream: fmt.Sprintf("AB_%s_p%04d", pipeline, number), subject: fmt.Sprintf("anabranch.%s.p%04d", pipeline, number),
+		stream: streamName(pipeline, number), subject: fmt.Sprintf("anabranch.%s.p%04d", pipeline, number),
 	}
 	want := jetstream.StreamConfig{
 		Name: p.stream, Subjects: []string{p.subject}, Storage: jetstream.FileStorage, Replicas: 1,
@@ -201,6 +201,14 @@ func (s *Store) openPart(ctx context.Context, pipeline string, number, partition
 	}
 	str, err := s.js.Stream(ctx, p.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if s.server != nil { // set aside by a repair, perhaps
+			if want.FirstSeq, err = readBegin(filepath.Join(s.noteDir(), p.stream+beginSuffix)); err != nil {
+				return nil, err
+			}
+			if want.FirstSeq > 0 {
+				want.Metadata[metaTrimmed] = strconv.FormatUint(want.FirstSeq, 10)
+			}
+		}
 		str, err = s.js.CreateStream(ctx, want)
 	}
 	if err != nil {
