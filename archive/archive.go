@@ -26,6 +26,7 @@ import (
 
 	"anabranch/bucket"
 	"anabranch/internal/clock"
+	"anabranch/internal/disk"
 	"anabranch/schemas"
 )
 
@@ -40,8 +41,9 @@ type Options struct {
 	// this Archive alone. Empty: no local copies, reads hold whole files in
 	// memory and Local refuses.
 	CacheDir   string
-	CacheBytes int64 // how much of CacheDir to use; default 4 GiB. Pinned copies may go over it
-	BlockBytes int64 // memory for decoded blocks of id runs; default 64 MiB
+	CacheDisk  disk.Files // that CacheDir is on; default disk.Real. Local's paths are good for other programs only there
+	CacheBytes int64      // how much of CacheDir to use; default 4 GiB. Pinned copies may go over it
+	BlockBytes int64      // memory for decoded blocks of id runs; default 64 MiB
 }
 
 // Archive is the archive of one pipeline. It is safe for concurrent use.
@@ -63,6 +65,9 @@ func Open(b bucket.Bucket, pipeline string, set *schemas.Set, o Options) *Archiv
 	o.Clock = cmp.Or(o.Clock, clock.Wall)
 	o.CacheBytes = cmp.Or(o.CacheBytes, 4<<30)
 	o.BlockBytes = cmp.Or(o.BlockBytes, 64<<20)
+	if o.CacheDisk == nil {
+		o.CacheDisk = disk.Real{}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -72,7 +77,7 @@ func Open(b bucket.Bucket, pipeline string, set *schemas.Set, o Options) *Archiv
 		segments: newSegmentCache(),
 	}
 	if o.CacheDir != "" {
-		a.cache = &cache{dir: o.CacheDir, limit: o.CacheBytes, bucket: b, log: o.Log}
+		a.cache = &cache{disk: o.CacheDisk, dir: o.CacheDir, limit: o.CacheBytes, bucket: b, log: o.Log}
 	}
 	return a
 }

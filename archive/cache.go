@@ -12,20 +12,27 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"anabranch/bucket"
 	"anabranch/fault"
+	"anabranch/internal/disk"
 )
 
 // cache keeps verified copies of objects on local disk, named by their
 // SHA-256. Copies in use are pinned; of the others the ones not used for the
 // longest time go when room is needed. What a former process left is verified
 // before it is used.
+//
+// Nothing here is synced: after a power cut a copy may be gone or damaged, and
+// is then fetched again.
 type cache struct {
+	disk   disk.Files
 	dir    string
 	limit  int64
 	bucket bucket.Reader
@@ -33,6 +40,8 @@ type cache struct {
 
 	start   sync.Once
 	failure error // of start
+
+	next atomic.Int64 // names of temp files: the folder is ours alone, and empty at the start
 
 	mu    sync.Mutex // guards what follows and the fields of items marked so
 	items map[string]*item
@@ -61,15 +70,15 @@ func (c *cache) open() error {
 }
 
 func (c *cache) scan() error {
-	if err := os.RemoveAll(c.temps()); err != nil {
+	if err := disk.RemoveAll(c.disk, c.temps()); err != nil {
 		return fmt.Errorf("clean the cache: %w", diskFault(err))
 	}
 	for _, dir := range []string{c.objects(), c.temps()} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := disk.MkdirAll(c.disk, dir); err != nil {
 			return fmt.Errorf("make the cache: %w", diskFault(err))
 		}
 	}
-	entries, err := os.ReadDir(c.objects())
+	entries, err := c.disk.ReadDir(c.objects())
 	if err != nil {
 		return fmt.Errorf("read the cache: %w", diskFault(err))
 	}
@@ -101,11 +110,11 @@ func (c *cache) scan() error {
 }
 
 // temp returns a new file on the disk of the cache.
-func (c *cache) temp() (*os.File, error) {
+func (c *cache) temp() (disk.File, error) {
 	if err := c.open(); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(c.temps(), "*")
+	f, err := c.disk.Create(filepath.Join(c.temps(), strconv.FormatInt(c.next.Add(1), 10)))
 	if err != nil {
 		return nil, fmt.Errorf("write to the cache: %w", diskFault(err))
 	}
@@ -174,7 +183,7 @@ func (c *cache) acquire(ctx context.Context, name string, size int64, sum string
 
 // fill makes it a verified copy: what lies there already, or the object.
 func (c *cache) fill(ctx context.Context, it *item) error {
-	if f, err := os.Open(it.path); err == nil {
+	if f, err := c.disk.Open(it.path); err == nil {
 		h := sha256.New()
 		n, err := io.Copy(h, f)
 		f.Close()
@@ -187,7 +196,7 @@ func (c *cache) fill(ctx context.Context, it *item) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // in vain once it is renamed
+	defer c.disk.Remove(f.Name()) // in vain once it is renamed
 	defer f.Close()
 	body, _, err := c.bucket.Get(ctx, it.name)
 	if err != nil {
@@ -205,7 +214,7 @@ func (c *cache) fill(ctx context.Context, it *item) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("fetch %s: %w", it.name, diskFault(err))
 	}
-	if err := os.Rename(f.Name(), it.path); err != nil {
+	if err := c.disk.Rename(f.Name(), it.path); err != nil {
 		return fmt.Errorf("fetch %s: %w", it.name, diskFault(err))
 	}
 	return nil
@@ -226,18 +235,18 @@ func (d *diskWriter) Write(b []byte) (int, error) {
 }
 
 // adopt takes f, which holds an object, as its copy, and closes it.
-func (c *cache) adopt(f *os.File, name string, size int64, sum string) {
+func (c *cache) adopt(f disk.File, name string, size int64, sum string) {
 	f.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.items[sum] != nil {
-		os.Remove(f.Name())
+		c.disk.Remove(f.Name())
 		return
 	}
 	it := &item{name: name, sum: sum, path: filepath.Join(c.objects(), sum+path.Ext(name)), size: size, ready: make(chan struct{})}
 	close(it.ready)
-	if err := os.Rename(f.Name(), it.path); err != nil {
-		os.Remove(f.Name()) // it can be fetched
+	if err := c.disk.Rename(f.Name(), it.path); err != nil {
+		c.disk.Remove(f.Name()) // it can be fetched
 		return
 	}
 	c.tick++
@@ -295,7 +304,7 @@ func (c *cache) evict() {
 // remove deletes a copy without pins; c.mu is held.
 func (c *cache) remove(it *item) {
 	c.forget(it)
-	os.Remove(it.path)
+	c.disk.Remove(it.path)
 }
 
 // forget takes an item off the books; c.mu is held.

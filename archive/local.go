@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"anabranch/fault"
@@ -44,7 +43,7 @@ func (a *Archive) open(ctx context.Context, name string, size int64, sum string)
 	if err != nil {
 		return nil, func() {}, err
 	}
-	file, err := os.Open(path)
+	file, err := a.cache.disk.Open(path)
 	if err != nil {
 		unpin()
 		return nil, func() {}, fmt.Errorf("open the copy of %s: %w", name, diskFault(err))

@@ -8,16 +8,16 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 
 	"anabranch/bucket"
+	"anabranch/internal/disk"
 )
 
 // spool gathers an object before it is put, since its name depends on its
 // content: in a file of the cache, else in memory.
 type spool struct {
 	a    *Archive
-	file *os.File // nil: in memory
+	file disk.File // nil: in memory
 	buf  bytes.Buffer
 	size int64
 	hash hash.Hash
@@ -74,7 +74,7 @@ func (s *spool) put(ctx context.Context, name func(sum string) string) (object s
 func (s *spool) close() {
 	if s.file != nil {
 		s.file.Close()
-		os.Remove(s.file.Name())
+		s.a.cache.disk.Remove(s.file.Name())
 		s.file = nil
 	}
 	s.buf = bytes.Buffer{}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"syscall"
 
 	"anabranch/fault"
+	"anabranch/internal/disk"
 )
 
 // File is a bucket in a folder of a local file system: an object is a plain
@@ -35,8 +35,8 @@ import (
 type File struct {
 	root string // folder of the objects; names with "@" are ours, no object has one
 	temp string // this process's own temp folder
-	fs   fileSystem
-	mine *os.File // open lock that says the temp folder is in use
+	fs   disk.Files
+	mine io.Closer // lock that says the temp folder is in use
 	next atomic.Uint64
 
 	mu     sync.Mutex // guards synced
@@ -53,18 +53,19 @@ const (
 // NewFile opens the bucket in dir, making the folder when there is none, and
 // removes what crashed processes left in the temp folder. The caller closes
 // it; a process that does not leaves a temp folder for the next to remove.
-func NewFile(dir string) (*File, error) { return newFile(dir, osFiles{}) }
+func NewFile(dir string) (*File, error) { return NewFileOn(disk.Real{}, dir) }
 
-func newFile(dir string, files fileSystem) (*File, error) {
+// NewFileOn is NewFile on any file system.
+func NewFileOn(files disk.Files, dir string) (*File, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open bucket %s: %w", dir, err)
 	}
-	f := &File{root: dir, fs: files, synced: map[string]bool{}}
-	if err := os.MkdirAll(filepath.Join(dir, tempName), 0o750); err != nil {
+	f := &File{root: dir, fs: disk.Strict(files), synced: map[string]bool{}}
+	if err := disk.MkdirAll(f.fs, filepath.Join(dir, tempName)); err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", dir, fileFault(err))
 	}
-	unlock, err := f.lock(syscall.LOCK_EX)
+	unlock, err := f.lock(disk.Alone)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", dir, err)
 	}
@@ -77,13 +78,13 @@ func newFile(dir string, files fileSystem) (*File, error) {
 
 // Close removes the temp folder. The bucket takes no puts after it.
 func (f *File) Close() error {
-	err := os.RemoveAll(f.temp)
-	return errors.Join(err, f.mine.Close(), os.Remove(f.mine.Name()))
+	err := disk.RemoveAll(f.fs, f.temp)
+	return errors.Join(err, f.mine.Close(), f.fs.Remove(f.temp+".lock"))
 }
 
 func (f *File) path(name string) string { return filepath.Join(f.root, filepath.FromSlash(name)) }
 
-func (f *File) open(ctx context.Context, name string) (file, Info, error) {
+func (f *File) open(ctx context.Context, name string) (disk.File, Info, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, Info{}, err
 	}
@@ -206,9 +207,9 @@ func (f *File) put(name string, body io.ReadSeeker, when Condition) (etag string
 // replace moves temp over path when the object there has the ETag match, or
 // in any case when match is empty.
 func (f *File) replace(temp, path, name, match string) error {
-	how := syscall.LOCK_SH
+	how := disk.Shared
 	if match != "" {
-		how = syscall.LOCK_EX
+		how = disk.Alone
 	}
 	unlock, err := f.lock(how)
 	if err != nil {
@@ -242,15 +243,20 @@ func (f *File) Delete(ctx context.Context, name string) error {
 }
 
 func (f *File) remove(path string) error {
-	unlock, err := f.lock(syscall.LOCK_SH)
+	unlock, err := f.lock(disk.Shared)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := f.fs.Remove(path); err != nil {
+	err = f.fs.Remove(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return f.fs.SyncDir(filepath.Dir(path))
+	// What an earlier attempt removed must not come back with the power.
+	if sync := f.fs.SyncDir(filepath.Dir(path)); sync != nil {
+		return sync
+	}
+	return err
 }
 
 // mkdir makes the folder and those above it, and syncs each link of the chain

@@ -15,11 +15,12 @@ import (
 	"testing"
 
 	"anabranch/fault"
+	"anabranch/internal/disk"
 )
 
 // faultyFiles passes every call on, writes it down, and makes one fail.
 type faultyFiles struct {
-	osFiles
+	disk.Real
 	mu    sync.Mutex
 	root  string
 	calls []string
@@ -45,19 +46,19 @@ func (f *faultyFiles) call(what string, paths ...string) error {
 	return nil
 }
 
-func (f *faultyFiles) Create(path string) (file, error) {
+func (f *faultyFiles) Create(path string) (disk.File, error) {
 	if err := f.call("create", path); err != nil {
 		return nil, err
 	}
-	h, err := f.osFiles.Create(path)
+	h, err := f.Real.Create(path)
 	return &faultyFile{h, f, path}, err
 }
 
-func (f *faultyFiles) Open(path string) (file, error) {
+func (f *faultyFiles) Open(path string) (disk.File, error) {
 	if err := f.call("open", path); err != nil {
 		return nil, err
 	}
-	h, err := f.osFiles.Open(path)
+	h, err := f.Real.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -65,23 +66,23 @@ func (f *faultyFiles) Open(path string) (file, error) {
 }
 
 func (f *faultyFiles) Rename(from, to string) error {
-	return errors.Join(f.call("rename", from, to), f.unless(func() error { return f.osFiles.Rename(from, to) }))
+	return errors.Join(f.call("rename", from, to), f.unless(func() error { return f.Real.Rename(from, to) }))
 }
 
 func (f *faultyFiles) Link(from, to string) error {
-	return errors.Join(f.call("link", from, to), f.unless(func() error { return f.osFiles.Link(from, to) }))
+	return errors.Join(f.call("link", from, to), f.unless(func() error { return f.Real.Link(from, to) }))
 }
 
 func (f *faultyFiles) Remove(path string) error {
-	return errors.Join(f.call("remove", path), f.unless(func() error { return f.osFiles.Remove(path) }))
+	return errors.Join(f.call("remove", path), f.unless(func() error { return f.Real.Remove(path) }))
 }
 
 func (f *faultyFiles) Mkdir(path string) error {
-	return errors.Join(f.call("mkdir", path), f.unless(func() error { return f.osFiles.Mkdir(path) }))
+	return errors.Join(f.call("mkdir", path), f.unless(func() error { return f.Real.Mkdir(path) }))
 }
 
 func (f *faultyFiles) SyncDir(path string) error {
-	return errors.Join(f.call("sync", path), f.unless(func() error { return f.osFiles.SyncDir(path) }))
+	return errors.Join(f.call("sync", path), f.unless(func() error { return f.Real.SyncDir(path) }))
 }
 
 // unless does fn when the call just written down is not the failing one.
@@ -96,34 +97,34 @@ func (f *faultyFiles) unless(fn func() error) error {
 }
 
 type faultyFile struct {
-	file
+	disk.File
 	fs   *faultyFiles
 	path string
 }
 
 func (f *faultyFile) Write(p []byte) (int, error) {
 	if err := f.fs.call("write", f.path); err != nil {
-		n, _ := f.file.Write(p[:len(p)/2]) // a full disk takes a part
+		n, _ := f.File.Write(p[:len(p)/2]) // a full disk takes a part
 		return n, err
 	}
-	return f.file.Write(p)
+	return f.File.Write(p)
 }
 
 func (f *faultyFile) Sync() error {
 	if err := f.fs.call("sync", f.path); err != nil {
 		return err
 	}
-	return f.file.Sync()
+	return f.File.Sync()
 }
 
 func (f *faultyFile) SetMark(mark string) error {
 	if f.fs.bare {
-		return errNoMarks
+		return disk.ErrNoMarks
 	}
 	if err := f.fs.call("mark", f.path); err != nil {
 		return err
 	}
-	return f.file.SetMark(mark)
+	return f.File.SetMark(mark)
 }
 
 func openFaulty(t *testing.T, files *faultyFiles) *File {
@@ -131,7 +132,7 @@ func openFaulty(t *testing.T, files *faultyFiles) *File {
 	if files.root == "" {
 		files.root = t.TempDir()
 	}
-	f, err := newFile(files.root, files)
+	f, err := NewFileOn(files, files.root)
 	if err != nil {
 		t.Fatal(err)
 	}

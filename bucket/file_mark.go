@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"anabranch/fault"
+	"anabranch/internal/disk"
 )
 
 // mark is what a file's attribute tells of its content.
@@ -53,7 +54,7 @@ func (f *File) write(temp string, body io.ReadSeeker) (etag string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := h.SetMark(m.String()); err != nil && !errors.Is(err, errNoMarks) {
+	if err := h.SetMark(m.String()); err != nil && !errors.Is(err, disk.ErrNoMarks) {
 		return "", err
 	}
 	if err := h.Sync(); err != nil {
@@ -72,7 +73,7 @@ func etagOf(m mark, modified int64) string { return m.sum + "-" + strconv.Format
 
 // mark returns the mark of an open object and fills in its ETag. It reads the
 // object, and answers false, where its file carries no mark.
-func (f *File) mark(name string, h file, info *Info) (m mark, marked bool, err error) {
+func (f *File) mark(name string, h disk.File, info *Info) (m mark, marked bool, err error) {
 	text, err := h.Mark()
 	if err != nil {
 		return mark{}, false, fmt.Errorf("read %s: %w", name, fileFault(err))

@@ -12,6 +12,7 @@ import (
 	"anabranch/bucket"
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/internal/disk"
 	"anabranch/schemas"
 	"anabranch/stream"
 	"anabranch/view"
@@ -27,7 +28,8 @@ type Options struct {
 	Archive   *archive.Archive      // required: manifests, id runs, segments
 	TimeField string                // the event time, a column of the newest schema; empty: none
 
-	Dir    string        // where snapshots go; empty: not to disk
+	Disk   disk.Files    // default disk.Real
+	Dir    string        // where on it snapshots go; empty: not to disk
 	Bucket bucket.Bucket // where snapshots go as well; nil: not to a bucket
 
 	SnapshotEvery   time.Duration // default one minute
@@ -50,6 +52,9 @@ func (o Options) defaulted() (Options, error) {
 	o.Grace = cmp.Or(o.Grace, time.Minute)
 	if o.Clock == nil {
 		o.Clock = clock.Wall
+	}
+	if o.Disk == nil {
+		o.Disk = disk.Real{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

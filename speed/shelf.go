@@ -15,11 +15,13 @@ import (
 
 	"anabranch/bucket"
 	"anabranch/fault"
+	"anabranch/internal/disk"
 )
 
 // shelf keeps the snapshots of one partition: in a directory, in a bucket, or
 // in both. They are numbered from 1 as they are written; the two newest stay.
 type shelf struct {
+	disk    disk.Files
 	dir     string // empty: none
 	bucket  bucket.Bucket
 	prefix  string // of the names in the bucket
@@ -44,7 +46,7 @@ const (
 )
 
 func newShelf(o *Options, n int) *shelf {
-	s := &shelf{bucket: o.Bucket, prefix: fmt.Sprintf("%s/snapshots/p%04d/", o.Pipeline, n), written: make(chan written, 1)}
+	s := &shelf{disk: disk.Strict(o.Disk), bucket: o.Bucket, prefix: fmt.Sprintf("%s/snapshots/p%04d/", o.Pipeline, n), written: make(chan written, 1)}
 	if o.Dir != "" {
 		s.dir = filepath.Join(o.Dir, fmt.Sprintf("p%04d", n))
 	}
@@ -74,26 +76,16 @@ func (s *shelf) put(ctx context.Context, seq uint64, data []byte) (durable bool,
 	return durable, errors.Join(inDir, inBucket)
 }
 
-// putFile writes beside, syncs, renames and syncs the directory.
+// putFile makes the snapshot a file, durably.
 func (s *shelf) putFile(seq uint64, data []byte) (err error) {
 	name := filepath.Join(s.dir, snapshotName(seq))
 	defer func() { err = onDisk(err, "write snapshot "+name) }()
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+	if err := disk.MkdirAll(s.disk, s.dir); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(s.dir, ".writing-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone after the rename
-	_, werr := f.Write(data)
-	if err := errors.Join(werr, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	if err := syncDir(s.dir); err != nil {
+	// Under one name, so that a process that died at it leaves one file to
+	// write over and not one for each time.
+	if err := disk.WriteFile(s.disk, name, filepath.Join(s.dir, ".writing"), data); err != nil {
 		return err
 	}
 	seqs, err := s.files()
@@ -101,19 +93,11 @@ func (s *shelf) putFile(seq uint64, data []byte) (err error) {
 		return err
 	}
 	for _, old := range tooOld(seqs) {
-		if err := os.Remove(filepath.Join(s.dir, snapshotName(old))); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := s.disk.Remove(filepath.Join(s.dir, snapshotName(old))); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // onDisk says what was being done and decides the kind of a file error.
@@ -169,6 +153,11 @@ func (s *shelf) list(ctx context.Context) ([]place, error) {
 	var all []place
 	if s.dir != "" {
 		seqs, err := s.files()
+		if err == nil && len(seqs) > 0 {
+			// Whoever wrote them may have died before they were sure to stay,
+			// and the log is trimmed below what is found here.
+			err = s.disk.SyncDir(s.dir)
+		}
 		if err != nil {
 			return nil, onDisk(err, "list snapshots in "+s.dir)
 		}
@@ -193,7 +182,7 @@ func (s *shelf) list(ctx context.Context) ([]place, error) {
 }
 
 func (s *shelf) files() ([]uint64, error) {
-	entries, err := os.ReadDir(s.dir)
+	entries, err := s.disk.ReadDir(s.dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -228,7 +217,7 @@ func parseSnapshotName(name string) (uint64, bool) {
 // get returns the bytes of a snapshot.
 func (s *shelf) get(ctx context.Context, at place) ([]byte, error) {
 	if at.local {
-		data, err := os.ReadFile(at.name)
+		data, err := disk.ReadFile(s.disk, at.name)
 		return data, onDisk(err, "read snapshot "+at.name)
 	}
 	body, _, err := s.bucket.Get(ctx, at.name)

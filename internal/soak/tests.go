@@ -37,6 +37,13 @@ var Tests = map[string]Test{
 		Counts: []string{"kills", "runs", Events, Lost, Double},
 		Least:  map[string]int64{"kills": 1_000},
 	},
+	"powercut-bucket": {
+		Package: "bucket", Func: "TestFilePowerCut",
+		Shows:     "An acknowledged put or delete of the file bucket survives a power cut at any call; no torn object is ever seen.",
+		Counts:    []string{"cuts", "objects", Lost},
+		Least:     map[string]int64{"cuts": 300_000},
+		Sometimes: []string{"a torn file in the bucket's temp", "a rename undone", "an unacknowledged put that is there", "a process killed before the power goes"},
+	},
 	"image": {
 		Package: "cmd/anabranch", Func: "TestPowerCut",
 		Shows:     "A power cut under log, Temporal, snapshots and bucket, at any moment, loses nothing that was acknowledged.",

@@ -3,8 +3,9 @@ package natslog
 import (
 	"encoding/binary"
 	"hash/crc32"
-	"os"
 	"sync"
+
+	"anabranch/internal/disk"
 )
 
 // note remembers beside the store how far a partition was acknowledged. It is
@@ -13,7 +14,7 @@ import (
 // server had synced what it acknowledged.
 type note struct {
 	mu   sync.Mutex // guards file's content and last
-	file *os.File
+	file disk.File
 	last uint64
 }
 
@@ -23,8 +24,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // openNote reads the note in path, which is empty when there is none. A note
 // that does not check is worth no more than none.
-func openNote(path string) (*note, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+func openNote(files disk.Files, path string) (*note, error) {
+	f, err := files.Edit(path)
 	if err != nil {
 		return nil, diskFault(err, "open the note of the acknowledged offset")
 	}

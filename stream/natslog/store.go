@@ -17,6 +17,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/disk"
 	"anabranch/stream"
 )
 
@@ -229,7 +230,7 @@ func (s *Store) openPart(ctx context.Context, pipeline string, number, partition
 		return known, nil
 	}
 	if s.server != nil {
-		if p.note, err = openNote(filepath.Join(s.noteDir(), p.stream)); err != nil {
+		if p.note, err = openNote(disk.Real{}, filepath.Join(s.noteDir(), p.stream)); err != nil {
 			return nil, err
 		}
 	}

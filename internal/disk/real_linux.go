@@ -1,8 +1,6 @@
-//go:build unix && !linux
-
-package bucket
+package disk
 
 import "golang.org/x/sys/unix"
 
 // noMark is the error of asking for an attribute that a file does not have.
-const noMark = unix.ENOATTR
+const noMark = unix.ENODATA

@@ -1,6 +1,8 @@
-package bucket
+//go:build unix && !linux
+
+package disk
 
 import "golang.org/x/sys/unix"
 
 // noMark is the error of asking for an attribute that a file does not have.
-const noMark = unix.ENODATA
+const noMark = unix.ENOATTR
