@@ -40,7 +40,7 @@ func command(args ...string) *exec.Cmd {
 // freePorts makes every server of the program choose its port.
 var freePorts = []string{"--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--temporal-listen", "127.0.0.1:0", "--temporal-ui", "127.0.0.1:0"}
 
-// program is `anabranch dev` as a process, which may be killed and started
+// program is one process of ours, which may be killed and started
 // again on the same folder.
 type program struct {
 	t    *testing.T
@@ -51,11 +51,15 @@ type program struct {
 	mu    sync.Mutex // guards the fields below
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the process has been waited for
+	began int64         // how long the log was when it was started
+	bad   string        // why it did not become ready
 	at    api.Addresses
 }
 
+// newProgram returns a process with its state in dir, not started; args begin
+// with the subcommand.
 func newProgram(t *testing.T, dir string, args ...string) *program {
-	p := &program{t: t, dir: dir, args: append([]string{"dev", "--dir", dir, "--log", "info"}, args...), log: filepath.Join(t.TempDir(), "log")}
+	p := &program{t: t, dir: dir, args: append(args, "--dir", dir, "--log", "info"), log: filepath.Join(t.TempDir(), "log")}
 	t.Cleanup(func() {
 		p.kill()
 		if text, err := os.ReadFile(p.log); err == nil && t.Failed() {
@@ -76,6 +80,9 @@ func (p *program) launch() {
 		p.t.Fatal(err)
 	}
 	defer out.Close()
+	if info, err := out.Stat(); err == nil {
+		p.began = info.Size()
+	}
 	cmd, ended := command(p.args...), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
@@ -87,33 +94,42 @@ func (p *program) launch() {
 	p.mu.Unlock()
 }
 
-// ready waits until the process has written its addresses.
-func (p *program) ready() {
-	p.t.Helper()
+// await waits until the process has written its addresses; mustBeReady tells
+// how that went.
+func (p *program) await() {
 	within := time.After(90 * time.Second)
 	for {
 		text, err := os.ReadFile(filepath.Join(p.dir, "addresses.json"))
 		var at api.Addresses
 		if err == nil && json.Unmarshal(text, &at) == nil && at.PID == p.cmd.Process.Pid {
 			p.mu.Lock()
-			p.at = at
+			p.at, p.bad = at, ""
 			p.mu.Unlock()
 			return
 		}
 		select {
 		case <-p.ended:
-			p.t.Fatalf("the program ended by itself: %v", p.cmd.ProcessState)
+			p.bad = fmt.Sprintf("the program ended by itself: %v", p.cmd.ProcessState)
+			return
 		case <-within:
-			p.t.Fatal("the program is not ready after 90 s")
+			p.bad = "the program is not ready after 90 s"
+			return
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
 
-func (p *program) start() {
+func (p *program) mustBeReady() {
 	p.t.Helper()
-	p.launch()
-	p.ready()
+	if p.bad != "" {
+		p.t.Fatalf("%v: %s", p.args, p.bad)
+	}
+}
+
+// said reports whether the process has logged a text since it was started.
+func (p *program) said(what string) bool {
+	text, err := os.ReadFile(p.log)
+	return err == nil && bytes.Contains(text[p.began:], []byte(what))
 }
 
 // kill ends the process as a power switch would.

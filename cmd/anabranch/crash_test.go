@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,25 +45,26 @@ func TestKilledAtRandom(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-kills %d -seed %d", kills, seed)
-	c := newCrash(t, soak.Open(t, "kill", seed), seed, filepath.Join(t.TempDir(), "state"))
-	c.begin()
-	for n := 1; n <= kills; n++ {
-		c.feed.open()
-		c.work()
-		c.kill()
-		c.check(fmt.Sprintf("kill %d, %s", n, c.how), n%5 == 0)
-	}
-	c.end()
-	c.record.Add("kills", int64(kills))
-	c.record.Add("runs", int64(len(c.runs)))
-	t.Logf("%v; %d runs; killed: %v; slowest restart %.1f s", c.truth, len(c.runs), c.killed, c.slowest.Seconds())
+	record := soak.Open(t, "kill", seed)
+	t.Run("together", func(t *testing.T) {
+		t.Parallel()
+		newCrash(t, record, seed, filepath.Join(t.TempDir(), "state")).rounds(kills - kills/3)
+	})
+	t.Run("apart", func(t *testing.T) {
+		t.Parallel()
+		newApart(t, record, seed+1, t.TempDir()).rounds(kills / 3)
+	})
 }
 
 // crash is the scene of one test.
 type crash struct {
 	*testing.T
 	record  *soak.Run
-	program *program
+	program *program   // that answers
+	doors   []*program // that take events
+	parts   []part     // those that are killed alone; none where one program is all
+	bucket  string     // folder of the object store
+	raw     *raw
 	feed    *feed
 	truth   *truth
 	rng     *rand.Rand // of the one who kills
@@ -90,13 +91,21 @@ type wanted struct {
 	done bool
 }
 
-// newCrash makes a scene whose program keeps its state in dir; it is not
+// newCrash makes a scene of one program that keeps its state in dir; it is not
 // started.
 func newCrash(t *testing.T, record *soak.Run, seed uint64, dir string) *crash {
-	rng := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
+	args := append([]string{"dev"}, freePorts...)
+	p := newProgram(t, dir, append(args, "--snapshot-every", "700ms", "--seal-every", "400ms")...)
+	c := newScene(t, record, seed, filepath.Join(dir, "bucket"), p)
+	c.doors = []*program{p}
+	return c
+}
+
+// newScene makes a scene without its doors.
+func newScene(t *testing.T, record *soak.Run, seed uint64, bucket string, program *program) *crash {
 	c := &crash{
-		T: t, record: record, feed: newFeed(t, rng(1)), truth: newTruth(), rng: rng(2), killed: map[string]int{},
-		program: newProgram(t, dir, append(slices.Clone(freePorts), "--snapshot-every", "700ms", "--seal-every", "400ms")...),
+		T: t, record: record, program: program, bucket: bucket, raw: newRaw(), feed: newFeed(t, rngOf(seed, 1)), truth: newTruth(),
+		rng: rngOf(seed, 2), killed: map[string]int{},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	// Until the program runs; taken before a producer can be on its way, which
@@ -104,7 +113,7 @@ func newCrash(t *testing.T, record *soak.Run, seed uint64, dir string) *crash {
 	c.busy.Lock()
 	var producers sync.WaitGroup
 	for n := range 3 {
-		producers.Go(func() { c.produce(ctx, n, rng(uint64(10+n))) })
+		producers.Go(func() { c.produce(ctx, n, rngOf(seed, uint64(10+n))) })
 	}
 	producers.Go(func() { c.watch(ctx) })
 	t.Cleanup(func() { cancel(); producers.Wait() })
@@ -113,10 +122,11 @@ func newCrash(t *testing.T, record *soak.Run, seed uint64, dir string) *crash {
 
 // begin starts the program and lets the producers go.
 func (c *crash) begin() {
-	c.program.start()
+	c.restart(c.all()...)
 	if err := c.apply(); err != nil {
 		c.Fatal(err)
 	}
+	c.slowest = 0
 	c.busy.Unlock()
 }
 
@@ -151,8 +161,8 @@ func (c *crash) produce(ctx context.Context, n int, rng *rand.Rand) {
 		lines := c.feed.take(1 + rng.IntN(120))
 		c.truth.trying(lines)
 		key, text := fmt.Sprintf("producer%d-%d", n, i), body(lines)
-		for ctx.Err() == nil {
-			a, err := c.program.post(h, key, text)
+		for tries := i; ctx.Err() == nil; tries++ {
+			a, err := c.doors[(n+tries)%len(c.doors)].post(h, key, text)
 			if err == nil {
 				c.acknowledged(key, lines, a)
 				break
@@ -185,7 +195,11 @@ func (c *crash) watch(ctx context.Context) {
 	const sql = `SELECT (SELECT sum(lines) FROM retail.day), (SELECT sum(lines) FROM retail.hour), (SELECT sum(lines) FROM retail.country_day), (SELECT sum(lines) FROM retail.product_month)`
 	for ctx.Err() == nil {
 		least, _ := c.truth.bounds()
+		before := c.versions()
 		if rows, err := queryCSV(ctx, c.program.client(), sql); err == nil && len(rows) == 2 {
+			if c.versions() > before {
+				c.record.Sometimes("a version published during a query")
+			}
 			_, most := c.truth.bounds()
 			for _, cell := range rows[1] {
 				n, err := strconv.ParseInt(cell, 10, 64)
@@ -200,6 +214,12 @@ func (c *crash) watch(ctx context.Context) {
 		}
 		pause(ctx, 30*time.Millisecond)
 	}
+}
+
+// versions counts the manifests.
+func (c *crash) versions() int {
+	all, _ := os.ReadDir(filepath.Join(c.bucket, "retail", "manifests"))
+	return len(all)
 }
 
 // work lets everything go on for a while, with a run or two.
@@ -218,6 +238,12 @@ func (c *crash) work() {
 
 // kill ends something of the program at once, and brings it back.
 func (c *crash) kill() {
+	c.aim()
+	if len(c.parts) > 0 {
+		c.killPart()
+		c.killed[c.how]++
+		return
+	}
 	switch n := c.rng.IntN(20); {
 	case n < 3:
 		c.how = "of Temporal"
@@ -225,26 +251,22 @@ func (c *crash) kill() {
 	case n < 5:
 		c.how = "by Ctrl-C"
 		c.program.interrupt()
-		c.restart()
+		c.restart(c.program)
 	case n < 8:
 		c.how = "twice, while starting"
 		c.program.kill()
+		c.died(false)
 		c.program.launch()
 		time.Sleep(time.Duration(c.rng.IntN(2000)) * time.Millisecond)
 		c.program.kill()
-		c.restart()
+		c.restart(c.program)
 	default:
 		c.how = "with SIGKILL"
 		_ = c.program.cmd.Process.Kill() // and not waited for: the next is there at once
-		c.restart()
+		c.died(false)
+		c.restart(c.program)
 	}
 	c.killed[c.how]++
-}
-
-func (c *crash) restart() {
-	began := time.Now()
-	c.program.start()
-	c.slowest = max(c.slowest, time.Since(began))
 }
 
 // ask starts a nightly or a backfill; whether it did is not known when the
@@ -348,7 +370,11 @@ func (c *crash) check(when string, verify bool) {
 			}
 		}
 	}
+	if c.program.said("msg=restored ") {
+		c.record.Sometimes("restored from a snapshot")
+	}
 	if verify {
+		c.ids(ctx, when, l.Received-sum(l.DeadLettered))
 		var v api.Verification
 		if err := cl.JSON(ctx, http.MethodPost, "/v1/pipelines/retail/verify", struct{}{}, &v); err != nil {
 			c.Errorf("%s: verify: %v", when, err)
@@ -387,15 +413,18 @@ func (c *crash) end() {
 		}
 		versions[r.Manifest] = r.ID
 	}
-	manifests, err := filepath.Glob(filepath.Join(c.program.dir, "bucket", "retail", "manifests", "*"))
+	manifests, err := filepath.Glob(filepath.Join(c.bucket, "retail", "manifests", "*"))
 	if err != nil || len(manifests) != len(versions) && !c.forgets || len(manifests) < len(versions) {
 		c.Errorf("%d manifests for %d runs that published: %v %v", len(manifests), len(versions), versions, err)
 	}
 	c.check("at the end", true)
-	c.program.kill()
-	c.program.start()
+	for _, p := range c.all() {
+		p.kill()
+	}
+	c.restart(c.all()...)
 	c.check("after the end", true)
 	c.record.Add(soak.Events, int64(len(c.truth.seen)))
+	c.record.Add("runs", int64(len(c.runs)))
 }
 
 func pause(ctx context.Context, d time.Duration) {

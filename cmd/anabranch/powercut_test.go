@@ -91,7 +91,7 @@ func (c *crash) cut(disk *image, n int) {
 		c.record.Sometimes("what was not synced is gone")
 	}
 	c.how = "power cut"
-	c.restart()
+	c.restart(c.program)
 }
 
 func writeSynced(name string, text []byte) error {
