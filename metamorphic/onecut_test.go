@@ -155,16 +155,21 @@ func (c *cutTest) play(dir string) bool {
 		return false
 	}
 
-	stop := make(chan struct{})
+	stop, always := make(chan struct{}), make(turnstile)
+	close(always)
 	var readers sync.WaitGroup
 	readerSeed := c.rnd.Uint64()
 	failed := make(chan error, 6)
-	for i, read := range []func(*reader) error{(*reader).query, (*reader).ask, (*reader).snapshot, (*reader).pin, (*reader).pin} {
-		pass := c.asks
-		if i >= 3 {
+	for i, read := range []func(*reader) error{(*reader).query, (*reader).ask, (*reader).snapshot, (*reader).pin, (*reader).pin, (*reader).pin} {
+		pass, from, source := c.asks, r.serving, r.source
+		switch i {
+		case 3, 4:
 			pass = c.pins
+		case 5: // is slow, and nobody waits for it
+			pass = always
+			from, source = r.slowly()
 		}
-		rd := &reader{cutTest: c, ctx: ctx, rnd: rand.New(rand.NewPCG(readerSeed, uint64(i))), parts: map[uint64]map[string][]*event.Batch{}}
+		rd := &reader{cutTest: c, ctx: ctx, serving: from, source: source, rnd: rand.New(rand.NewPCG(readerSeed, uint64(i))), parts: map[uint64]map[string][]*event.Batch{}}
 		readers.Go(func() {
 			for {
 				select {
@@ -304,10 +309,12 @@ func (c *cutTest) backfill(id string) batch.Request {
 // reader checks answers, one way of asking after another.
 type reader struct {
 	*cutTest
-	ctx   context.Context
-	rnd   *rand.Rand
-	parts map[uint64]map[string][]*event.Batch // batch groups, by version and view
-	held  *serving.Pin
+	ctx     context.Context
+	serving *serving.Serving
+	source  *serving.Source
+	rnd     *rand.Rand
+	parts   map[uint64]map[string][]*event.Batch // batch groups, by version and view
+	held    *serving.Pin
 }
 
 // fresh asks for more than the eventual answer now and then, and tells which
@@ -354,7 +361,7 @@ func (r *reader) pin() error {
 	if err != nil {
 		return err
 	}
-	pin, err := r.rig.serving.Pin(r.ctx, r.rig.source, viewNames, fresh)
+	pin, err := r.serving.Pin(r.ctx, r.source, viewNames, fresh)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func newRig(ctx context.Context, p plan, dir string) (r *rig, err error) {
 	if err := r.startSpeed(); err != nil {
 		return r, err
 	}
-	r.source = &serving.Source{Name: p.pipeline, Views: r.views, Speed: r.speed, Batch: slow{r.archive}, Head: r.head}
+	r.source = &serving.Source{Name: p.pipeline, Views: r.views, Speed: r.speed, Batch: r.archive, Head: r.head}
 	r.serving = serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{r.source} }, Patience: 20 * time.Second})
 	r.engine, err = sql.New(ctx, r.serving, sql.Options{CacheDirs: []string{cache}, Threads: 1})
 	return r, err
@@ -229,19 +229,24 @@ func (r *rig) notice() error {
 	return err
 }
 
-// slow is an object store that takes its time now and then, so that what was
-// the newest manifest is not any more when its reader goes on.
+// slow is an object store that takes its time, so that what was the newest
+// manifest often is not any more when its reader goes on.
 type slow struct{ *archive.Archive }
 
 func (s slow) Newest(ctx context.Context) (*archive.Manifest, error) {
 	m, err := s.Archive.Newest(ctx)
-	if err == nil && rand.IntN(200) == 0 {
-		select {
-		case <-time.After(rand.N(200 * time.Millisecond)):
-		case <-ctx.Done():
-		}
+	select {
+	case <-time.After(rand.N(100 * time.Millisecond)):
+	case <-ctx.Done():
 	}
 	return m, err
+}
+
+// slowly is the source of a reader who reads from a slow store.
+func (r *rig) slowly() (*serving.Serving, *serving.Source) {
+	s := *r.source
+	s.Batch = slow{r.archive}
+	return serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{&s} }, Patience: 20 * time.Second}), &s
 }
 
 // switched is the speed layer that readers see while the one behind it comes
