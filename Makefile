@@ -27,7 +27,7 @@ test:
 
 # Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
 # two at once. docs/reliability.md is made from the records they leave.
-SOAKS = soak-metamorphic soak-kill soak-powercut soak-image soak-damage soak-onecut
+SOAKS = soak-metamorphic soak-kill soak-powercut soak-image soak-damage soak-onecut soak-full
 soak:
 	rm -rf .soak
 	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
@@ -42,6 +42,8 @@ soak-kill:
 	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
 soak-powercut:
 	$(GO) test -timeout 12h ./bucket -run TestFilePowerCut -args -cuts 300000
+soak-full:
+	$(GO) test -timeout 12h ./cmd/anabranch -run 'TestDiskFull' -args -full-cycles 200
 soak-image:
 	$(GO) test -timeout 12h ./cmd/anabranch -run TestPowerCut -args -cuts 100
 soak-damage:

@@ -198,7 +198,20 @@ func (p *program) post(h *http.Client, key string, body []byte) (a api.Answer, e
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return a, fmt.Errorf("status %s", resp.Status)
+		r := &refused{status: resp.StatusCode, retryAfter: resp.Header.Get("Retry-After"), media: resp.Header.Get("Content-Type")}
+		_ = json.NewDecoder(resp.Body).Decode(&r.problem) // left empty, it is no problem document
+		return a, r
 	}
 	return a, json.NewDecoder(resp.Body).Decode(&a)
+}
+
+// refused is an answer that is no acknowledgement.
+type refused struct {
+	status            int
+	retryAfter, media string
+	problem           api.Problem
+}
+
+func (r *refused) Error() string {
+	return fmt.Sprintf("status %d: %s: %s", r.status, r.problem.Code, r.problem.Detail)
 }

@@ -81,6 +81,7 @@ type crash struct {
 	busy    sync.RWMutex
 	quiet   atomic.Bool  // nobody may begin anything new
 	refusal atomic.Value // the last error of a request
+	refused func(error)  // hears of each; may be nil; set before the first one
 }
 
 // wanted is a batch or backfill that was asked for, maybe in vain.
@@ -91,11 +92,12 @@ type wanted struct {
 	done bool
 }
 
-// newCrash makes a scene of one program that keeps its state in dir; it is not
-// started.
-func newCrash(t *testing.T, record *soak.Run, seed uint64, dir string) *crash {
+// newCrash makes a scene of one program that keeps its state in dir and gets
+// more arguments; it is not started.
+func newCrash(t *testing.T, record *soak.Run, seed uint64, dir string, more ...string) *crash {
 	args := append([]string{"dev"}, freePorts...)
-	p := newProgram(t, dir, append(args, "--snapshot-every", "700ms", "--seal-every", "400ms")...)
+	args = append(args, "--snapshot-every", "700ms", "--seal-every", "400ms")
+	p := newProgram(t, dir, append(args, more...)...)
 	c := newScene(t, record, seed, filepath.Join(dir, "bucket"), p)
 	c.doors = []*program{p}
 	return c
@@ -168,6 +170,9 @@ func (c *crash) produce(ctx context.Context, n int, rng *rand.Rand) {
 				break
 			}
 			c.refusal.Store(err.Error())
+			if c.refused != nil {
+				c.refused(err)
+			}
 			pause(ctx, time.Duration(5+rng.IntN(50))*time.Millisecond)
 		}
 		c.busy.RUnlock()

@@ -30,6 +30,8 @@ func serverFlags(c *cobra.Command, o *server.Config, logLevel *string) {
 	f.StringVar(&o.TemporalSource, "temporal-source", "", "folder tools/temporal of the source, to build the Temporal server from")
 	f.DurationVar(&o.SnapshotEvery, "snapshot-every", 30*time.Second, "how often speed writes a snapshot of its state")
 	f.DurationVar(&o.SealEvery, "seal-every", time.Minute, "the age at which a segment of the archive is sealed")
+	o.MinFree = server.DefaultMinFree
+	f.Var((*size)(&o.MinFree), "min-free", "room on the disk of the embedded log that is kept free: below it events are refused with 507")
 	f.StringVar(logLevel, "log", "warn", "debug, info, warn or error; logs go to standard error")
 }
 

@@ -55,6 +55,13 @@ var Tests = map[string]Test{
 		Least:     map[string]int64{"cuts": 100},
 		Sometimes: []string{"what was not synced is gone", "a version published during a query", "restored from a snapshot"},
 	},
+	"full": {
+		Package: "cmd/anabranch", Func: "TestDiskFull",
+		Shows:     "A full disk refuses events with 507 and loses none; queries go on; with room writing resumes by itself.",
+		Counts:    []string{"cycles", Events, Lost, Double},
+		Least:     map[string]int64{"cycles": 200},
+		Sometimes: []string{"refused with 507", "resumed by itself"},
+	},
 	"damage": {
 		Package: "cmd/anabranch/server", Func: "TestDamage",
 		Shows:  "A damaged file never gives a wrong answer: the truth, or an error that names the file; fsck names it and mends what has another copy.",

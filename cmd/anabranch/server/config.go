@@ -39,6 +39,7 @@ type Config struct {
 	NATS       string // URL of a NATS server; empty: embedded, in Dir/log
 	NATSListen string // embedded: default 127.0.0.1:4222
 	LogBytes   int64  // embedded: what the log may take on disk, default 16 GiB
+	MinFree    int64  // embedded: room on its disk below which events are refused, default DefaultMinFree
 
 	// Bucket is file:///path or s3://bucket?endpoint=http://host:port&region=r;
 	// default: file, in Dir/bucket. With &stall=15s an attempt is given up in
@@ -64,6 +65,10 @@ type Config struct {
 	Progress func(string) // told about slow steps at the start; may be nil
 }
 
+// DefaultMinFree is what sealing, snapshots and batches find free on a disk
+// that events have filled.
+const DefaultMinFree = 256 << 20
+
 func (c *Config) ensureDefaults() {
 	or := func(s *string, v string) {
 		if *s == "" {
@@ -85,6 +90,9 @@ func (c *Config) ensureDefaults() {
 	}
 	if c.LogBytes == 0 {
 		c.LogBytes = 16 << 30
+	}
+	if c.MinFree == 0 {
+		c.MinFree = DefaultMinFree
 	}
 	if c.SnapshotEvery == 0 {
 		c.SnapshotEvery = 30 * time.Second

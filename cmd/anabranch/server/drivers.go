@@ -37,7 +37,7 @@ func openBucket(ctx context.Context, raw string) (bucket.Bucket, error) {
 // openLog opens the log: a NATS server of our own, or one that is running.
 func openLog(ctx context.Context, c Config) (*natslog.Store, error) {
 	if c.NATS != "" {
-		return natslog.Open(ctx, natslog.Options{URL: c.NATS})
+		return natslog.Open(ctx, natslog.Options{URL: c.NATS, Logger: c.Logger})
 	}
-	return natslog.Open(ctx, natslog.Options{Dir: filepath.Join(c.Dir, "log"), Listen: c.NATSListen, MaxBytes: c.LogBytes})
+	return natslog.Open(ctx, natslog.Options{Dir: filepath.Join(c.Dir, "log"), Listen: c.NATSListen, MaxBytes: c.LogBytes, MinFree: c.MinFree, Logger: c.Logger})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -79,6 +80,8 @@ func (r *runs) findServer(ctx context.Context, s *Server) error {
 	c := s.config
 	o := temporalserver.Options{
 		Address: c.Temporal, UI: c.TemporalUI, Source: c.TemporalSource, Binary: c.TemporalBinary, Dir: filepath.Join(c.Dir, "temporal"), Log: c.Logger,
+		// Never given up: it may take an operator hours to make room on a disk.
+		Restarts: math.MaxInt,
 		Progress: func(p temporalserver.Progress) { c.Progress(p.String()) },
 	}
 	if c.Temporal == "" {
