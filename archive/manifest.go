@@ -36,6 +36,9 @@ type Manifest struct {
 	// Serves says under which key of Views a view is answered; one that is not
 	// mentioned is answered under its own name.
 	Serves map[string]string `json:"serves,omitempty"`
+	// Canary is the share of queries, in percent, that the declared version of a
+	// view answers though Serves names another.
+	Canary map[string]float64 `json:"canary,omitempty"`
 	// Base is the version that a rollback went back to.
 	Base uint64 `json:"base,omitempty"`
 

@@ -2,7 +2,6 @@ package serving
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,24 +15,11 @@ import (
 type Pin struct {
 	Source   *Source
 	Manifest *archive.Manifest
-	Delta    *view.Delta // of the asked views
+	Delta    *view.Delta           // of the versions that answer
+	answers  map[string]*view.View // which those are, by asked view
 	// Stale is empty, or why the object store could not be asked for the newest
 	// version: there may be a newer one. The answer is exact all the same.
 	Stale string
-}
-
-// Results returns the batch files of a view below the pinned cut; none when
-// nothing was published yet. A view that was defined after the last batch has
-// no answer below the cut: the error is Conflict and says what to do.
-func (p *Pin) Results(name string) ([]archive.ResultFile, error) {
-	if p.Manifest.K == 0 {
-		return nil, nil
-	}
-	v, files := p.Source.View(name), p.Manifest.Views[name]
-	if files == nil || files.Version != v.Version() {
-		return nil, fault.WithCode(fault.New(fault.Conflict, "view %s.%s is new or changed since the last batch: it answers after `anabranch batch %s`", p.Source.Name, name, p.Source.Name), "view_not_built")
-	}
-	return files.Results, nil
 }
 
 // Fresh says how fresh an answer has to be.
@@ -55,26 +41,30 @@ func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fr
 		if err != nil {
 			return s.stale(ctx, src, views, older, err)
 		}
-		d, err := src.Speed.Since(ctx, m.K, views)
+		p, err := s.at(ctx, src, m, views)
 		switch {
 		case err == nil:
-			return &Pin{Source: src, Manifest: m, Delta: d}, nil
-		case fault.Is(err, fault.Conflict):
+			return p, nil
+		case fault.Is(err, fault.Conflict) && fault.CodeOf(err) != notBuilt:
 			// A newer manifest was published and speed has dropped this one's
 			// generations: the next Newest sees it.
-		case !fault.Is(err, fault.Transient) || ctx.Err() != nil:
+		case !fault.Is(err, fault.Transient) && fault.CodeOf(err) != notBuilt || ctx.Err() != nil:
 			return nil, fmt.Errorf("pin %s at cut %d: %w", src.Name, m.K, err)
 		default:
-			// Speed has yet to pass the barrier of a manifest just published;
-			// the one before is as exact, and there at once.
+			// Speed has yet to pass the barrier of a manifest just published, or
+			// to take up a version that it made answer; the one before is as
+			// exact, and there at once.
 			for _, o := range older {
-				if o.K >= m.K {
+				if o.Version >= m.Version {
 					continue
 				}
-				if d, err := src.Speed.Since(ctx, o.K, views); err == nil {
-					return &Pin{Source: src, Manifest: o, Delta: d}, nil
+				if p, err := s.at(ctx, src, o, views); err == nil {
+					return p, nil
 				}
 			}
+		}
+		if fault.CodeOf(err) == notBuilt {
+			return nil, err
 		}
 		select {
 		case <-s.o.Clock.After(2 * time.Millisecond):
@@ -135,17 +125,6 @@ func (l *Local) Close() {
 		r()
 	}
 	l.release = nil
-}
-
-// errNoDelta guards against a Speed that forgets a view.
-var errNoDelta = errors.New("speed answered without the view")
-
-// State returns the groups of a view above the cut; they are the caller's.
-func (p *Pin) State(name string) (*view.State, error) {
-	if st := p.Delta.States[name]; st != nil {
-		return st, nil
-	}
-	return nil, fault.Wrap(fault.Bug, fmt.Errorf("view %s.%s: %w", p.Source.Name, name, errNoDelta))
 }
 
 // Add takes over the files of o.

@@ -24,12 +24,14 @@ type PipelineReceipt struct {
 	Cut          event.Cut `json:"cut"` // batch counts below, speed at and above
 	At           event.Cut `json:"at"`  // the next offset of each partition: everything below is in
 	CompleteTo   string    `json:"complete_to,omitempty"`
-	RowsBatch    int64     `json:"rows_batch"` // events counted below the cut
-	RowsSpeed    int64     `json:"rows_speed"` // and above it
-	Duplicates   int64     `json:"duplicates"`
-	DeadLetters  int64     `json:"dead_letters"`
-	Stale        bool      `json:"stale,omitempty"` // the object store did not answer: there may be a newer version
-	StaleBecause string    `json:"stale_because,omitempty"`
+	// Views are the versions that answered, of the asked views.
+	Views        map[string]string `json:"views,omitempty"`
+	RowsBatch    int64             `json:"rows_batch"` // events counted below the cut
+	RowsSpeed    int64             `json:"rows_speed"` // and above it
+	Duplicates   int64             `json:"duplicates"`
+	DeadLetters  int64             `json:"dead_letters"`
+	Stale        bool              `json:"stale,omitempty"` // the object store did not answer: there may be a newer version
+	StaleBecause string            `json:"stale_because,omitempty"`
 }
 
 // Receipt returns the receipt of the answer from these pins.
@@ -40,6 +42,12 @@ func (s *Serving) Receipt(pins ...*Pin) Receipt {
 		pr := PipelineReceipt{
 			Manifest: m.Version, Barrier: m.K, Cut: m.Cut, At: d.At, CompleteTo: completeTo(p),
 			RowsBatch: m.Counted, RowsSpeed: d.Counted, Duplicates: m.Duplicates + d.Duplicates, Stale: p.Stale != "", StaleBecause: p.Stale,
+		}
+		for name, v := range p.answers {
+			if pr.Views == nil {
+				pr.Views = map[string]string{}
+			}
+			pr.Views[name] = v.Version()
 		}
 		if m.Version > 0 {
 			pr.ManifestHash = m.Hash()

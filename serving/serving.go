@@ -50,6 +50,9 @@ type Batch interface {
 type Source struct {
 	Name  string
 	Views []*view.View
+	// Older are other versions of the views, named by archive.ViewKey, one of
+	// which may be the one that answers.
+	Older []*view.View
 	Speed Speed
 	Batch Batch
 	// Head returns the offset above the newest event of each partition, for
@@ -60,9 +63,10 @@ type Source struct {
 	Lateness    time.Duration
 }
 
-// View returns the view called name, or nil.
+// View returns the view called name, or nil: the version that the definition
+// declares, or the one that has name as its key.
 func (s *Source) View(name string) *view.View {
-	for _, v := range s.Views {
+	for _, v := range slices.Concat(s.Views, s.Older) {
 		if v.Name() == name {
 			return v
 		}
@@ -72,6 +76,9 @@ func (s *Source) View(name string) *view.View {
 
 // Options of a Serving.
 type Options struct {
+	// Dice returns a number from 0 to 100 by which a query falls to a canary or
+	// not. Default: never.
+	Dice func() float64
 	// Sources returns the pipelines in force; it is asked for every query.
 	Sources func() []*Source
 	// Patience is how long a query waits for speed to reach a cut that was
@@ -101,6 +108,9 @@ func New(o Options) *Serving {
 	}
 	if o.Look == 0 {
 		o.Look = 2 * time.Second
+	}
+	if o.Dice == nil {
+		o.Dice = func() float64 { return 100 }
 	}
 	if o.Clock == nil {
 		o.Clock = clock.Wall

@@ -76,9 +76,10 @@ func (s *Serving) stale(ctx context.Context, src *Source, views []string, known 
 	}
 	errs := []error{cause}
 	for _, m := range known {
-		d, err := src.Speed.Since(ctx, m.K, views)
+		p, err := s.at(ctx, src, m, views)
 		if err == nil {
-			return &Pin{Source: src, Manifest: m, Delta: d, Stale: cause.Error()}, nil
+			p.Stale = cause.Error()
+			return p, nil
 		}
 		errs = append(errs, err)
 	}

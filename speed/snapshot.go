@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"time"
 
+	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/view"
@@ -162,7 +163,7 @@ func decode(o *Options, data []byte) (*snapshot, error) {
 	for i := range names {
 		index[i] = -1
 		for j, v := range o.Views {
-			if v.Name() == names[i] && v.Version() == versions[i] {
+			if archive.ViewOf(v.Name()) == archive.ViewOf(names[i]) && v.Version() == versions[i] {
 				index[i] = j
 				fits[names[i]] = true
 			}

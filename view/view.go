@@ -200,6 +200,13 @@ func (d *duck) namespace(ctx context.Context, schema string) (forget func(), err
 // Name returns the name of the view.
 func (v *View) Name() string { return v.source.Name }
 
+// As returns the same view under another name.
+func (v *View) As(name string) *View {
+	c := *v
+	c.source.Name = name
+	return &c
+}
+
 // SQL returns the text the view was compiled from.
 func (v *View) SQL() string { return v.source.SQL }
 

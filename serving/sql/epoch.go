@@ -20,6 +20,7 @@ type epoch struct {
 	sources []*serving.Source // in force when it was made; held, so that no other ever has their address
 	catalog string
 	receipt serving.Receipt
+	views   map[string]map[string]*view.View // the versions that answer, by pipeline and asked view
 	local   serving.Local
 	users   int // guarded by Engine.mu
 
@@ -68,7 +69,10 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 func (e *Engine) epochOf(ctx context.Context, pins []*serving.Pin, asked map[*serving.Source][]string) (*epoch, error) {
 	var key strings.Builder
 	for _, p := range pins {
-		fmt.Fprintf(&key, "%s %d %s %v %v;", p.Source.Name, p.Manifest.Version, p.Delta.At, asked[p.Source], p.Stale != "")
+		fmt.Fprintf(&key, "%s %d %s %v;", p.Source.Name, p.Manifest.Version, p.Delta.At, p.Stale != "")
+		for _, v := range asked[p.Source] {
+			fmt.Fprintf(&key, " %s %s", v, p.View(v).Version())
+		}
 	}
 	inForce := e.serving.Sources()
 
@@ -160,18 +164,26 @@ func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, aske
 	defer conn.Close()
 	b := &builder{ctx: ctx, conn: conn, ep: ep}
 	b.exec("ATTACH ':memory:' AS " + name(ep.catalog))
+	ep.views = map[string]map[string]*view.View{}
 	byName := map[string]*serving.Pin{}
 	for _, p := range pins {
 		byName[p.Source.Name] = p
 	}
 	for _, src := range ep.sources {
 		b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(src.Name)))
+		p := byName[src.Name]
 		for _, v := range src.Views {
-			if p := byName[src.Name]; p != nil && contains(asked[p.Source], v.Name()) {
-				b.merged(p, v)
-			} else {
-				b.exec("CREATE TABLE " + b.table(src.Name, v.Name()).String() + columns(v.Output()))
+			if p == nil || !contains(asked[src], v.Name()) {
+				b.exec("CREATE TABLE " + b.table(src.Name, v.Name()).String() + columns(src.Shown(v.Name()).Output()))
 			}
+		}
+		if p == nil {
+			continue
+		}
+		ep.views[src.Name] = map[string]*view.View{}
+		for _, name := range asked[src] {
+			ep.views[src.Name][name] = p.View(name)
+			b.merged(p, name)
 		}
 	}
 	ep.receipt = e.serving.Receipt(pins...)
@@ -200,21 +212,22 @@ func (b *builder) table(schema, table string) tableName {
 }
 
 // merged makes one view: batch below the cut, speed at and above it.
-func (b *builder) merged(p *serving.Pin, v *view.View) {
+func (b *builder) merged(p *serving.Pin, asked string) {
 	if b.err != nil {
 		return
 	}
-	results, err := p.Results(v.Name())
+	v := p.View(asked)
+	results, err := p.Results(asked)
 	if err != nil {
 		b.err = err
 		return
 	}
-	delta, err := p.State(v.Name())
+	delta, err := p.State(asked)
 	if err != nil {
 		b.err = err
 		return
 	}
-	table := b.table(p.Source.Name, v.Name())
+	table := b.table(p.Source.Name, asked)
 	if len(results) == 0 {
 		b.fill(table, delta)
 		return
@@ -234,7 +247,7 @@ func (b *builder) merged(p *serving.Pin, v *view.View) {
 		b.exec("CREATE VIEW " + table.String() + " AS SELECT " + outputs(v) + " FROM " + batch)
 		return
 	}
-	overlay := b.overlayNames(p.Source.Name, v.Name())
+	overlay := b.overlayNames(p.Source.Name, asked)
 	untouched := b.overlay(overlay, v, delta, batch)
 	b.exec("CREATE VIEW " + table.String() + " AS SELECT " + outputs(v) + " FROM " + batch + " AS b WHERE " + untouched +
 		" UNION ALL SELECT * FROM " + overlay.rows.String())

@@ -7,6 +7,7 @@ import (
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/serving"
+	"anabranch/view"
 )
 
 // Snapshot is one cut of several views that stays until it is closed: every
@@ -16,6 +17,7 @@ type Snapshot struct {
 
 	engine *Engine
 	source *serving.Source
+	views  map[string]*view.View // the versions that answer
 	epoch  *epoch
 }
 
@@ -25,14 +27,14 @@ func (e *Engine) Snapshot(ctx context.Context, src *serving.Source, views []stri
 	if err != nil {
 		return nil, err
 	}
-	return &Snapshot{Receipt: ep.receipt, engine: e, source: src, epoch: ep}, nil
+	return &Snapshot{Receipt: ep.receipt, engine: e, source: src, views: ep.views[src.Name], epoch: ep}, nil
 }
 
 // Read returns all rows of a view, in no particular order.
 func (s *Snapshot) Read(ctx context.Context, view string) (*event.Batch, error) {
-	v := s.source.View(view)
+	v := s.views[view]
 	if v == nil {
-		return nil, fault.New(fault.NotFound, "pipeline %s has no view %q", s.source.Name, view)
+		return nil, fault.New(fault.NotFound, "view %q of pipeline %s was not asked for", view, s.source.Name)
 	}
 	conn, err := s.engine.db.Conn(ctx)
 	if err != nil {
@@ -46,6 +48,9 @@ func (s *Snapshot) Read(ctx context.Context, view string) (*event.Batch, error) 
 	defer rows.Close()
 	return scanBatch(rows, v.Output())
 }
+
+// View returns the version of a view that this cut answers with.
+func (s *Snapshot) View(name string) *view.View { return s.views[name] }
 
 // Close lets the cut go. Calling it twice is fine.
 func (s *Snapshot) Close() {

@@ -125,7 +125,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		s.mu.RLock()
 		running := s.pipelines[name]
 		s.mu.RUnlock()
-		if running != nil && running.entry.N == n {
+		if running != nil && running.entry.N == n && !running.outdated.Load() {
 			s.ensureSchedule(ctx, running)
 			continue
 		}

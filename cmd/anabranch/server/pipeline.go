@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +30,7 @@ import (
 type compiled struct {
 	def     *schemas.Definition
 	views   []*view.View
+	older   []*view.View // other versions that the history of definitions has, by archive.ViewKey
 	rules   []ingest.Rule
 	filters []view.NamedPredicate
 }
@@ -98,6 +101,8 @@ type pipeline struct {
 	runner   *batch.Runner
 	metrics  *prometheus.Registry
 	asSource *serving.Source // nil without speed
+	kept     []*view.View    // of older: those that speed folds beside the declared ones
+	outdated atomic.Bool     // a manifest answers with a version that is not among them: open anew
 	schedule bool            // the nightly schedule is as the definition says; guarded by Server.apply
 	parts    lifecycle.Group
 	loop     lifecycle.Loop
@@ -127,6 +132,9 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 	if err != nil {
 		return nil, err
 	}
+	if err := c.findOlder(ctx, history); err != nil {
+		return nil, err
+	}
 	p := &pipeline{entry: e, compiled: c, set: set, metrics: prometheus.NewRegistry()}
 	logger := o.logger.With("pipeline", def.Name)
 	var registerer prometheus.Registerer = p.metrics // the rooms label what is theirs
@@ -140,7 +148,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 	p.counts = &letterCounts{store: p.letters}
 	p.segments = newSegmentIndex(p.archive, def.Partitions)
 	p.runner, err = batch.New(batch.Options{
-		Pipeline: def.Name, Schemas: set, Views: c.views, Filters: c.filters, Log: p.log, Archive: p.archive, Letters: p.letters,
+		Pipeline: def.Name, Schemas: set, Views: c.views, Older: c.older, Filters: c.filters, Log: p.log, Archive: p.archive, Letters: p.letters,
 		TimeField: def.Identity.Time, Definition: def.Version(), Logger: logger,
 	})
 	if err != nil {
@@ -163,8 +171,11 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 		if err := p.parts.Start(ctx, "archive of "+def.Name, p.sealer); err != nil {
 			return err
 		}
+		if err := p.keepOlder(ctx); err != nil {
+			return err
+		}
 		p.speed = speed.New(speed.Options{
-			Pipeline: def.Name, Schemas: p.set, Views: p.views, Filters: p.filters, Log: p.log, Archive: p.archive, TimeField: def.Identity.Time,
+			Pipeline: def.Name, Schemas: p.set, Views: slices.Concat(p.views, p.kept), Filters: p.filters, Log: p.log, Archive: p.archive, TimeField: def.Identity.Time,
 			Dir: filepath.Join(o.config.Dir, "speed", def.Name), SnapshotEvery: o.config.SnapshotEvery, Grace: o.config.Grace,
 			Logger: logger, Metrics: metrics,
 		})
@@ -225,6 +236,7 @@ func (p *pipeline) watch(ctx context.Context, logger *slog.Logger) {
 		if err == nil && m.Version > known {
 			known = m.Version
 			p.speed.Notice(m)
+			p.outdated.Store(p.lacks(m))
 			logger.Info("a new version is published", "manifest", m.Version, "barrier", m.K, "kind", m.Kind)
 		}
 		if err := p.trim(ctx); ctx.Err() == nil {
@@ -299,6 +311,6 @@ func (p *pipeline) head(ctx context.Context) (event.Cut, error) {
 // source is what serving answers from.
 func (p *pipeline) source() *serving.Source {
 	return &serving.Source{
-		Name: p.def.Name, Views: p.views, Speed: p.speed, Batch: p.archive, Head: p.head, DeadLetters: p.counts.total, Lateness: p.def.Lateness,
+		Name: p.def.Name, Views: p.views, Older: p.kept, Speed: p.speed, Batch: p.archive, Head: p.head, DeadLetters: p.counts.total, Lateness: p.def.Lateness,
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
+	"anabranch/archive"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/event"
 	"anabranch/fault"
@@ -56,12 +57,13 @@ func (s *Server) verify(ctx context.Context, p *pipeline) (api.Verification, err
 	if err := o.db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM raw), (SELECT count(*) FROM events)").Scan(&out.Events, &out.Distinct); err != nil {
 		return out, fault.Wrap(fault.Bug, err)
 	}
-	for _, v := range p.views {
-		rows, err := snapshot.Read(ctx, v.Name())
+	for _, name := range names {
+		v := snapshot.View(name)
+		rows, err := snapshot.Read(ctx, name)
 		if err != nil {
 			return out, err
 		}
-		merged := filepath.Join(dir, "merged-"+v.Name()+".parquet")
+		merged := filepath.Join(dir, "merged-"+name+".parquet")
 		if err := writeParquet(merged, rows); err != nil {
 			return out, err
 		}
@@ -248,7 +250,7 @@ func withPosition(b *event.Batch, shape *event.Shape, partition int, offsets []u
 // compare runs the view's SELECT over events and compares it with the merged
 // rows. Exact columns must be equal; the others within their stated error.
 func (o *oracle) compare(ctx context.Context, v *view.View, merged string) (api.ViewResult, error) {
-	r := api.ViewResult{View: v.Name(), Columns: v.Output().Names()}
+	r := api.ViewResult{View: archive.ViewOf(v.Name()), Columns: v.Output().Names()}
 	query, tolerances := v.Oracle()
 	var casts, keys []string
 	for _, f := range v.Output().Fields {

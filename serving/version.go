@@ -1,0 +1,121 @@
+package serving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"anabranch/archive"
+	"anabranch/fault"
+	"anabranch/view"
+)
+
+// notBuilt is the code of the error about a view that has no answer yet.
+const notBuilt = "view_not_built"
+
+// at pins the views at the cut of one manifest. Which version of a view
+// answers is the manifest's to say.
+func (s *Serving) at(ctx context.Context, src *Source, m *archive.Manifest, views []string) (*Pin, error) {
+	p := &Pin{Source: src, Manifest: m, answers: map[string]*view.View{}}
+	if views == nil {
+		for _, v := range src.Views {
+			views = append(views, v.Name())
+		}
+	}
+	var keys []string
+	for _, name := range views {
+		v := s.answering(src, m, name)
+		if v == nil {
+			return nil, fault.WithCode(fault.New(fault.Conflict, "view %s.%s is new or changed since the last batch: it answers after `anabranch batch %s`", src.Name, name, src.Name), notBuilt)
+		}
+		p.answers[name] = v
+		if !slices.Contains(keys, v.Name()) {
+			keys = append(keys, v.Name())
+		}
+	}
+	var err error
+	p.Delta, err = src.Speed.Since(ctx, m.K, keys)
+	return p, err
+}
+
+// answering returns the version of a view that answers under a manifest; nil
+// when there is none yet, or when this process does not have it.
+func (s *Serving) answering(src *Source, m *archive.Manifest, name string) *view.View {
+	declared := src.View(name)
+	if m.K == 0 || declared == nil {
+		return declared
+	}
+	if name != archive.ViewOf(name) { // a version asked for by its key
+		if _, files := m.VersionOf(archive.ViewOf(name), declared.Version()); files == nil {
+			return nil
+		}
+		return declared
+	}
+	_, files := m.Answers(name)
+	if share := m.Canary[name]; share > 0 && s.o.Dice() < share {
+		if _, held := m.VersionOf(name, declared.Version()); held != nil {
+			files = held
+		}
+	}
+	if files == nil {
+		return nil
+	}
+	return src.version(name, files.Version)
+}
+
+// version returns a version of a view that this process has compiled, or nil.
+func (s *Source) version(name, version string) *view.View {
+	for _, v := range slices.Concat(s.Views, s.Older) {
+		if archive.ViewOf(v.Name()) == name && v.Version() == version {
+			return v
+		}
+	}
+	return nil
+}
+
+// Shown returns the version of a view whose columns a catalog lists: the one
+// that answered last, as far as this process knows.
+func (s *Source) Shown(name string) *view.View {
+	if m := s.Batch.Known(); m != nil {
+		if _, files := m.Answers(name); files != nil {
+			if v := s.version(name, files.Version); v != nil {
+				return v
+			}
+		}
+	}
+	return s.View(name)
+}
+
+// View returns the version of a view that answers.
+func (p *Pin) View(name string) *view.View { return p.answers[name] }
+
+// Results returns the batch files of a view below the pinned cut; none when
+// nothing was published yet.
+func (p *Pin) Results(name string) ([]archive.ResultFile, error) {
+	if p.Manifest.K == 0 {
+		return nil, nil
+	}
+	v := p.answers[name]
+	if v == nil {
+		return nil, fault.New(fault.Bug, "view %s.%s was not asked for", p.Source.Name, name)
+	}
+	_, files := p.Manifest.VersionOf(archive.ViewOf(v.Name()), v.Version())
+	if files == nil {
+		return nil, fault.New(fault.Bug, "view %s.%s answers without files", p.Source.Name, name)
+	}
+	return files.Results, nil
+}
+
+// errNoDelta guards against a Speed that forgets a view.
+var errNoDelta = errors.New("speed answered without the view")
+
+// State returns the groups of a view above the cut; they are the caller's.
+func (p *Pin) State(name string) (*view.State, error) {
+	if v := p.answers[name]; v != nil {
+		if st := p.Delta.States[v.Name()]; st != nil {
+			return st, nil
+		}
+	}
+	return nil, fault.Wrap(fault.Bug, fmt.Errorf("view %s.%s: %w", p.Source.Name, name, errNoDelta))
+}
