@@ -58,6 +58,7 @@ type Archive struct {
 	runs     openRuns
 	segments *segmentCache
 	newest   atomic.Pointer[Manifest] // the newest one seen; nil: none
+	passed   atomic.Uint64            // the damaged manifest that was last passed over
 }
 
 // Open returns the archive of pipeline in b. It reads nothing yet.

@@ -8,7 +8,6 @@ import (
 	"anabranch/bucket"
 	"anabranch/event"
 	"anabranch/fault"
-	"anabranch/stream"
 )
 
 // Damage is one thing that Check found wrong.
@@ -19,6 +18,7 @@ type Damage struct {
 	View      string // of a state or a result
 	Partition int    // of a segment, a run or a day file
 	From, To  uint64 // of a segment; To is 0 when nothing says where it ended
+	Version   uint64 // of a manifest that cannot be read or is gone
 }
 
 // Check reads everything that is published: the chain of manifests, every
@@ -63,6 +63,10 @@ func damaged(err error) bool {
 }
 
 func (a *Archive) checkManifests(ctx context.Context, found func(Damage)) (newest *Manifest, known map[string]bool, err error) {
+	aside, err := a.asideManifests(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	known = map[string]bool{}
 	var before *Manifest
 	at := uint64(0)
@@ -75,7 +79,9 @@ func (a *Archive) checkManifests(ctx context.Context, found func(Damage)) (newes
 			continue
 		}
 		for at++; at < v; at++ {
-			found(Damage{Kind: "manifest", File: a.manifestName(at), Err: fault.New(fault.Corrupt, "it is missing")})
+			if !aside[at] {
+				found(Damage{Kind: "manifest", File: a.manifestName(at), Version: at, Err: fault.New(fault.Corrupt, "it is missing")})
+			}
 			before = nil
 		}
 		m, err := a.Manifest(ctx, v)
@@ -83,8 +89,8 @@ func (a *Archive) checkManifests(ctx context.Context, found func(Damage)) (newes
 			if !damaged(err) {
 				return nil, nil, err
 			}
-			found(Damage{Kind: "manifest", File: info.Name, Err: err})
-			before, known, newest = nil, nil, nil
+			found(Damage{Kind: "manifest", File: info.Name, Version: v, Err: err})
+			before, known = nil, nil
 			continue
 		}
 		if (before != nil || v == 1) && m.Parent != before.hashOrNone() {
@@ -184,6 +190,8 @@ func (a *Archive) checkSegments(ctx context.Context, partition int, newest *Mani
 		to := uint64(0)
 		if i+1 < len(objects) {
 			to, _ = a.segmentFrom(partition, objects[i+1].Name)
+		} else if newest != nil && partition < len(newest.Cut) && newest.Cut[partition] > from {
+			to = newest.Cut[partition] // a segment ends there, and no other can
 		}
 		if from > at && at != unknownEnd {
 			found(Damage{Kind: "segment", File: a.segmentName(partition, at), Partition: partition, From: at, To: from, Err: fault.New(fault.Corrupt, "it is missing: nothing holds the offsets from %d to %d", at, from)})
@@ -210,54 +218,3 @@ func (a *Archive) checkSegments(ctx context.Context, partition int, newest *Mani
 
 // unknownEnd stands for the end of a segment that cannot be read.
 const unknownEnd = ^uint64(0)
-
-// Reseal writes the segment [from, to) of a partition again from the log, in
-// place of one that is damaged or gone. NotFound when the log does not have
-// all of it any more; nothing is changed then. No sealer may run.
-func (a *Archive) Reseal(ctx context.Context, log stream.Log, partition int, from, to uint64) error {
-	first, next, err := log.Bounds(ctx, partition)
-	if err != nil {
-		return err
-	}
-	if from >= to || next < to || first >= to || first > max(from, 1) {
-		return fault.New(fault.NotFound, "seal [%d, %d) of partition %d again: the log has [%d, %d)", from, to, partition, first, next)
-	}
-	r, err := log.Read(ctx, partition, from)
-	if err != nil {
-		return fmt.Errorf("read partition %d from %d: %w", partition, from, err)
-	}
-	defer r.Close()
-	o := &openSegment{from: from, to: from}
-	barrier, admit := uint64(0), ""
-	for o.to < to {
-		records, err := r.Next(ctx)
-		if err != nil {
-			return fmt.Errorf("read partition %d from %d: %w", partition, o.to, err)
-		}
-		for _, rec := range records {
-			if rec.Offset >= to {
-				o.to = to // a gap in front of it
-				break
-			}
-			h, body, err := event.ParseFrame(rec.Frame)
-			if err != nil {
-				return fmt.Errorf("partition %d, offset %d: %w", partition, rec.Offset, err)
-			}
-			barrier, admit = h.Barrier, h.Admit
-			if h.Kind != event.Rows {
-				o.to = rec.Offset + 1
-				continue
-			}
-			schema, ok := a.schemas.Get(h.Schema)
-			if !ok {
-				return fault.New(fault.Invalid, "partition %d, offset %d: schema version %d is not known", partition, rec.Offset, h.Schema)
-			}
-			b, err := schema.DecodeFrame(body)
-			if err != nil {
-				return fmt.Errorf("partition %d, offset %d: %w", partition, rec.Offset, err)
-			}
-			o.add(rec.Offset, h, len(rec.Frame), b)
-		}
-	}
-	return a.replaceSegment(ctx, partition, o, barrier, admit)
-}

@@ -17,9 +17,11 @@ import (
 )
 
 // Newest returns the newest manifest, or an empty one of version 0 when
-// nothing was published. A damaged one is Corrupt and never passed over. It
-// costs one list of what came since the last call, and one read when something
-// did.
+// nothing was published. One that is damaged is said aloud and the newest
+// whole one stands in for it: older, and with the log and the segments above
+// its cut as right. Nothing can be published then, since the number is taken,
+// until fsck has set it aside. Corrupt when none is whole. It costs one list
+// of what came since the last call, and one read when something did.
 func (a *Archive) Newest(ctx context.Context) (*Manifest, error) {
 	known := a.newest.Load()
 	after, v := "", uint64(0)
@@ -44,8 +46,11 @@ func (a *Archive) Newest(ctx context.Context) (*Manifest, error) {
 		return known, nil
 	}
 	m, err := a.Manifest(ctx, v)
+	if fault.Is(err, fault.Corrupt) {
+		return a.lastWhole(ctx, known, v, err)
+	}
 	if err != nil {
-		return nil, fault.WithHint(err, "nothing is read past a damaged newest manifest; restore %s from a copy of the bucket", a.manifestName(v))
+		return nil, err
 	}
 	if known != nil && v == known.Version+1 && m.Parent != known.Hash() {
 		return nil, fault.New(fault.Corrupt, "read manifest %s: it follows a version %d with hash %s, the one we know has %s", a.manifestName(v), known.Version, m.Parent, known.Hash())
@@ -57,6 +62,28 @@ func (a *Archive) Newest(ctx context.Context) (*Manifest, error) {
 // Known returns the newest manifest that this process has seen; nil when it
 // has seen none. It asks nobody.
 func (a *Archive) Known() *Manifest { return a.newest.Load() }
+
+// lastWhole returns the newest manifest that can be read below v, which is
+// damaged. It is not remembered: what comes in v's place is seen at once.
+func (a *Archive) lastWhole(ctx context.Context, known *Manifest, v uint64, damage error) (*Manifest, error) {
+	if a.passed.Swap(v) != v {
+		a.opts.Log.Error("archive: the newest manifest is damaged; the last whole one is served, and nothing can be published", "pipeline", a.pipeline,
+			"manifest", a.manifestName(v), "error", damage, "do", "stop the program and run anabranch fsck --repair")
+	}
+	for at := v - 1; at > 0; at-- {
+		if known != nil && at == known.Version {
+			return known, nil
+		}
+		m, err := a.Manifest(ctx, at)
+		if err == nil {
+			return m, nil
+		}
+		if !fault.Is(err, fault.Corrupt) && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
+	return nil, fault.WithHint(damage, "no other manifest can be read; stop the program and run `anabranch fsck --repair`, or restore %s from a copy of the bucket", a.manifestName(v))
+}
 
 // remember makes m the newest manifest known, unless a newer one is.
 func (a *Archive) remember(m *Manifest) {

@@ -194,6 +194,7 @@ func (r *Runner) Replace(ctx context.Context, m *archive.Manifest, runs [][]arch
 	next.Version, next.Parent, next.Created = m.Version+1, m.Hash(), r.Clock.Now().UTC()
 	next.Kind, next.Reason, next.By = Repair, reason, by
 	next.Runs, next.Days = runs, days
+	next.Base, next.Run = 0, ""
 	if err := r.Archive.Publish(ctx, &next); err != nil {
 		return nil, err
 	}

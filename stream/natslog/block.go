@@ -10,8 +10,6 @@ import (
 	"os"
 
 	"github.com/minio/highwayhash"
-
-	"anabranch/fault"
 )
 
 // A block of JetStream's file store is a row of records, little-endian:
@@ -60,6 +58,7 @@ func metaSum(stream string, text []byte) string {
 // blockRecord is one record as it was found.
 type blockRecord struct {
 	seq     uint64
+	subject []byte
 	payload []byte
 	size    int
 }
@@ -71,7 +70,10 @@ func parseRecord(b []byte, h hash.Hash64) (r blockRecord, why string) {
 		return r, fmt.Sprintf("%d bytes, a record has more", len(b))
 	}
 	length, subject := le.Uint32(b), int(le.Uint16(b[20:]))
-	r.size = int(length &^ hasHeaders)
+	if length&hasHeaders != 0 { // not under the checksum; ours have none
+		return r, "a record with headers"
+	}
+	r.size = int(length)
 	if r.size > longestMade || r.size > len(b) || r.size < blockHead+subject+blockSum {
 		return r, fmt.Sprintf("a record of %d bytes, %d follow", r.size, len(b))
 	}
@@ -79,13 +81,7 @@ func parseRecord(b []byte, h hash.Hash64) (r blockRecord, why string) {
 	h.Reset()
 	h.Write(b[4:20])
 	h.Write(body[:subject])
-	r.payload = body[subject:]
-	if length&hasHeaders != 0 { // ours have none
-		if len(r.payload) < 4 {
-			return r, "headers without a length"
-		}
-		r.payload = r.payload[4:]
-	}
+	r.subject, r.payload = body[:subject], body[subject:]
 	h.Write(r.payload)
 	if !bytes.Equal(h.Sum(nil), b[r.size-blockSum:r.size]) {
 		return r, "a record that does not match its checksum"
@@ -93,6 +89,10 @@ func parseRecord(b []byte, h hash.Hash64) (r blockRecord, why string) {
 	r.seq = le.Uint64(b[4:])
 	return r, ""
 }
+
+// holds reports whether r is a record of ours, not the mark of one that was
+// deleted.
+func (r *blockRecord) holds() bool { return r.seq > 0 && r.seq&(seqErased|seqTomb) == 0 }
 
 // scan finds the records of a block, also those behind damage.
 func (p *filesPart) scan(block int, stream, subject string) ([]badBytes, error) {
@@ -109,16 +109,18 @@ func (p *filesPart) scan(block int, stream, subject string) ([]badBytes, error) 
 	}
 	for at := 0; at < len(data); {
 		r, why := parseRecord(data[at:], h)
+		if why == "" && r.holds() && string(r.subject) != subject {
+			// The checksum is over subject and payload in a row: that one
+			// ends where the other begins is for us to see.
+			why = fmt.Sprintf("a record of subject %q", r.subject)
+		}
 		if why != "" {
 			b := badBytes{block: block, at: int64(at), before: last, why: why}
 			at, b.behind = resync(data, at+1, subject, h)
 			bad = append(bad, b)
 			continue
 		}
-		if r.seq&(seqErased|seqTomb) == 0 && r.seq > 0 {
-			if r.seq >= 1<<62 {
-				return nil, fault.New(fault.Bug, "%s: sequence %d", path, r.seq)
-			}
+		if r.holds() {
 			p.records = append(p.records, recordAt{r.seq, int64(at + r.size - blockSum - len(r.payload)), int32(len(r.payload)), int32(block)})
 			last = r.seq
 		}
@@ -139,7 +141,7 @@ func resync(data []byte, at int, subject string, h hash.Hash64) (next int, seq u
 		if next < 0 {
 			continue
 		}
-		if r, why := parseRecord(data[next:], h); why == "" && r.seq&(seqErased|seqTomb) == 0 && r.seq > 0 {
+		if r, why := parseRecord(data[next:], h); why == "" && r.holds() && string(r.subject) == subject {
 			return next, r.seq
 		}
 	}

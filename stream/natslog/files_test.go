@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/internal/soak"
 	"anabranch/internal/spoil"
@@ -20,7 +21,14 @@ import (
 
 const filesRecords = 60
 
-func filesFrame(n int) []byte { return bytes.Repeat(fmt.Appendf(nil, "<%04d>", n), 20+n) }
+func filesFrame(n int) []byte {
+	body := bytes.Repeat(fmt.Appendf(nil, "<%04d>", n), 20+n)
+	frame, err := event.AppendFrame(nil, event.Header{Kind: event.Rows, Pipeline: "shop"}, body)
+	if err != nil {
+		panic(err)
+	}
+	return frame
+}
 
 // stopped leaves a log of filesRecords in a folder, the first few trimmed.
 func stopped(t *testing.T) string {
@@ -244,6 +252,12 @@ func checkServer(t *testing.T, how, dir string) {
 			return
 		}
 		for _, rec := range records {
+			if rec.Offset == at && !bytes.Equal(rec.Frame, filesFrame(int(at))) {
+				// The server's checksum leaves some bytes out; the frame's does not.
+				if _, _, err := event.ParseFrame(rec.Frame); fault.Is(err, fault.Corrupt) {
+					return
+				}
+			}
 			if rec.Offset != at || !bytes.Equal(rec.Frame, filesFrame(int(at))) {
 				t.Fatalf("%s: offset %d is %.20q, want %d", how, rec.Offset, rec.Frame, at)
 			}
