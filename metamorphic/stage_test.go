@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"anabranch/bucket"
+	"anabranch/internal/clock"
 	"anabranch/serving"
 	"anabranch/serving/sql"
 	"anabranch/view"
@@ -24,6 +26,8 @@ type stage struct {
 	serving  *serving.Serving
 	engine   *sql.Engine
 	dir      string
+	bucket   bucket.Bucket                  // nil: each world has one in memory
+	clock    clock.Clock                    // nil: the wall's
 	source   atomic.Pointer[serving.Source] // of the world that plays
 	worlds   int
 }
@@ -41,7 +45,7 @@ func openStage(t testing.TB) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.compiler.Close() })
-	s.serving = serving.New(serving.Options{Sources: s.sources, Patience: 10 * time.Second})
+	s.serving = serving.New(serving.Options{Sources: s.sources, Patience: 10 * time.Second, Look: 100 * time.Millisecond})
 	if s.engine, err = sql.New(t.Context(), s.serving, sql.Options{CacheDirs: []string{s.dir}, Threads: 1}); err != nil {
 		t.Fatal(err)
 	}

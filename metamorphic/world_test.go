@@ -97,7 +97,10 @@ type world struct {
 
 // newWorld opens the rooms of one run, which the caller closes.
 func newWorld(ctx context.Context, c *compiled, s Settings, on *stage) (_ *world, err error) {
-	w := &world{compiled: c, stage: on, ctx: ctx, set: s, bucket: bucket.NewMemory(), letterOf: map[string]int64{}}
+	w := &world{compiled: c, stage: on, ctx: ctx, set: s, bucket: on.bucket, letterOf: map[string]int64{}}
+	if w.bucket == nil {
+		w.bucket = bucket.NewMemory()
+	}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -113,7 +116,7 @@ func newWorld(ctx context.Context, c *compiled, s Settings, on *stage) (_ *world
 	w.log, w.rows, w.read = newGate(log), make([][]placed, s.Partitions), make([]uint64, s.Partitions)
 	w.sequence = make([]uint64, s.Partitions)
 	cache := filepath.Join(w.dir, "cache")
-	w.archive = archive.Open(w.bucket, w.name, c.set, archive.Options{Partitions: s.Partitions, CacheDir: cache})
+	w.archive = archive.Open(w.bucket, w.name, c.set, archive.Options{Partitions: s.Partitions, CacheDir: cache, Clock: on.clock})
 	w.letters = deadletter.New(w.bucket, w.name)
 	var filters []view.NamedPredicate
 	for _, f := range c.filters {
@@ -121,7 +124,7 @@ func newWorld(ctx context.Context, c *compiled, s Settings, on *stage) (_ *world
 	}
 	w.runner, err = batch.New(batch.Options{
 		Pipeline: w.name, Definition: "d", Schemas: c.set, Views: c.views, Filters: filters, Log: log, Archive: w.archive, Letters: w.letters,
-		TimeField: c.Time, ChunkRows: s.ChunkRows, FoldRows: s.FoldRows, MaxGroups: s.MaxGroups,
+		Clock: on.clock, TimeField: c.Time, ChunkRows: s.ChunkRows, FoldRows: s.FoldRows, MaxGroups: s.MaxGroups,
 	})
 	if err != nil {
 		return nil, err
@@ -175,7 +178,7 @@ func (w *world) startSpeed() error {
 		grace = time.Hour
 	}
 	w.speed = speed.New(speed.Options{
-		Pipeline: w.name, Schemas: w.compiled.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: w.archive, TimeField: w.Time,
+		Clock: w.clock, Pipeline: w.name, Schemas: w.compiled.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: w.archive, TimeField: w.Time,
 		Dir: filepath.Join(w.dir, "speed"), SnapshotEvery: time.Hour, SnapshotRecords: w.set.SnapshotRecords, Grace: grace,
 	})
 	w.source.Speed = w.speed

@@ -95,6 +95,11 @@ func (b *Bucket) get(ctx context.Context, name, part, match string) (out *s3.Get
 			w.stop()
 			return w.why(err)
 		}
+		if out.ContentLength == nil {
+			out.Body.Close()
+			w.stop()
+			return fault.New(fault.Transient, "the store's answer does not say how long it is")
+		}
 		w.turn()
 		return nil
 	})

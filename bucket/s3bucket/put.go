@@ -85,7 +85,7 @@ func (b *Bucket) Put(ctx context.Context, name string, body io.ReadSeeker, when 
 }
 
 // whose finds out who won a put whose condition failed: nil when it was the
-// put itself. The error has no kind yet.
+// put itself.
 func (b *Bucket) whose(ctx context.Context, in *s3.PutObjectInput, when bucket.Condition) (string, error) {
 	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: in.Bucket, Key: in.Key})
 	switch {
@@ -97,7 +97,7 @@ func (b *Bucket) whose(ctx context.Context, in *s3.PutObjectInput, when bucket.C
 	case err == nil:
 		return "", bucket.ErrCondition
 	}
-	return "", fmt.Errorf("find out who won: %w", err)
+	return "", fmt.Errorf("find out who won: %w", b.kinded(nothing, err))
 }
 
 func sumOf(body io.ReadSeeker) ([]byte, error) {

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 
 	"anabranch/bucket"
 	"anabranch/fault"
@@ -109,6 +110,7 @@ func New(ctx context.Context, o Options) (*Bucket, error) {
 	cfg.Region = cmp.Or(cfg.Region, "us-east-1")
 	b := &Bucket{o: o, client: s3.NewFromConfig(cfg, func(c *s3.Options) {
 		c.UsePathStyle = o.PathStyle
+		c.Logger = logging.Nop{} // what it would tell on stderr is told by errors
 		if o.HTTP != nil {
 			c.HTTPClient = o.HTTP
 		}

@@ -46,6 +46,19 @@ func TestS3(t *testing.T) {
 	t.Run("doors", func(t *testing.T) { doors(t, s) })
 }
 
+// The server that fault tests run against is one that the suite accepts.
+func TestFake(t *testing.T) {
+	buckettest.Run(t, func(t *testing.T) bucket.Bucket {
+		b, err := s3bucket.New(t.Context(), s3bucket.Options{
+			Bucket: "fake", Endpoint: "http://fake", Region: "us-east-1", AccessKey: "a", SecretKey: "b", PathStyle: true, HTTP: &http.Client{Transport: buckettest.NewFakeS3()},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	})
+}
+
 func options(s buckettest.S3) s3bucket.Options {
 	return s3bucket.Options{
 		Bucket: "anabranch", Endpoint: s.Endpoint, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey,

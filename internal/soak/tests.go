@@ -48,6 +48,13 @@ var Tests = map[string]Test{
 		Least:     map[string]int64{"cuts": 300_000},
 		Sometimes: []string{"a torn file in the bucket's temp", "a rename undone", "an unacknowledged put that is there", "a process killed before the power goes"},
 	},
+	"s3fault": {
+		Package: "metamorphic", Func: "TestStoreFaults",
+		Shows:     "Any call of the object store fails, once or until somebody mends it: no half version is seen, the last good one answers meanwhile, and each batch publishes once.",
+		Counts:    []string{"runs", "faults", "calls", "stale answers", Events, Lost},
+		Least:     map[string]int64{"runs": 3_000},
+		Sometimes: []string{"put applied, answer lost", "stale answer served", "publish answered after a retry", "a run failed behind its own publication"},
+	},
 	"image": {
 		Package: "cmd/anabranch", Func: "TestPowerCut",
 		Shows:     "A power cut under log, Temporal, snapshots and bucket, at any moment, loses nothing that was acknowledged.",
