@@ -53,7 +53,7 @@ func (o *outcome) next() *archive.Manifest {
 		Runs: slices.Clone(parent.Runs), Days: dayFiles(parent, o.compacts), Views: map[string]*archive.ViewFiles{},
 		Rows: parent.Rows, Counted: parent.Counted, Duplicates: parent.Duplicates, Filtered: parent.Filtered, Conflicts: parent.Conflicts,
 		FilteredBy: parent.FilteredCodes(), Accounts: slices.Clone(parent.Accounts),
-		Parent: p.ParentHash, Serves: p.Serves, Base: p.Request.Back, Run: p.Request.run(), Code: p.Code,
+		Parent: p.ParentHash, Serves: p.Serves, Canary: canaries(parent, p.Serves), Base: p.Request.Back, Run: p.Request.run(), Code: p.Code,
 	}
 	if len(m.Accounts) == 0 { // the first that keeps them
 		m.Accounts = make([]archive.Account, len(parent.Cut))
@@ -107,4 +107,19 @@ func (r *Runner) Publish(ctx context.Context, ref PlanRef) (Published, error) {
 	}
 	r.Logger.Info("published", "pipeline", r.Pipeline, "run", ref.Run, "kind", m.Kind, "version", m.Version, "barrier", m.K, "cut", m.Cut.String(), "rows", m.Rows-o.parent.Rows)
 	return Published{Version: m.Version, K: m.K, Cut: m.Cut}, nil
+}
+
+// canaries keeps those of views that have a held version still.
+func canaries(parent *archive.Manifest, serves map[string]string) map[string]float64 {
+	var out map[string]float64
+	for view, share := range parent.Canary {
+		if serves[view] == "" || serves[view] != parent.Serves[view] {
+			continue
+		}
+		if out == nil {
+			out = map[string]float64{}
+		}
+		out[view] = share
+	}
+	return out
 }

@@ -85,6 +85,21 @@ func TestAHeldVersionStandsBesideTheOneThatAnswers(t *testing.T) {
 	mustRun(t, r, backfill("four"))
 	w.answers(t, w.newest(t), "items")
 
+	if _, err := r.Canary(t.Context(), "items", 10, "try it", "me"); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, r, nightly("with a canary", w.begin(t)))
+	if m := w.newest(t); m.Canary["items"] != 10 {
+		t.Errorf("the canary is gone: %+v", m.Canary)
+	}
+	for name, bad := range map[string]func() (batch.Published, error){
+		"too much":     func() (batch.Published, error) { return r.Canary(t.Context(), "items", 101, "", "") },
+		"none is held": func() (batch.Published, error) { return r.Canary(t.Context(), "daily", 10, "", "") },
+	} {
+		if _, err := bad(); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	for range 2 {
 		p, err := r.Serve(t.Context(), "items", w.other.Version(), "better", "me")
 		if err != nil {
@@ -92,11 +107,11 @@ func TestAHeldVersionStandsBesideTheOneThatAnswers(t *testing.T) {
 		}
 		m := w.newest(t)
 		w.answers(t, m, "other")
-		if m.Kind != batch.Promote || m.Reason != "better" || p.Version != 5 {
+		if m.Kind != batch.Promote || m.Reason != "better" || p.Version != 7 || m.Canary["items"] != 0 {
 			t.Errorf("%+v %+v", p, m)
 		}
 	}
-	mustRun(t, r, nightly("five", w.begin(t)))
+	mustRun(t, r, nightly("eight", w.begin(t)))
 	w.answers(t, w.newest(t), "other")
 	if _, err := r.Serve(t.Context(), "items", w.views[1].Version(), "worse", "me"); err != nil {
 		t.Fatal(err)

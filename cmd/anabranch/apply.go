@@ -34,7 +34,7 @@ nothing.`,
 				return err
 			}
 			if len(done.Rebuild) > 0 {
-				fmt.Fprintf(c.ErrOrStderr(), "views that answer after the next batch: %s (anabranch batch %s)\n", strings.Join(done.Rebuild, ", "), done.Pipeline)
+				fmt.Fprintf(c.ErrOrStderr(), "new or changed views, which the next batch computes (anabranch batch %[2]s): %[1]s. A new one answers after it, a changed one as before until then\n", strings.Join(done.Rebuild, ", "), done.Pipeline)
 			}
 			return p.value(done, []string{"pipeline", "version", "schema", "partitions", "views", "changed"}, [][]string{{
 				done.Pipeline, done.Version, strconv.Itoa(int(done.Schema)), strconv.Itoa(done.Partitions), strings.Join(done.Views, " "), strconv.FormatBool(done.Changed),

@@ -71,7 +71,7 @@ Begin with:  anabranch demo`,
 	})
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
-		newApply(), newTest(), newSend(), newBatch(), newBackfill(),
+		newApply(), newTest(), newSend(), newBatch(), newBackfill(), newVersions(),
 		newQuery(), newLedger(), newDeadLetters(), newVerify(), newFsck(),
 		newExitCodes(), newVersion(),
 	)

@@ -19,7 +19,7 @@ type Applied struct {
 	Partitions int      `json:"partitions"`
 	Views      []string `json:"views"`
 	Changed    bool     `json:"changed"`           // false when this very definition was in force already
-	Rebuild    []string `json:"rebuild,omitempty"` // views that answer only after the next batch
+	Rebuild    []string `json:"rebuild,omitempty"` // views that the next batch has to compute; a changed one answers as before until then
 }
 
 // Place is one mistake in a folder of definitions.

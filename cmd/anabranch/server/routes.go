@@ -54,6 +54,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/pipelines/{name}/batches", answer(s.postBatch))
 	mux.HandleFunc("POST /v1/pipelines/{name}/backfills", answer(s.postBackfill))
 	mux.HandleFunc("GET /v1/runs/{id}", answer(s.getRun))
+	s.versionRoutes(mux)
 	mux.HandleFunc("GET /v1/pipelines/{name}/ledger", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) {
 		l, err := p.ledger(r.Context())
 		if err == nil && r.URL.Query().Get("bisect") == "true" {
