@@ -88,7 +88,7 @@ func TestAHeldVersionStandsBesideTheOneThatAnswers(t *testing.T) {
 	if _, err := r.Canary(t.Context(), "items", 10, "try it", "me"); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, r, nightly("with a canary", w.begin(t)))
+	mustRun(t, r, nightly("canary", w.begin(t)))
 	if m := w.newest(t); m.Canary["items"] != 10 {
 		t.Errorf("the canary is gone: %+v", m.Canary)
 	}
