@@ -207,3 +207,17 @@ type Finding struct {
 	Todo     string `json:"todo"`
 	Repaired bool   `json:"repaired"`
 }
+
+// Ready is the answer of GET /readyz.
+type Ready struct {
+	Status   string    `json:"status"` // "ok", or "degraded": events are taken and queries answered, but something fails
+	Problems []Trouble `json:"problems"`
+}
+
+// Trouble is something that fails and is tried again.
+type Trouble struct {
+	Pipeline string     `json:"pipeline"`
+	Part     string     `json:"part"`
+	Since    *time.Time `json:"since,omitempty"`
+	Error    string     `json:"error"`
+}

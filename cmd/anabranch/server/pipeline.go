@@ -100,10 +100,11 @@ type pipeline struct {
 	speed    *speed.Speed    // nil without the role
 	runner   *batch.Runner
 	metrics  *prometheus.Registry
-	asSource *serving.Source // nil without speed
-	kept     []*view.View    // of older: those that speed folds beside the declared ones
-	outdated atomic.Bool     // a manifest answers with a version that is not among them: open anew
-	schedule bool            // the nightly schedule is as the definition says; guarded by Server.apply
+	asSource *serving.Source      // nil without speed
+	kept     []*view.View         // of older: those that speed folds beside the declared ones
+	outdated atomic.Bool          // a manifest answers with a version that is not among them: open anew
+	away     atomic.Pointer[away] // nil: the object store answers
+	schedule bool                 // the nightly schedule is as the definition says; guarded by Server.apply
 	parts    lifecycle.Group
 	loop     lifecycle.Loop
 }
@@ -232,7 +233,13 @@ func (p *pipeline) watch(ctx context.Context, logger *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
+		if err == nil && m.Version > known {
+			if err = p.fetchViews(ctx, m); ctx.Err() != nil {
+				return
+			}
+		}
 		looking.see(err)
+		p.seeStore(err)
 		if err == nil && m.Version > known {
 			known = m.Version
 			p.speed.Notice(m)
@@ -249,6 +256,37 @@ func (p *pipeline) watch(ctx context.Context, logger *slog.Logger) {
 		}
 	}
 }
+
+// fetchViews brings the files of a new version's views to local disk before
+// speed is told of it and begins to forget the version before: whatever befalls
+// the object store then, one of the two can be answered from. Files that the
+// cache has no room for stay where they are. Damage is told by the queries that
+// meet it.
+func (p *pipeline) fetchViews(ctx context.Context, m *archive.Manifest) error {
+	var files []archive.ResultFile
+	var size int64
+	for _, v := range slices.Concat(p.views, p.kept) {
+		if of := m.Views[v.Name()]; of != nil && of.Version == v.Version() {
+			for _, f := range of.Results {
+				files, size = append(files, f), size+f.Size
+			}
+		}
+	}
+	if size > prefetchBytes {
+		return nil
+	}
+	for _, f := range files {
+		_, release, err := p.archive.Local(ctx, f.Name, f.Size, f.Sum)
+		release()
+		if err != nil && !fault.Is(err, fault.Corrupt) {
+			return fmt.Errorf("fetch the views of manifest %d: %w", m.Version, err)
+		}
+	}
+	return nil
+}
+
+// prefetchBytes is what fetchViews brings at most: half of the cache's default.
+const prefetchBytes = 2 << 30
 
 // What collect keeps, and how often it looks. A run that takes longer than
 // keepFor would lose what it has made; it would then be planned again.

@@ -27,6 +27,7 @@ import (
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.gatherers(), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /v1/pipelines", answer(s.listPipelines))
 	mux.HandleFunc("POST /v1/pipelines", answer(s.postPipeline))
