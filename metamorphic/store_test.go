@@ -44,7 +44,7 @@ type overHTTP struct {
 }
 
 func openOverHTTP(t testing.TB, o s3bucket.Options, reuse http.RoundTripper) *overHTTP {
-	o.Attempts, o.Stall, o.Backoff, o.PathStyle = 3, 30*time.Millisecond, func(int) time.Duration { return 0 }, true
+	o.Attempts, o.Backoff, o.PathStyle = 3, func(int) time.Duration { return 0 }, true
 	s := &overHTTP{t: t, reuse: reuse, wire: buckettest.NewWire(reuse)}
 	s.open = func(via http.RoundTripper) (*s3bucket.Bucket, error) {
 		o.HTTP = &http.Client{Transport: via}
@@ -61,7 +61,15 @@ func openOverHTTP(t testing.TB, o s3bucket.Options, reuse http.RoundTripper) *ov
 }
 
 func openFake(t testing.TB) *overHTTP {
-	return openOverHTTP(t, s3bucket.Options{Bucket: "fake", Endpoint: "http://fake", Region: "us-east-1", AccessKey: "a", SecretKey: "b"}, nil)
+	return openOverHTTP(t, s3bucket.Options{Bucket: "fake", Endpoint: "http://fake", Region: "us-east-1", AccessKey: "a", SecretKey: "b", Stall: 30 * time.Millisecond}, nil)
+}
+
+// openServer is a real S3 server behind the wire.
+func openServer(t testing.TB) *overHTTP {
+	s := buckettest.StartS3(t)
+	return openOverHTTP(t, s3bucket.Options{
+		Bucket: "anabranch", Create: true, Endpoint: s.Endpoint, Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Stall: 2 * time.Second,
+	}, http.DefaultTransport)
 }
 
 func (s *overHTTP) fresh() bucket.Bucket {

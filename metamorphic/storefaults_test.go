@@ -18,7 +18,7 @@ import (
 	"anabranch/serving"
 )
 
-var storeFaults = flag.Int("storefaults", 40, "runs with a fault of the object store; 0: every call with every fault, once and lasting")
+var storeFaults = flag.Int("storefaults", 32, "runs with a fault of the object store; 0: every call with every fault, once and lasting")
 
 // trial is one run in which the nth call of the object store fails, alone or
 // with all that follow until somebody mends it.
@@ -332,7 +332,8 @@ func (s *storeTrials) note(t *trial, calls int, harmed []string) {
 }
 
 // TestStoreFaults lets every call of the object store fail in every way: over
-// the S3 driver and the SDK, and at the border that every driver keeps.
+// the S3 driver and the SDK, and at the border that every driver keeps; and some
+// in front of a real server.
 func TestStoreFaults(t *testing.T) {
 	first := *seed
 	if first == 0 {
@@ -340,14 +341,20 @@ func TestStoreFaults(t *testing.T) {
 	}
 	run := soak.Open(t, "s3fault", first)
 	var wait sync.WaitGroup
+	runs, real, all := *storeFaults, max(2, *storeFaults/20), *storeFaults == 0
+	if all {
+		real = 300
+	}
 	for _, way := range []struct {
 		name  string
 		store harmable
 		harms []harm
-		share int // of the runs, in quarters
+		runs  int // where not all are
+		all   bool
 	}{
-		{"s3", openFake(t), httpHarms, 3},
-		{"border", openAtBorder(), borderHarms, 1},
+		{"s3", openFake(t), httpHarms, runs * 3 / 4, all},
+		{"border", openAtBorder(), borderHarms, runs / 4, all},
+		{"versitygw", openServer(t), httpHarms, real, false},
 	} {
 		s, err := openTrials(t, storeCase(first), way.store, run)
 		if err != nil {
@@ -355,25 +362,29 @@ func TestStoreFaults(t *testing.T) {
 		}
 		t.Logf("seed %d, %s: %d calls", first, way.name, s.calls)
 		wait.Go(func() {
-			if *storeFaults == 0 {
+			if way.all {
 				s.everything(t, way.name, first, way.harms)
-				return
-			}
-			rnd := rand.New(rand.NewPCG(first, uint64(way.share)))
-			runs := *storeFaults * way.share / 4
-			for i := range runs {
-				if t.Failed() {
-					return
-				}
-				h := way.harms[(i+int(first%uint64(len(way.harms))))%len(way.harms)]
-				n := s.calls*i/runs + rnd.IntN(s.calls/runs+1) // spread over all calls
-				if _, err := s.play(t.Context(), n, h, rnd.IntN(2) == 0); err != nil {
-					t.Errorf("seed %d, %s: %v", first, way.name, err)
-				}
+			} else {
+				s.some(t, way.name, first, way.harms, way.runs)
 			}
 		})
 	}
 	wait.Wait()
+}
+
+// some plays so many trials, at calls spread over all, each fault in its turn.
+func (s *storeTrials) some(t *testing.T, name string, seed uint64, harms []harm, runs int) {
+	rnd := rand.New(rand.NewPCG(seed, uint64(runs)))
+	for i := range runs {
+		if t.Failed() {
+			return
+		}
+		h := harms[(i+int(seed%uint64(len(harms))))%len(harms)]
+		n := s.calls*i/runs + rnd.IntN(s.calls/runs+1)
+		if _, err := s.play(t.Context(), n, h, rnd.IntN(2) == 0); err != nil {
+			t.Errorf("seed %d, %s: %v", seed, name, err)
+		}
+	}
 }
 
 // everything plays the whole product: for each fault, each n until none fires.
