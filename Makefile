@@ -49,7 +49,7 @@ soak-full:
 soak-image:
 	$(GO) test -timeout 12h ./cmd/anabranch -run TestPowerCut -args -cuts 100
 soak-damage:
-	$(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./cmd/anabranch/server -run 'Damage' -args -damage 10000
+	ANABRANCH_DAMAGE=20m $(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./stream/natslog ./cmd/anabranch/server -run 'Damage' -args -damage 10000
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }

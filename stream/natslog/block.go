@@ -101,6 +101,7 @@ func (p *filesPart) scan(block int, stream, subject string) ([]badBytes, error) 
 	if err != nil {
 		return nil, diskFault(err, "read %s", path)
 	}
+	p.sizes = append(p.sizes, int64(len(data)))
 	h := keyed(fmt.Sprintf("%s-%d", stream, blockNumber(path)))
 	var bad []badBytes
 	last := uint64(0)

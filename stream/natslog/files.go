@@ -35,13 +35,16 @@ type Flaw struct {
 	File     string
 	At       int64  // byte in the file
 	From, To uint64 // the records that are lost by it, To excluded; equal: none is
+	Note     bool   // File only notes how far the partition was acknowledged; it may be deleted
 	Err      error  // Corrupt, names file and place
 }
 
 // filesPart is one partition.
 type filesPart struct {
 	number      int
+	folder      string
 	blocks      []string
+	sizes       []int64    // of the blocks
 	records     []recordAt // by offset
 	first, next uint64
 	flaws       []Flaw
@@ -85,6 +88,7 @@ func openFilesPart(dir, pipeline string, n int) (*filesPart, error) {
 		return nil, err
 	}
 	folder := streamDir(dir, name)
+	p.folder = folder
 	trimmed, err := p.readMeta(folder, name)
 	if err != nil {
 		return nil, err
@@ -131,13 +135,17 @@ func (p *filesPart) bounds(pipeline string, trimmed, noted uint64, bad []badByte
 	}
 	lost := func(from, to uint64) {
 		f := Flaw{From: from, To: to}
-		where := "is in none of its files"
+		var where string
 		for _, b := range bad { // the damage in front of what comes next
 			if b.before < to && (b.behind > from || b.behind == 0) {
 				f.File, f.At = p.blocks[b.block], b.at
 				where = fmt.Sprintf("is damaged: %s, byte %d: %s", f.File, b.at, b.why)
 				break
 			}
+		}
+		if f.File == "" { // cut off between two records
+			f.File, f.At = p.endBefore(from)
+			where = fmt.Sprintf("is gone: %s ends at byte %d", f.File, f.At)
 		}
 		what := fmt.Sprintf("the record at offset %d", from)
 		if to-from > 1 {
@@ -168,6 +176,21 @@ func (p *filesPart) bounds(pipeline string, trimmed, noted uint64, bad []badByte
 		p.flaws = append(p.flaws, Flaw{File: p.blocks[b.block], At: b.at, From: b.before + 1, To: b.before + 1,
 			Err: fault.New(fault.Corrupt, "partition %d of %s: %s, byte %d: %s", p.number, pipeline, p.blocks[b.block], b.at, b.why)})
 	}
+}
+
+// endBefore returns the file that the record at offset should follow in, and
+// its size; the folder when there are no files.
+func (p *filesPart) endBefore(offset uint64) (file string, size int64) {
+	if len(p.blocks) == 0 {
+		return p.folder, 0
+	}
+	block := 0
+	for _, r := range p.records {
+		if r.offset < offset {
+			block = int(r.block)
+		}
+	}
+	return p.blocks[block], p.sizes[block]
 }
 
 // readMeta returns the trim mark of a stream.
@@ -216,6 +239,7 @@ func (p *filesPart) readNote(path string) (uint64, error) {
 	last, ok := parseNote(b)
 	if !ok {
 		p.flaw(path, "it does not match its checksum; the server makes it anew")
+		p.flaws[len(p.flaws)-1].Note = true
 	}
 	return last, nil
 }

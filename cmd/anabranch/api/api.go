@@ -204,6 +204,7 @@ type Finding struct {
 	Kind     string `json:"kind"`
 	File     string `json:"file"`
 	Problem  string `json:"problem"`
+	Meaning  string `json:"meaning"` // for answers
 	Todo     string `json:"todo"`
 	Repaired bool   `json:"repaired"`
 }

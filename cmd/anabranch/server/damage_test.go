@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,12 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"anabranch/archive"
 	"anabranch/bucket"
+	"anabranch/cmd/anabranch/api"
 	"anabranch/deadletter"
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/internal/soak"
 	"anabranch/internal/spoil"
 	"anabranch/serving"
 	"anabranch/stream/natslog"
@@ -94,8 +97,10 @@ func kindOfFile(rel string) string {
 	switch {
 	case parts[0] == "speed":
 		return "snapshot"
-	case parts[0] == "log" && strings.HasSuffix(rel, ".blk"):
+	case parts[0] == "log" && (strings.HasSuffix(rel, ".blk") || strings.HasSuffix(rel, "meta.inf") && strings.Contains(rel, "AB_small")):
 		return "log"
+	case parts[0] == "log" && parts[1] == "acknowledged":
+		return "note"
 	case parts[0] == "cache" && len(parts) > 2 && parts[2] == "objects":
 		return "cache"
 	case parts[0] == "bucket" && len(parts) > 3 && parts[1] == "small" && parts[2] == "views":
@@ -122,61 +127,42 @@ func spoilFile(t *testing.T, rnd *rand.Rand, path string) string {
 	return how
 }
 
-// TestDamage damages one file after the other of a pipeline at rest, starts
-// again and asks: the answer is the truth, or an error that says what is
-// Corrupt. ANABRANCH_DAMAGE is how long it goes on, 10s by default.
-func TestDamage(t *testing.T) {
-	rnd := seeded(t, 0)
-	long := 10 * time.Second
-	if text := os.Getenv("ANABRANCH_DAMAGE"); text != "" {
-		var err error
-		if long, err = time.ParseDuration(text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	base := t.TempDir()
-	b, err := bucket.NewFile(filepath.Join(base, "bucket"))
+// mended are the kinds of files of which there is always another copy, or what
+// they were made from.
+var mended = map[string]bool{
+	"cache": true, "days": true, "manifests": true, "note": true, "results": true, "runs": true, "snapshot": true, "states": true,
+}
+
+// damaged is a pipeline at rest, to damage copies of.
+type damaged struct {
+	*testing.T
+	rnd   *rand.Rand
+	run   *soak.Run
+	base  string
+	truth string
+	files map[string][]string // by kind
+}
+
+func newDamaged(t *testing.T, seed uint64) *damaged {
+	d := &damaged{T: t, rnd: rand.New(rand.NewPCG(seed, 0)), run: soak.Open(t, "damage", seed), base: t.TempDir(), files: map[string][]string{}}
+	b, err := bucket.NewFile(filepath.Join(d.base, "bucket"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := (&catalog{bucket: b, clock: clock.Wall}).put(t.Context(), smallEntry()); err != nil {
 		t.Fatal(err)
 	}
-	s, stop, err := onDisk(t, base)
+	s, stop, err := onDisk(t, d.base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.send(rnd, 12, 200)
+	s.send(d.rnd, 12, 200)
 	s.nightly("n1")
-	s.send(rnd, 12, 300)
+	s.send(d.rnd, 12, 300)
 	s.nightly("n2")
-	s.send(rnd, 6, 400)
+	s.send(d.rnd, 6, 400)
 	s.settle()
-	truth, err := s.everything()
-	stop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]string{}
-	err = filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		rel, _ := filepath.Rel(base, path)
-		if kind := kindOfFile(rel); kind != "" {
-			files[kind] = append(files[kind], rel)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var orphans []string // results and states of the first night
-	s, stop, err = onDisk(t, base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.archive.Check(t.Context(), func(d archive.Damage) { t.Errorf("before any damage: %+v", d) })
+	d.truth, err = s.everything()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,72 +175,190 @@ func TestDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	for _, kind := range []string{"days", "runs", "states", "results"} {
-		files[kind] = slices.DeleteFunc(files[kind], func(rel string) bool {
-			old := !strings.Contains(string(text), filepath.Base(rel))
-			if old {
-				orphans = append(orphans, rel)
+	err = filepath.WalkDir(d.base, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel, _ := filepath.Rel(d.base, path)
+		kind := kindOfFile(rel)
+		switch kind {
+		case "":
+			return nil
+		case "days", "runs", "states", "results":
+			if !strings.Contains(string(text), filepath.Base(rel)) {
+				return nil // of a former manifest
 			}
-			return old
-		})
+		}
+		if info, err := e.Info(); err != nil || info.Size() == 0 {
+			return err
+		}
+		d.files[kind] = append(d.files[kind], rel)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("%d files of former manifests", len(orphans))
-	var kinds []string
-	for kind := range files {
-		kinds = append(kinds, kind)
-	}
-	slices.Sort(kinds)
-	t.Logf("kinds: %v", kinds)
-	for _, want := range []string{"cache", "definitions", "letters", "log", "manifests", "results", "runs", "segments", "snapshot"} {
-		if len(files[want]) == 0 {
+	for _, want := range []string{"cache", "days", "definitions", "letters", "log", "manifests", "note", "results", "runs", "segments", "snapshot", "states"} {
+		if len(d.files[want]) == 0 {
 			t.Errorf("there is no file of kind %s to damage", want)
 		}
 	}
-	published := map[string]bool{"days": true, "manifests": true, "results": true, "runs": true, "segments": true, "states": true}
-	detected, harmless := map[string]int{}, map[string]int{}
-	began := time.Now()
-	for i := 0; time.Since(began) < long && i < 400; i++ {
-		kind := kinds[i%len(kinds)]
-		rel := files[kind][rnd.IntN(len(files[kind]))]
-		dir := t.TempDir()
-		if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
-			t.Fatal(err)
+	if c, err := Fsck(t.Context(), FsckOptions{Dir: d.base}); err != nil || len(c.Findings) != 0 {
+		t.Fatalf("before any damage: %+v, %v", c, err)
+	}
+	return d
+}
+
+func (d *damaged) copyOf(from string) string {
+	d.Helper()
+	dir, err := os.MkdirTemp(d.TempDir(), "")
+	if err == nil {
+		err = os.CopyFS(dir, os.DirFS(from))
+	}
+	if err != nil {
+		d.Fatal(err)
+	}
+	return dir
+}
+
+// ask starts on the files of dir and asks everything.
+func (d *damaged) ask(dir string) (got string, err error) {
+	s, stop, err := onDisk(d.T, dir)
+	defer func() { stop() }()
+	if err != nil {
+		return "", err
+	}
+	return s.everything()
+}
+
+// content is every file of dir with a sum, but for locks and what the bucket
+// sweeps away of those who died.
+func (d *damaged) content(dir string) map[string][32]byte {
+	d.Helper()
+	sums := map[string][32]byte{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || filepath.Base(path) == "lock" || strings.Contains(path, "@temp") {
+			return err
 		}
-		if info, err := os.Stat(filepath.Join(dir, rel)); err != nil || info.Size() == 0 {
+		data, err := os.ReadFile(path)
+		sums[path] = sha256.Sum256(data)
+		return err
+	})
+	if err != nil {
+		d.Fatal(err)
+	}
+	return sums
+}
+
+// one damages a file: whoever asks gets the truth or an error that names it,
+// fsck names it and changes nothing; repaired, everything is as it was.
+func (d *damaged) one(kind, rel string) {
+	dir := d.copyOf(d.base)
+	defer os.RemoveAll(dir)
+	if kind != "cache" { // a machine that has no copies yet
+		if err := os.RemoveAll(filepath.Join(dir, "cache")); err != nil {
+			d.Fatal(err)
+		}
+	}
+	how := rel + ", " + spoilFile(d.T, d.rnd, filepath.Join(dir, rel))
+	d.run.Add("damaged files", 1)
+	running := d.copyOf(dir)
+	got, err := d.ask(running)
+	_ = os.RemoveAll(running)
+	switch {
+	case err == nil && got != d.truth:
+		d.Errorf("%s: a wrong answer:\n%s\nthe truth:\n%s", how, got, d.truth)
+	case err != nil && !fault.Is(err, fault.Corrupt):
+		d.Errorf("%s: %v: %v", how, fault.KindOf(err), err)
+	case err != nil && kind != "log" && !strings.Contains(err.Error(), filepath.Base(rel)):
+		d.Errorf("%s: the error does not name the file: %v", how, err)
+	}
+
+	before := d.content(dir)
+	seen, err := Fsck(d.Context(), FsckOptions{Dir: dir})
+	if err != nil {
+		d.Errorf("%s: fsck: %v", how, err)
+		return
+	}
+	after := d.content(dir)
+	for path := range after {
+		if before[path] != after[path] {
+			d.Errorf("%s: fsck without --repair has changed %s", how, path)
+		}
+	}
+	if len(after) != len(before) {
+		d.Errorf("%s: there were %d files, fsck without --repair left %d", how, len(before), len(after))
+	}
+	names := slices.ContainsFunc(seen.Findings, func(f api.Finding) bool {
+		return strings.HasSuffix(filepath.ToSlash(rel), f.File) || strings.HasSuffix(f.File, rel)
+	})
+	if !names && kind != "log" { // half a record at the end is none
+		d.Errorf("%s: fsck does not name it: %+v", how, seen.Findings)
+	}
+	fixed, err := Fsck(d.Context(), FsckOptions{Dir: dir, Repair: true})
+	if err != nil {
+		d.Errorf("%s: fsck --repair: %v", how, err)
+		return
+	}
+	for _, f := range fixed.Findings {
+		if f.Repaired || f.Kind == "orphan" {
 			continue
 		}
-		if kind != "cache" { // a machine that has no copies yet
-			if err := os.RemoveAll(filepath.Join(dir, "cache")); err != nil {
-				t.Fatal(err)
-			}
+		if mended[kind] {
+			d.Errorf("%s: not repaired: %+v", how, f)
 		}
-		how := spoilFile(t, rnd, filepath.Join(dir, rel))
-		got := ""
-		s, stop, err := onDisk(t, dir)
-		if err == nil {
-			got, err = s.everything()
-			checked := false
-			if err := s.archive.Check(t.Context(), func(d archive.Damage) { checked = checked || strings.HasSuffix(rel, filepath.FromSlash(d.File)) }); err != nil {
-				t.Errorf("%s, %s: check: %v", rel, how, err)
-			}
-			if published[kind] != checked {
-				t.Errorf("%s, %s: check names it: %v", rel, how, checked)
-			}
-		}
-		stop()
-		switch {
-		case err == nil && got == truth:
-			harmless[kind]++
-		case err == nil:
-			t.Errorf("%s, %s: a wrong answer:\n%s\nthe truth:\n%s", rel, how, got, truth)
-		case !fault.Is(err, fault.Corrupt):
-			t.Errorf("%s, %s: %v: %v", rel, how, fault.KindOf(err), err)
-		case kind != "log" && !strings.Contains(err.Error(), filepath.Base(rel)):
-			t.Errorf("%s, %s: the error does not name the file: %v", rel, how, err)
-		default:
-			detected[kind]++
-		}
-		_ = os.RemoveAll(dir)
+		d.run.Add("beyond repair", 1)
+		return
 	}
-	t.Logf("detected %v, without effect %v", detected, harmless)
+	again, err := Fsck(d.Context(), FsckOptions{Dir: dir})
+	if err != nil || slices.ContainsFunc(again.Findings, func(f api.Finding) bool { return f.Kind != "orphan" }) {
+		d.Errorf("%s: after the repair: %+v, %v", how, again, err)
+	}
+	if got, err := d.ask(dir); err != nil || got != d.truth {
+		d.Errorf("%s: after the repair: %v\n%s\nthe truth:\n%s", how, err, got, d.truth)
+		return
+	}
+	if len(seen.Findings) > 0 {
+		d.run.Add("repaired", 1)
+		d.run.Sometimes("repaired " + kind)
+	}
+	d.after(how, dir)
+}
+
+// after goes on with a repaired pipeline: events, a night, the ledger.
+func (d *damaged) after(how, dir string) {
+	s, stop, err := onDisk(d.T, dir)
+	defer func() { stop() }()
+	if err != nil {
+		d.Errorf("%s: after the repair: %v", how, err)
+		return
+	}
+	s.send(d.rnd, 4, 500)
+	s.nightly("after")
+	s.settle()
+	l, err := s.ledger(d.Context())
+	if err != nil || l.Imbalance != 0 {
+		d.Errorf("%s: after the repair: ledger %+v, %v", how, l, err)
+	}
+}
+
+// TestDamage damages one file after the other of a pipeline at rest.
+// ANABRANCH_DAMAGE is how long it goes on, 10s by default.
+func TestDamage(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	long := 10 * time.Second
+	if text := os.Getenv("ANABRANCH_DAMAGE"); text != "" {
+		var err error
+		if long, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := newDamaged(t, seed)
+	kinds := slices.Sorted(maps.Keys(d.files))
+	d.rnd.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	began := time.Now()
+	for i := 0; time.Since(began) < long && !t.Failed(); i++ {
+		kind := kinds[i%len(kinds)]
+		d.one(kind, d.files[kind][d.rnd.IntN(len(d.files[kind]))])
+	}
 }

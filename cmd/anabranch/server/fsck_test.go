@@ -34,7 +34,7 @@ func TestFsckFindsAndRepairs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := Fsck(t.Context(), dir, "", false); err != nil || len(c.Findings) != 0 {
+	if c, err := Fsck(t.Context(), FsckOptions{Dir: dir}); err != nil || len(c.Findings) != 0 {
 		t.Fatalf("before any damage: %+v, %v", c, err)
 	}
 	for _, pattern := range []string{"bucket/small/segments/p0000/*.parquet", "bucket/small/views/items/*/results/*.parquet", "speed/small/p0000/*.snap"} {
@@ -53,11 +53,11 @@ func TestFsckFindsAndRepairs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c, err := Fsck(t.Context(), dir, "", false)
+	c, err := Fsck(t.Context(), FsckOptions{Dir: dir})
 	if err != nil || len(c.Findings) < 3 {
 		t.Fatalf("after damage: %+v, %v", c, err)
 	}
-	if c, err = Fsck(t.Context(), dir, "", true); err != nil {
+	if c, err = Fsck(t.Context(), FsckOptions{Dir: dir, Repair: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range c.Findings {
@@ -65,7 +65,7 @@ func TestFsckFindsAndRepairs(t *testing.T) {
 			t.Errorf("not repaired: %+v", f)
 		}
 	}
-	if c, err := Fsck(t.Context(), dir, "", false); err != nil || len(c.Findings) != 0 {
+	if c, err := Fsck(t.Context(), FsckOptions{Dir: dir}); err != nil || len(c.Findings) != 0 {
 		t.Errorf("after the repair: %+v, %v", c, err)
 	}
 	s, stop, err = onDisk(t, dir)
