@@ -87,9 +87,22 @@ func (p *partition) idle(ctx context.Context, until <-chan time.Time) {
 
 // follow reads the log from next on and folds it until something fails.
 func (p *partition) follow(ctx context.Context) error {
+	first, end, err := p.opt.Log.Bounds(ctx, p.n)
+	if err != nil {
+		return fmt.Errorf("find the bounds of partition %d: %w", p.n, err)
+	}
 	r, err := p.opt.Log.Read(ctx, p.n, p.next.Load())
 	if err != nil {
 		return fmt.Errorf("read the log of partition %d from %d: %w", p.n, p.next.Load(), err)
+	}
+	if first == end && p.next.Load() < end {
+		// A log may number its records from 1. Nothing is there, and nothing
+		// that was there is gone, or Read had said so: whoever waits for the
+		// head of this partition has waited enough.
+		p.mu.Lock()
+		p.next.Store(end)
+		p.mu.Unlock()
+		p.progress.bump()
 	}
 	p.setTrouble(nil)
 	fetched, stop := p.fetch(ctx, r)
