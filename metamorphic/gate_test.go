@@ -29,15 +29,20 @@ func newGate(l stream.Log) *gate {
 }
 
 // flaky is a log that loses acknowledgements: every so many appends one is
-// done and reported as failed, so that its frame is appended again.
+// done and reported as failed, so that its frame is appended again. Its
+// partitions from full on take nothing.
 type flaky struct {
 	stream.Log
 	every int64
+	full  atomic.Int64
 	n     atomic.Int64
 	lost  []atomic.Bool // by partition: the last one was; a gateway does not try for ever
 }
 
 func (f *flaky) Append(ctx context.Context, p int, frame []byte) (uint64, error) {
+	if int64(p) >= f.full.Load() {
+		return 0, fault.New(fault.Full, "the log is full")
+	}
 	offset, err := f.Log.Append(ctx, p, frame)
 	if f.every == 0 || err != nil {
 		return offset, err

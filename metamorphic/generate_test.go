@@ -24,6 +24,9 @@ func generate(seed uint64) *Case {
 	for i := range 1 + g.IntN(4) {
 		g.c.Views = append(g.c.Views, View{fmt.Sprintf("view_%d", i), g.view()})
 	}
+	if g.chance(25) {
+		g.later()
+	}
 	g.events()
 	g.sends()
 	for i := range 2 {
@@ -37,7 +40,13 @@ func (g generator) chance(percent int) bool { return g.IntN(100) < percent }
 func ptr[T any](v T) *T                     { return &v }
 
 // kinds of the fields beyond those that every case has.
-var kinds = []string{"string", "int", "long", "double", "boolean", "decimal(9,2)", "decimal(18,6)", "decimal(30,4)", "timestamp", "date"}
+var kinds = []string{
+	"string", "int", "long", "double", "boolean", "decimal(9,2)", "decimal(18,6)", "decimal(30,4)", "timestamp", "date",
+	"bytes", enum + "RED GREEN BLUE", "zoned", "millis", "float", "wild",
+}
+
+// times are the kinds of moments.
+var times = []string{"timestamp", "date", "zoned", "millis"}
 
 func (g generator) fields() {
 	c := g.c
@@ -48,24 +57,12 @@ func (g generator) fields() {
 		c.ID = []string{"id"}
 	}
 	c.Time = "ts"
-	c.Fields = append(c.Fields, Field{Name: "ts", Kind: g.one("timestamp", "timestamp", "timestamp", "date"), Nullable: g.chance(20)})
+	c.Fields = append(c.Fields, Field{Name: "ts", Kind: g.one("timestamp", "timestamp", "timestamp", "date", "zoned", "millis"), Nullable: g.chance(20)})
 	if g.chance(5) {
 		c.Time = ""
 	}
 	for i := range g.IntN(5) {
-		f := Field{Name: fmt.Sprintf("f%d", i), Kind: g.one(kinds...), Nullable: g.chance(50)}
-		if !f.Nullable && g.chance(40) {
-			switch f.Kind {
-			case "string":
-				f.Default = ptr("none")
-			case "int", "long":
-				f.Default = ptr("7")
-			case "double":
-				f.Default = ptr("1.5")
-			case "boolean":
-				f.Default = ptr("true")
-			}
-		}
+		f := g.newField(fmt.Sprintf("f%d", i))
 		c.Fields = append(c.Fields, f)
 	}
 	g.Shuffle(len(c.Fields), func(i, j int) { c.Fields[i], c.Fields[j] = c.Fields[j], c.Fields[i] })
@@ -81,13 +78,82 @@ func (g generator) fields() {
 	}
 }
 
+// newField is a field of any kind, which may have a default where it cannot
+// be null.
+func (g generator) newField(name string) Field {
+	f := Field{Name: name, Kind: g.one(kinds...), Nullable: g.chance(50)}
+	if !f.Nullable && g.chance(40) {
+		f.Default = defaultOf(f.Kind)
+	}
+	return f
+}
+
+func defaultOf(kind string) *string {
+	switch kind {
+	case "string":
+		return ptr("none")
+	case "int", "long":
+		return ptr("7")
+	case "float", "double", "wild":
+		return ptr("1.5")
+	case "boolean":
+		return ptr("true")
+	}
+	if strings.HasPrefix(kind, enum) {
+		return ptr("GREEN")
+	}
+	return nil
+}
+
+// later makes the definition that comes into force half way: fields that are
+// new, nullable or wider, and views that are new, changed or gone.
+func (g generator) later() {
+	c := g.c
+	l := &Later{}
+	for _, f := range c.Fields {
+		if f.Name != "small" && f.Name != c.Time && g.chance(30) {
+			switch f.Kind {
+			case "int":
+				f.Kind = g.one("long", "double")
+			case "long":
+				f.Kind = "double"
+			}
+		}
+		l.Fields = append(l.Fields, f)
+	}
+	for i := range g.IntN(4) {
+		f := g.newField(fmt.Sprintf("n%d", i))
+		if !f.Nullable && f.Default == nil {
+			if f.Default = defaultOf(f.Kind); f.Default == nil {
+				f.Nullable = true
+			}
+		}
+		l.Fields = append(l.Fields, f)
+	}
+	g.Shuffle(len(l.Fields), func(i, j int) { l.Fields[i], l.Fields[j] = l.Fields[j], l.Fields[i] })
+	c.Later = l
+	for i, v := range c.Views {
+		switch {
+		case i == 0 || g.chance(50):
+		case g.chance(30):
+			continue
+		default:
+			v.SQL = g.view()
+		}
+		l.Views = append(l.Views, v)
+	}
+	if g.chance(50) {
+		l.Views = append(l.Views, View{"view_new", g.view()})
+	}
+}
+
 // names returns the fields of some kinds ("number" for all numbers).
 func (g generator) names(kinds ...string) []string {
 	var out []string
-	for _, f := range g.c.Fields {
+	for _, f := range g.c.newest() {
 		for _, k := range kinds {
-			number := f.Kind == "int" || f.Kind == "long" || f.Kind == "double" || strings.HasPrefix(f.Kind, "decimal")
-			if k == f.Kind || k == "any" || k == "number" && number || k == "exact" && number && f.Kind != "double" {
+			number := f.Kind == "int" || f.Kind == "long" || f.Kind == "double" || f.Kind == "float" || strings.HasPrefix(f.Kind, "decimal")
+			if k == f.Kind || k == "any" || k == "number" && number || k == "exact" && number && f.Kind != "double" && f.Kind != "float" || k == "text" && (f.Kind == "string" || strings.HasPrefix(f.Kind, enum)) {
 				out = append(out, f.Name)
 				break
 			}
@@ -100,7 +166,7 @@ func (g generator) field(kinds ...string) string { return g.one(g.names(kinds...
 
 func (g generator) view() string {
 	var items []string
-	ts := g.field("timestamp", "date")
+	ts := g.field(times...)
 	n := 0
 	for range []int{0, 1, 1, 1, 2, 2, 3}[g.IntN(7)] {
 		n++
@@ -119,13 +185,13 @@ func (g generator) view() string {
 		case 7:
 			key = fmt.Sprintf("CASE WHEN %s THEN 'yes' ELSE 'no' END", g.condition(1))
 		case 8:
-			key = fmt.Sprintf("%s(%s)", g.one("upper", "lower", "length"), g.field("string"))
+			key = fmt.Sprintf("%s(%s)", g.one("upper", "lower", "length"), g.field("text"))
 		case 9:
-			key = fmt.Sprintf("COALESCE(%s, '-')", g.field("string"))
+			key = fmt.Sprintf("COALESCE(%s, '-')", g.field("text"))
 		case 10:
-			key = g.field("int", "long", "string", "boolean", "date", "exact")
+			key = g.field("int", "long", "text", "boolean", "date", "exact", "bytes")
 		default:
-			key = g.field("string")
+			key = g.field("text")
 		}
 		items = append(items, fmt.Sprintf("%s AS k%d", key, n))
 	}
@@ -163,7 +229,7 @@ func (g generator) aggregate(depth int) string {
 	case 10:
 		return fmt.Sprintf("approx_quantile(%s, %s)%s", g.one("small", g.field("int", "long", "double"), fmt.Sprintf("CAST(%s AS DOUBLE)", g.field("number"))), g.one("0.5", "0.9", "0.01", "0.99"), filter)
 	case 11, 12:
-		return fmt.Sprintf("%s(%s, %s)%s", g.one("arg_min", "arg_max"), g.field("any"), g.field("timestamp", "date", "exact"), filter)
+		return fmt.Sprintf("%s(%s, %s)%s", g.one("arg_min", "arg_max"), g.field("any"), g.field("timestamp", "date", "zoned", "millis", "exact"), filter)
 	case 13:
 		return fmt.Sprintf("sum(CASE WHEN %s THEN 1 ELSE 0 END)", g.condition(1))
 	case 14:
@@ -191,15 +257,15 @@ func (g generator) condition(depth int) string {
 	case 0:
 		return fmt.Sprintf("(small %s %d)", g.one(">", "<", "=", "<>", ">="), g.IntN(20)-10)
 	case 1:
-		return fmt.Sprintf("(%s %s '%s')", g.field("string"), g.one("=", "<>", "<", ">="), g.one("a", "hot", "ä", "", "b"))
+		return fmt.Sprintf("(%s %s '%s')", g.field("text"), g.one("=", "<>", "<", ">="), g.one("a", "hot", "ä", "", "b"))
 	case 2:
 		return fmt.Sprintf("(%s IS %s NULL)", g.field("any"), g.one("", "NOT"))
 	case 3:
-		return fmt.Sprintf("(%s %s '%s')", g.field("timestamp", "date"), g.one("<", ">="), g.one("2020-03-01", "1969-12-31", "2020-03-03"))
+		return fmt.Sprintf("(%s %s '%s')", g.field(times...), g.one("<", ">="), g.one("2020-03-01", "1969-12-31", "2020-03-03"))
 	case 4:
 		return "(NOT " + g.condition(0) + ")"
 	case 5:
-		return fmt.Sprintf("(%s LIKE '%s')", g.field("string"), g.one("h%", "%a%", "_", "%"))
+		return fmt.Sprintf("(%s LIKE '%s')", g.field("text"), g.one("h%", "%a%", "_", "%"))
 	case 6:
 		return fmt.Sprintf("(%s %s %d)", g.field("number"), g.one(">", "<", "<="), g.IntN(200)-100)
 	}
@@ -245,10 +311,19 @@ func (g generator) text(f Field) string {
 		return fmt.Sprint(g.IntN(2000) - 1000)
 	case "double":
 		return fmt.Sprint(float64(g.IntN(2_000_001)-1_000_000) / g.pick(1, 8, 1000))
+	case "float":
+		return fmt.Sprint(float64(g.IntN(2001)-1000) / 4)
+	case "wild":
+		return g.one("-0.0", "0", "1e308", "-1e308", "1.7976931348623157e308", "5e-324", "-5e-324", "2.5", "1", "-1")
+	case "bytes":
+		return g.one("", "a", "\u00ff\u0000", "hot", "\u0080x")
 	case "boolean":
 		return g.one("true", "false")
-	case "timestamp", "date":
+	case "timestamp", "date", "zoned", "millis":
 		return g.time(f.Kind)
+	}
+	if symbols, ok := strings.CutPrefix(f.Kind, enum); ok {
+		return g.one(strings.Fields(symbols)...)
 	}
 	var p, s int
 	fmt.Sscanf(f.Kind, "decimal(%d,%d)", &p, &s)
@@ -297,12 +372,22 @@ func (g generator) time(kind string) string {
 	if g.chance(30) {
 		t = t.Add(time.Duration(g.IntN(1_000_000)) * time.Microsecond)
 	}
+	switch kind {
+	case "millis":
+		t = t.Truncate(time.Millisecond)
+	case "zoned":
+		zone := time.FixedZone("", (g.IntN(27)-12)*3600+g.IntN(2)*1800)
+		if g.chance(50) {
+			zone = time.UTC
+		}
+		return t.In(zone).Format("2006-01-02T15:04:05.999999Z07:00")
+	}
 	return t.Format(g.one("2006-01-02 15:04:05.999999", "2006-01-02T15:04:05.999999"))
 }
 
 func (g generator) event(id int) Event {
 	e := Event{}
-	for _, f := range g.c.Fields {
+	for _, f := range g.c.newest() {
 		switch {
 		case f.Name == "id":
 			e.Values = append(e.Values, ptr(fmt.Sprint(id)))
@@ -317,6 +402,11 @@ func (g generator) event(id int) Event {
 
 func (g generator) events() {
 	c := g.c
+	fields := c.newest()
+	at := map[string]int{}
+	for i, f := range fields {
+		at[f.Name] = i
+	}
 	count := []int{5, 30, 60, 120, 250}[g.IntN(5)]
 	for i := range count {
 		var e Event
@@ -330,32 +420,53 @@ func (g generator) events() {
 			}
 			e.Values = slices.Clone(from.Values)
 			for range 1 + g.IntN(2) {
-				f := g.IntN(len(c.Fields))
-				if c.Fields[f].Name != "id" && (c.Key == nil || c.Fields[f].Name != "name" || g.chance(20)) {
-					e.Values[f] = ptr(g.text(c.Fields[f]))
+				f := g.IntN(len(fields))
+				if fields[f].Name != "id" && (c.Key == nil || fields[f].Name != "name" || g.chance(20)) {
+					e.Values[f] = ptr(g.text(fields[f]))
 				}
 			}
+		case g.chance(8) && i > 0: // one that takes back what another said
+			if from := c.Events[g.IntN(i)]; from.Line == "" && !from.Bad && from.Values[at["small"]] != nil {
+				e = Event{Values: slices.Clone(from.Values), Retracts: true}
+				e.Values[at["small"]] = ptr(negated(*from.Values[at["small"]]))
+				if !c.Content {
+					e.Values[at["id"]] = ptr(fmt.Sprint(i))
+				}
+				break
+			}
+			e = g.event(i)
 		default:
 			e = g.event(i)
 		}
 		for f := range e.Values { // the event time must be there
-			e.Bad = e.Bad || c.Fields[f].Name == c.Time && e.Values[f] == nil
+			e.Bad = e.Bad || fields[f].Name == c.Time && e.Values[f] == nil
 		}
 		if e.Line == "" && g.chance(3) {
-			for f := range c.Fields {
-				if c.Fields[f].Name == "small" {
-					e.Values[f], e.Bad = ptr(g.one("1.5", "99999999999", "true")), true
-				}
-			}
+			e.Values[at["small"]], e.Bad = ptr(g.one("1.5", "99999999999", "true")), true
 		}
 		c.Events = append(c.Events, e)
 	}
 }
 
+// negated is the text of a whole number with the other sign.
+func negated(text string) string {
+	if rest, ok := strings.CutPrefix(text, "-"); ok {
+		return rest
+	}
+	if text == "0" {
+		return text
+	}
+	return "-" + text
+}
+
 // sends puts the events into bodies: in order, with copies of earlier ones.
 func (g generator) sends() {
+	change := len(g.c.Events) // where the later definition begins
+	if g.c.Later != nil {
+		change = g.IntN(change + 1)
+	}
 	for i := 0; i < len(g.c.Events); {
-		s := Send{CSV: g.chance(30), Retry: g.chance(10)}
+		s := Send{CSV: g.chance(30), Retry: g.chance(10), Later: i >= change}
 		for range 1 + g.IntN(20) {
 			if i < len(g.c.Events) {
 				s.Events = append(s.Events, i)
@@ -369,34 +480,78 @@ func (g generator) sends() {
 			g.Shuffle(len(s.Events), func(i, j int) { s.Events[i], s.Events[j] = s.Events[j], s.Events[i] })
 		}
 		g.c.Sends = append(g.c.Sends, s)
+		if !s.Later && g.c.Later != nil {
+			g.early(s.Events)
+		}
+	}
+}
+
+// early makes events such as a producer of the first definition writes: without
+// the fields that are new, and with values that the narrower ones hold.
+func (g generator) early(events []int) {
+	before := map[string]Field{}
+	for _, f := range g.c.Fields {
+		before[f.Name] = f
+	}
+	for _, n := range events {
+		e := g.c.Events[n]
+		for i, f := range g.c.newest() {
+			was, there := before[f.Name]
+			switch {
+			case e.Line != "":
+			case !there:
+				e.Values[i] = nil
+			case was.Kind != f.Kind && e.Values[i] != nil:
+				e.Values[i] = ptr(g.text(was))
+			}
+		}
 	}
 }
 
 func (g generator) settings() Settings {
 	n := func(of ...int) int { return of[g.IntN(len(of))] }
-	return Settings{
-		Partitions: 1 + g.IntN(5), LingerMicros: n(-1, -1, 200), FrameBytes: n(1, 300, 4000, 1<<20),
+	s := Settings{
+		Partitions: 1 + g.IntN(5), Gateways: n(0, 0, 2), LingerMicros: n(-1, -1, 200), FrameBytes: n(1, 300, 4000, 1<<20),
 		SegmentRows: int64(n(1, 7, 50, 100000)), ChunkRows: int64(n(5, 40, 100000)), FoldRows: int64(n(3, 30, 100000)),
 		MaxGroups: int64(n(2, 12, 100000)), SnapshotRecords: n(1, 5, 1000), Grace: g.chance(50), LoseAcks: n(0, 0, 2, 5),
 	}
+	if g.chance(6) {
+		s.Log = "nats"
+	}
+	if g.chance(10) {
+		s.Bucket = "file"
+	}
+	return s
 }
 
 func (g generator) actions(run int) []Action {
 	var out []Action
-	for range g.c.Sends {
-		out = append(out, Action{Do: "send"})
+	// With several producers, or refusals, the order is another in each run,
+	// and so may be the answers where copies conflict.
+	several, refusals := g.chance(35), g.chance(25)
+	for left := len(g.c.Sends); left > 0; {
+		if n := 2 + g.IntN(4); several && g.chance(40) {
+			out = append(out, Action{Do: "together", N: n})
+			left -= n
+		} else {
+			out = append(out, Action{Do: "send"})
+			left--
+		}
 		for range g.IntN(3) {
 			switch g.IntN(20) {
 			case 0, 1, 2:
-				out = append(out, Action{Do: "nightly", Quiet: g.chance(30)})
+				out = append(out, g.run(Action{Do: "nightly", Quiet: g.chance(30)}))
 			case 3:
+				a := g.run(Action{Do: g.one("backfill", "backfill", "race"), Quiet: g.chance(30)})
 				from := int32(18322 + g.IntN(4)) // 2020-03-01
-				a := Action{Do: "backfill", Quiet: g.chance(30)}
 				if g.chance(70) {
 					a.From = ptr(from)
 				}
 				if g.chance(70) {
 					a.To = ptr(from + int32(g.IntN(3)))
+				}
+				if a.Do == "race" {
+					a.Freeze = 0
 				}
 				out = append(out, a)
 			case 4, 5:
@@ -405,10 +560,29 @@ func (g generator) actions(run int) []Action {
 				if run == 0 {
 					out = append(out, Action{Do: "query"})
 				}
+			case 10:
+				out = append(out, Action{Do: g.one("wake", "wake", "during", "race")})
+			case 11:
+				if !refusals {
+					break
+				}
+				out = append(out, Action{Do: "full", N: g.IntN(3)}, Action{Do: "send"}, Action{Do: g.one("room", "room", "crash", "nightly", "older")})
+				left--
 			default:
-				out = append(out, Action{Do: g.one("snapshot", "restart", "sealer", "hold", "flow", "older", "trim", "crash", "abandon", "twice")})
+				out = append(out, Action{Do: g.one("snapshot", "restart", "sealer", "hold", "flow", "older", "trim", "crash", "abandon", "twice", "room")})
 			}
 		}
 	}
 	return out
+}
+
+// run decides whether a batch comes to its end.
+func (g generator) run(a Action) Action {
+	switch g.IntN(8) {
+	case 0:
+		a.Die = 1 + g.IntN(60)
+	case 1:
+		a.Freeze = 1 + g.IntN(60)
+	}
+	return a
 }

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"anabranch/internal/soak"
 )
 
 var (
@@ -22,7 +24,7 @@ var (
 )
 
 // play runs a case in all its ways; the error is what was wrong.
-func (s *stage) play(ctx context.Context, c *Case) (checks int, err error) {
+func (s *stage) play(ctx context.Context, c *Case) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	defer func() {
@@ -33,25 +35,31 @@ func (s *stage) play(ctx context.Context, c *Case) (checks int, err error) {
 	}()
 	compiled, err := s.compile(ctx, c)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if err := s.oracle.load(ctx, c); err != nil {
-		return 0, err
+		return err
 	}
-	var first string
+	ends := map[string]ending{} // by what counted: of conflicting copies another may have come first
 	for i, run := range c.Runs {
-		final, n, err := s.playRun(ctx, compiled, run)
-		checks += n
+		counted, final, err := s.playRun(ctx, compiled, run)
 		if err != nil {
-			return checks, fmt.Errorf("run %d: %w", i, err)
+			return fmt.Errorf("run %d: %w", i, err)
 		}
-		if i == 0 {
-			first = final
-		} else if final != first {
-			return checks, fmt.Errorf("run %d ends with other answers than run 0: %s", i, firstLine(first, final))
+		if before, ok := ends[counted]; ok && before.text != final {
+			return fmt.Errorf("run %d ends with other answers than run %d: %s", i, before.run, firstLine(before.text, final))
+		} else if ok {
+			s.saw("two runs came to the same end")
 		}
+		ends[counted] = ending{i, final}
 	}
-	return checks, nil
+	return nil
+}
+
+// ending is what a run came to.
+type ending struct {
+	run  int
+	text string
 }
 
 func firstLine(a, b string) string {
@@ -75,7 +83,7 @@ func TestKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stage := openStage(t)
+	stage := openStage(t, nil)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -85,7 +93,7 @@ func TestKept(t *testing.T) {
 		if err := json.Unmarshal(text, &c); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		if _, err := stage.play(t.Context(), &c); err != nil {
+		if err := stage.play(t.Context(), &c); err != nil {
 			t.Errorf("%s (%s): %v", file, c.Why, err)
 		}
 	}
@@ -98,10 +106,12 @@ func TestRandom(t *testing.T) {
 		first = rand.Uint64N(1 << 40)
 	}
 	t.Logf("seeds %d to %d", first, first+uint64(*cases)-1)
-	var next, checks, failed atomic.Int64
+	record := soak.Open(t, "metamorphic", first)
+	record.Add(soak.Lost, 0) // each history is compared to its last event
+	var next, failed atomic.Int64
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		stage := openStage(t)
+		stage := openStage(t, record)
 		wait.Go(func() {
 			for failed.Load() < 3 {
 				i := next.Add(1) - 1
@@ -110,8 +120,11 @@ func TestRandom(t *testing.T) {
 				}
 				s := first + uint64(i)
 				c := generate(s)
-				got, err := stage.play(t.Context(), c)
-				checks.Add(int64(got))
+				stage.answers, stage.events = 0, 0
+				err := stage.play(t.Context(), c)
+				record.Add("cases", 1)
+				record.Add("answers", stage.answers)
+				record.Add(soak.Events, stage.events)
 				if err == nil {
 					continue
 				}
@@ -123,7 +136,6 @@ func TestRandom(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	t.Logf("%d histories, %d answers compared", min(next.Load(), int64(*cases)), checks.Load())
 }
 
 // keep stores a failing case where TestKept finds it.

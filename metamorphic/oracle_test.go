@@ -47,33 +47,16 @@ func openOracle() (*oracle, error) {
 func (o *oracle) load(ctx context.Context, c *Case) error {
 	n := 2 * len(c.Events)
 	o.rejected, o.filtered, o.id, o.content, o.last = make([]bool, n), make([]bool, n), make([]string, n), make([]string, n), ""
-	var table strings.Builder
-	table.WriteString("CREATE OR REPLACE TABLE sent (_n INTEGER")
-	for _, f := range c.Fields {
-		fmt.Fprintf(&table, ", %s %s", f.Name, f.sql())
+	for v := range n {
+		if e := c.Events[v/2]; e.Line == "" && !e.Bad {
+			o.id[v], o.content[v] = c.identityOf(e)
+		}
 	}
-	table.WriteString(")")
-	if _, err := o.db.ExecContext(ctx, table.String()); err != nil {
+	if err := o.fill(ctx, c, false); err != nil {
 		return err
 	}
-	var rows []string
-	for v := range n {
-		e := c.Events[v/2]
-		if e.Line != "" || e.Bad {
-			continue
-		}
-		o.id[v], o.content[v] = c.identityOf(e)
-		row := []string{strconv.Itoa(v)}
-		for i, f := range c.Fields {
-			row = append(row, f.value(e.Values[i], v%2 == 1))
-		}
-		rows = append(rows, "("+strings.Join(row, ",")+")")
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	if _, err := o.db.ExecContext(ctx, "INSERT INTO sent VALUES "+strings.Join(rows, ",")); err != nil {
-		return fmt.Errorf("the oracle cannot read the events: %w", err)
+	if err := o.fill(ctx, c, true); err != nil {
+		return err
 	}
 	if len(c.Rules) == 0 {
 		return nil
@@ -82,7 +65,7 @@ func (o *oracle) load(ctx context.Context, c *Case) error {
 	for i, r := range c.Rules {
 		judge += fmt.Sprintf(" WHEN (%s) THEN %d", r.SQL, i)
 	}
-	got, err := o.db.QueryContext(ctx, judge+" END AS rule FROM sent) WHERE rule IS NOT NULL")
+	got, err := o.db.QueryContext(ctx, judge+" END AS rule FROM later) WHERE rule IS NOT NULL")
 	if err != nil {
 		return err
 	}
@@ -96,6 +79,54 @@ func (o *oracle) load(ctx context.Context, c *Case) error {
 		o.filtered[v] = !o.rejected[v]
 	}
 	return got.Err()
+}
+
+// fill makes the table that a definition's views are asked over: "first" or
+// "later", with the events that were sent while it was in force or before.
+func (o *oracle) fill(ctx context.Context, c *Case, later bool) error {
+	name, fields := tableOf(later), c.fields(later)
+	var table strings.Builder
+	table.WriteString("CREATE OR REPLACE TABLE " + name + " (_n INTEGER")
+	for _, f := range fields {
+		fmt.Fprintf(&table, ", %s %s", f.Name, f.sql())
+	}
+	table.WriteString(")")
+	if _, err := o.db.ExecContext(ctx, table.String()); err != nil {
+		return err
+	}
+	var rows []string
+	put := map[int]bool{}
+	for _, s := range c.Sends {
+		for _, n := range s.Events {
+			e := c.Events[n]
+			if s.Later && !later || e.Line != "" || e.Bad || put[n] {
+				continue
+			}
+			put[n] = true
+			values := c.values(e, later)
+			for v := 2 * n; v <= 2*n+1; v++ {
+				row := []string{strconv.Itoa(v)}
+				for i, f := range fields {
+					row = append(row, f.value(values[i], v%2 == 1))
+				}
+				rows = append(rows, "("+strings.Join(row, ",")+")")
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if _, err := o.db.ExecContext(ctx, "INSERT INTO "+name+" VALUES "+strings.Join(rows, ",")); err != nil {
+		return fmt.Errorf("the oracle cannot read the events: %w", err)
+	}
+	return nil
+}
+
+func tableOf(later bool) string {
+	if later {
+		return "later"
+	}
+	return "first"
 }
 
 // fate is what must have become of the events below a position.
@@ -141,17 +172,17 @@ type table struct {
 }
 
 // expected asks DuckDB for a view over the given events.
-func (o *oracle) expected(ctx context.Context, c *Case, v *view.View, events []int) (table, map[string]float64, error) {
+func (o *oracle) expected(ctx context.Context, later bool, v *view.View, events []int) (table, map[string]float64, error) {
 	list := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(events)), ","), "[]")
-	if list != o.last || list == "" {
+	if this := tableOf(later) + list; this != o.last || list == "" {
 		where := "false"
 		if list != "" {
 			where = "_n IN (" + list + ")"
 		}
-		if _, err := o.db.ExecContext(ctx, "CREATE OR REPLACE TABLE events AS SELECT * EXCLUDE (_n) FROM sent WHERE "+where); err != nil {
+		if _, err := o.db.ExecContext(ctx, "CREATE OR REPLACE TABLE events AS SELECT * EXCLUDE (_n) FROM "+tableOf(later)+" WHERE "+where); err != nil {
 			return table{}, nil, err
 		}
-		o.last = list
+		o.last = this
 	}
 	query, tolerances := v.Oracle()
 	var casts []string // an exact quantile has another type than the sketch's
@@ -198,6 +229,8 @@ func text(v any) string {
 		return "NULL"
 	case string:
 		return strconv.Quote(x)
+	case []byte:
+		return fmt.Sprintf("%x", x)
 	case float64:
 		if x == 0 {
 			x = 0 // no negative zero

@@ -18,7 +18,7 @@ func (s *stage) shrink(ctx context.Context, c *Case, why error) (*Case, error) {
 		if _, err := s.compile(ctx, smaller); err != nil {
 			return false
 		}
-		_, err := s.play(ctx, smaller)
+		err := s.play(ctx, smaller)
 		if err != nil {
 			c, why = smaller, err
 		}

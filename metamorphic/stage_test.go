@@ -11,8 +11,11 @@ import (
 
 	"anabranch/bucket"
 	"anabranch/internal/clock"
+	"anabranch/internal/soak"
 	"anabranch/serving"
 	"anabranch/serving/sql"
+	"anabranch/stream"
+	"anabranch/stream/natslog"
 	"anabranch/view"
 )
 
@@ -26,16 +29,28 @@ type stage struct {
 	serving  *serving.Serving
 	engine   *sql.Engine
 	dir      string
-	bucket   bucket.Bucket                  // nil: each world has one in memory
+	bucket   bucket.Bucket                  // nil: each world has its own
 	clock    clock.Clock                    // nil: the wall's
+	record   *soak.Run                      // nil: none is kept
 	source   atomic.Pointer[serving.Source] // of the world that plays
 	worlds   int
+	answers  int64 // compared
+	events   int64 // acknowledged in logs that were compared to their end
+
+	store    *natslog.Store // nil until a world needs it
+	storeDir string
+	logs     int // in store
 }
 
 // openStage opens a stage, which the test closes.
-func openStage(t testing.TB) *stage {
+func openStage(t testing.TB, record *soak.Run) *stage {
 	t.Helper()
-	s := &stage{dir: scratch(t)}
+	s := &stage{dir: scratch(t), record: record}
+	t.Cleanup(func() {
+		if s.store != nil {
+			s.store.Close()
+		}
+	})
 	var err error
 	if s.oracle, err = openOracle(); err != nil {
 		t.Fatal(err)
@@ -60,6 +75,38 @@ func (s *stage) sources() []*serving.Source {
 	return nil
 }
 
+// saw notes that a rare situation was met.
+func (s *stage) saw(name string) {
+	if s.record != nil {
+		s.record.Sometimes(name)
+	}
+}
+
+// logsOfServer is how many logs one NATS server keeps before another begins
+// with none: they are never removed from it.
+const logsOfServer = 40
+
+// nats returns the store that worlds have their logs in which want a real one.
+func (s *stage) nats(ctx context.Context) (stream.Store, error) {
+	if s.store != nil && s.logs >= logsOfServer {
+		s.store.Close()
+		s.store, s.logs = nil, 0
+		if err := os.RemoveAll(s.storeDir); err != nil {
+			return nil, err
+		}
+	}
+	if s.store == nil {
+		s.storeDir = filepath.Join(s.dir, fmt.Sprintf("nats-%d", s.worlds))
+		var err error
+		// It outlives the case.
+		if s.store, err = natslog.Open(context.WithoutCancel(ctx), natslog.Options{Dir: s.storeDir, MinFree: -1}); err != nil {
+			return nil, err
+		}
+	}
+	s.logs++
+	return s.store, nil
+}
+
 // next names a world and makes its folder.
 func (s *stage) next() (name, dir string, err error) {
 	s.worlds++
@@ -78,30 +125,28 @@ func scratch(t testing.TB) string {
 	return t.TempDir()
 }
 
-// playRun plays one run in a world of its own.
-func (s *stage) playRun(ctx context.Context, c *compiled, run Run) (final string, checks int, err error) {
+// playRun plays one run in a world of its own. It returns which events counted
+// and, from them, what every run must come to.
+func (s *stage) playRun(ctx context.Context, c *compiled, run Run) (counted, final string, err error) {
 	w, err := newWorld(ctx, c, run.Settings, s)
 	if err != nil {
-		return "", 0, err
+		return "", "", err
 	}
 	defer w.close()
+	defer func() {
+		s.answers += int64(w.checks)
+		for _, rows := range w.rows {
+			s.events += int64(len(rows))
+		}
+	}()
 	for i, a := range run.Actions {
 		if err := w.do(a); err != nil {
-			return "", w.checks, fmt.Errorf("action %d (%s): %w", i, a.Do, err)
+			return "", "", fmt.Errorf("action %d (%s): %w", i, a.Do, err)
 		}
 	}
-	for _, a := range append(sends(len(c.Sends)-w.sent), Action{Do: "flow"}, Action{Do: "query"}) {
-		if err := w.do(a); err != nil {
-			return "", w.checks, fmt.Errorf("at the end (%s): %w", a.Do, err)
-		}
+	if err := w.settle(); err != nil {
+		return "", "", err
 	}
 	final, err = w.final()
-	return final, w.checks, err
-}
-
-func sends(n int) (out []Action) {
-	for range n {
-		out = append(out, Action{Do: "send"})
-	}
-	return out
+	return fmt.Sprint(w.definition.later, w.oracle.fate(w.rows, w.read).events), final, err
 }

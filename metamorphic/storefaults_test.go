@@ -98,7 +98,7 @@ func (t *trial) play() (final string, err error) {
 			return "", err
 		}
 		if s.what == "begin the night" {
-			if err := t.follow(make([][]int, t.set.Partitions)); err != nil {
+			if err := t.follow(false); err != nil {
 				return "", err
 			}
 		}
@@ -192,7 +192,7 @@ func (t *trial) meanwhile() error {
 // whole looks past the harm at the newest version: all its files are there,
 // and they say what the events below its cut say.
 func (t *trial) whole() (*archive.Manifest, error) {
-	a := archive.Open(t.directBucket, t.name, t.world.compiled.set, archive.Options{Partitions: t.set.Partitions})
+	a := archive.Open(t.directBucket, t.name, t.definition.set, archive.Options{Partitions: t.set.Partitions})
 	m, err := a.Newest(t.ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the newest version, past the harm: %w", err)
@@ -263,7 +263,7 @@ type storeTrials struct {
 }
 
 func openTrials(t testing.TB, c *Case, store harmable, run *soak.Run) (*storeTrials, error) {
-	s := &storeTrials{stage: openStage(t), store: store, run: run}
+	s := &storeTrials{stage: openStage(t, nil), store: store, run: run}
 	s.stage.bucket, s.stage.clock = store, hasty{}
 	var err error
 	if s.compiled, err = s.compile(t.Context(), c); err != nil {

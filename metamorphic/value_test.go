@@ -18,6 +18,9 @@ func value(c *event.Column, i int) any {
 	case event.InFloats:
 		return c.Floats[i]
 	case event.InCodes:
+		if c.Type.Kind == event.Bytes {
+			return c.Bytes(i)
+		}
 		return string(c.Bytes(i))
 	case event.InWide:
 		return number(c.Type, c.Wide[i].Big())
