@@ -44,6 +44,7 @@ soak-kill:
 	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
 soak-powercut:
 	$(GO) test -timeout 12h ./bucket -run TestFilePowerCut -args -cuts 300000
+	$(GO) test -timeout 12h ./metamorphic/power -run PowerCuts -args -cuts 30000
 soak-full:
 	$(GO) test -timeout 12h ./cmd/anabranch -run 'TestDiskFull' -args -full-cycles 200
 soak-image:

@@ -54,6 +54,16 @@ var Tests = map[string]Test{
 		Least:     map[string]int64{"cuts": 300_000},
 		Sometimes: []string{"a torn file in the bucket's temp", "a rename undone", "an unacknowledged put that is there", "a process killed before the power goes"},
 	},
+	"powercut": {
+		Package: "metamorphic/power", Func: "TestPowerCuts",
+		Shows:  "A power cut at any call to the disk, under bucket, snapshots, segments and batches, loses no acknowledged event and counts none twice.",
+		Counts: []string{"cuts", Events, Lost, Double},
+		Least:  map[string]int64{"cuts": 30_000},
+		Sometimes: []string{
+			"a torn snapshot", "the rename of a snapshot undone", "a torn object in the bucket's temp", "a torn copy in the cache",
+			"a power cut after the log was trimmed", "a process killed before the power goes",
+		},
+	},
 	"s3fault": {
 		Package: "metamorphic", Func: "TestStoreFaults",
 		Shows:     "Any call of the object store fails, once or until somebody mends it: no half version is seen, the last good one answers meanwhile, and each batch publishes once.",

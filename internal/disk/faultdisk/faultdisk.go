@@ -65,7 +65,8 @@ type Disk struct {
 	keep  bool // seen
 	dead  error
 	off   chan struct{} // closed when the disk dies
-	cutAt int           // the call at which the power goes; -1: never
+	// cutNow says whether the power goes at a call; nil: it does not.
+	cutNow func(Call) bool
 }
 
 var _ disk.Files = (*Disk)(nil)
@@ -76,7 +77,7 @@ func New(seed uint64) *Disk {
 }
 
 func reopened(mu *sync.Mutex, root *node, now time.Time, rnd *rand.Rand) *Disk {
-	d := &Disk{mu: mu, root: root, now: now, rnd: rnd, locks: map[string]*held{}, off: make(chan struct{}), cutAt: -1}
+	d := &Disk{mu: mu, root: root, now: now, rnd: rnd, locks: map[string]*held{}, off: make(chan struct{})}
 	d.freed = sync.NewCond(mu)
 	return d
 }
@@ -86,7 +87,7 @@ func reopened(mu *sync.Mutex, root *node, now time.Time, rnd *rand.Rand) *Disk {
 func (d *Disk) Set(rule Rule) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.rule, d.calls, d.seen, d.keep, d.cutAt = rule, 0, nil, true, -1
+	d.rule, d.calls, d.seen, d.keep, d.cutNow = rule, 0, nil, true, nil
 }
 
 // Calls returns how many calls were made since the disk was opened or Set.
@@ -105,10 +106,19 @@ func (d *Disk) Seen() []Call {
 
 // PowerOff lets the power go at the nth call from now, 0 for the next: a write
 // may still have its effect, or a part of it, and everything after it fails.
-func (d *Disk) PowerOff(n int) {
+func (d *Disk) PowerOff(n int) { d.PowerOffWhen(n, func(Call) bool { return true }) }
+
+// PowerOffWhen counts only the calls that match.
+func (d *Disk) PowerOffWhen(n int, match func(Call) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.cutAt = d.calls + n
+	d.cutNow = func(c Call) bool {
+		if !match(c) {
+			return false
+		}
+		n--
+		return n < 0
+	}
 }
 
 // Off is closed once the power is gone, or the process was killed.
@@ -156,7 +166,7 @@ func (d *Disk) begin(op Op, path string) (Harm, error) {
 	if d.keep {
 		d.seen = append(d.seen, c)
 	}
-	if c.N == d.cutAt {
+	if d.cutNow != nil && d.cutNow(c) {
 		// The call that is under way may have got through.
 		h := Harm{Err: errNoPower, After: d.rnd.IntN(2) == 0, Short: op == Write}
 		d.die(errNoPower)
