@@ -53,12 +53,13 @@ func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (Ref, 
 		return Ref{}, fault.New(fault.Invalid, "compact partition %d of run %s: there are %d", partition, ref.Run, len(p.Segments))
 	}
 	note := fmt.Sprintf(noteCompact, partition)
-	c := &compaction{r: r, k: p.K, out: compacted{Partition: partition, Runs: parent.Runs[partition], Filtered: map[string]int64{}}}
-	if found, err := r.getNote(ctx, ref.Run, note, &c.out); err != nil || found {
-		out := c.out.ref()
+	var done compacted // of its own: reading into the parent's runs would change what others read
+	if found, err := r.getNote(ctx, ref.Run, note, &done); err != nil || found {
+		out := done.ref()
 		out.Reuse = true
 		return out, err
 	}
+	c := &compaction{r: r, k: p.K, out: compacted{Partition: partition, Runs: slices.Clone(parent.Runs[partition]), Filtered: map[string]int64{}}}
 	if err := c.all(ctx, p.Segments[partition]); err != nil {
 		return Ref{}, fmt.Errorf("run %s: compact partition %d: %w", ref.Run, partition, err)
 	}
