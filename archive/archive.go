@@ -96,6 +96,7 @@ func (a *Archive) Pipeline() string { return a.pipeline }
 //	<pipeline>/comparisons/<name>/<view>-<hash>.parquet
 //	<pipeline>/manifests/<version>.json.zst
 //	<pipeline>/work/<run>/<name>
+//	<pipeline>/once/<name>
 //
 // Numbers have leading zeros, so that the order of names is their order.
 func (a *Archive) object(format string, args ...any) string {

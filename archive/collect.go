@@ -17,14 +17,26 @@ import (
 // the newest keep manifests, nor a manifest younger than minAge, nor the notes
 // of a run younger than minAge mention. Segments and manifests stay for ever.
 // It deletes nothing when a manifest it has to respect cannot be read. MinAge
-// must be longer than the longest batch run and the longest query.
+// must be longer than the longest query.
+//
+// A run that was planned on top of the newest manifest can still publish,
+// however long it has stood still: nothing that was written since its first
+// note is deleted. A run that was planned on top of an older one never can.
+// When a version is published meanwhile, Collect ends early: another may need
+// what it took for garbage. Only a process that stands still between its last
+// look and the delete behind it could harm, and only when just that object is
+// written again meanwhile.
 func (a *Archive) Collect(ctx context.Context, keep int, minAge time.Duration) (deleted int, err error) {
 	old := a.opts.Clock.Now().Add(-minAge)
+	newest, err := a.Newest(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("collect: %w", err)
+	}
 	keeps := map[string]bool{}
 	if err := a.keepPublished(ctx, keeps, max(keep, 1), old); err != nil {
 		return 0, fmt.Errorf("collect: %w", err)
 	}
-	garbage, err := a.keepWork(ctx, keeps, old)
+	garbage, since, err := a.keepWork(ctx, keeps, old, newest)
 	if err != nil {
 		return 0, fmt.Errorf("collect: %w", err)
 	}
@@ -33,7 +45,7 @@ func (a *Archive) Collect(ctx context.Context, keep int, minAge time.Duration) (
 			if err != nil {
 				return 0, fmt.Errorf("collect: list %s: %w", kind, err)
 			}
-			if info.Modified.Before(old) && !keeps[info.Name] {
+			if info.Modified.Before(since) && !keeps[info.Name] {
 				garbage = append(garbage, info.Name)
 			}
 		}
@@ -44,6 +56,13 @@ func (a *Archive) Collect(ctx context.Context, keep int, minAge time.Duration) (
 		info, err := a.bucket.Stat(ctx, name)
 		if errors.Is(err, bucket.ErrNotFound) || err == nil && !info.Modified.Before(old) {
 			continue
+		}
+		var now *Manifest
+		if err == nil {
+			now, err = a.Newest(ctx)
+		}
+		if err == nil && now.Version != newest.Version {
+			break
 		}
 		if err == nil {
 			err = a.bucket.Delete(ctx, name)
@@ -87,37 +106,58 @@ func (a *Archive) keepPublished(ctx context.Context, keeps map[string]bool, newe
 }
 
 // keepWork adds what the notes of young runs mention, and returns the notes of
-// the others.
-func (a *Archive) keepWork(ctx context.Context, keeps map[string]bool, old time.Time) (garbage []string, err error) {
-	notes := map[string][]string{} // by run
-	young := map[string]bool{}
+// those that are old and cannot publish any more, and the time since which
+// nothing is garbage: the age of old, or the first note of a run that can.
+func (a *Archive) keepWork(ctx context.Context, keeps map[string]bool, old time.Time, newest *Manifest) (garbage []string, since time.Time, err error) {
+	type run struct {
+		notes []string
+		first time.Time
+		young bool
+	}
+	runs := map[string]*run{}
 	prefix := a.object("work") + "/"
 	for info, err := range a.bucket.List(ctx, prefix, "") {
 		if err != nil {
-			return nil, fmt.Errorf("list the notes of runs: %w", err)
+			return nil, since, fmt.Errorf("list the notes of runs: %w", err)
 		}
-		run, _, _ := strings.Cut(strings.TrimPrefix(info.Name, prefix), "/")
-		notes[run] = append(notes[run], info.Name)
-		young[run] = young[run] || !info.Modified.Before(old)
+		name, _, _ := strings.Cut(strings.TrimPrefix(info.Name, prefix), "/")
+		r := runs[name]
+		if r == nil {
+			r = &run{first: info.Modified}
+			runs[name] = r
+		}
+		r.notes = append(r.notes, info.Name)
+		r.young = r.young || !info.Modified.Before(old)
+		if info.Modified.Before(r.first) {
+			r.first = info.Modified
+		}
 	}
-	for run, names := range notes {
-		if !young[run] {
-			garbage = append(garbage, names...)
-			continue
-		}
-		for _, name := range names {
+	since = old
+	parent := []byte(`"` + newest.Hash() + `"`)
+	for _, r := range runs {
+		open := newest.Version == 0
+		for _, name := range r.notes {
 			data, err := a.get(ctx, name)
 			if err != nil {
-				return nil, err
+				return nil, since, err
 			}
 			text, err := packed.Unpack(name, data)
 			if err != nil {
-				return nil, err
+				return nil, since, err
 			}
-			a.keepMentioned(keeps, text)
+			open = open || bytes.Contains(text, parent)
+			if r.young {
+				a.keepMentioned(keeps, text)
+			}
+		}
+		switch {
+		case open && r.first.Before(since):
+			since = r.first
+		case !open && !r.young:
+			garbage = append(garbage, r.notes...)
 		}
 	}
-	return garbage, nil
+	return garbage, since, nil
 }
 
 // keepMentioned adds every JSON string of text that is a name of ours.

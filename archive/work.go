@@ -17,7 +17,9 @@ func (a *Archive) workPrefix(run string) string { return a.object("work/%s", run
 // PutWork stores a note of an unfinished batch run: a plan, or the references
 // a step has made. Putting a name again replaces it. While the newest note of
 // a run is younger than Collect's minAge, every object whose name stands in
-// its notes as a JSON string is kept.
+// its notes as a JSON string is kept. A run that may publish on top of the newest
+// manifest has that one's Hash in a note, as a JSON string, before it writes
+// anything else: then nothing that it wrote is collected, however old.
 func (a *Archive) PutWork(ctx context.Context, run, name string, body []byte) error {
 	object, err := packed.Pack(body)
 	if err != nil {
@@ -55,4 +57,26 @@ func (a *Archive) ListWork(ctx context.Context, run string) ([]string, error) {
 		names = append(names, strings.TrimSuffix(strings.TrimPrefix(info.Name, a.workPrefix(run)), ".zst"))
 	}
 	return names, nil
+}
+
+// Once stores body under a name for ever, unless something is there; it
+// returns what is there. Whoever comes first has the say.
+func (a *Archive) Once(ctx context.Context, name string, body []byte) (there []byte, err error) {
+	object, err := packed.Pack(body)
+	if err != nil {
+		return nil, err
+	}
+	at := a.object("once/%s.zst", name)
+	_, err = a.bucket.Put(ctx, at, bytes.NewReader(object), bucket.Condition{Absent: true})
+	if !errors.Is(err, bucket.ErrCondition) {
+		if err != nil {
+			return nil, fmt.Errorf("put %s: %w", at, err)
+		}
+		return body, nil
+	}
+	data, err := a.get(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return packed.Unpack(at, data)
 }

@@ -43,8 +43,9 @@ func (c *compacted) ref() Ref {
 //
 // Memory is bounded by chunks of Options.ChunkRows events: what a chunk has
 // found becomes an id run, which the next chunk asks like those of old.
-func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (Ref, error) {
+func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (_ Ref, err error) {
 	defer r.metrics.step("compact", r.Clock)()
+	defer r.overtaken(ctx, ref, &err)
 	p, parent, err := r.load(ctx, ref)
 	if err != nil {
 		return Ref{}, err

@@ -51,12 +51,19 @@ func (r *Runner) putConflicts(ctx context.Context, s archive.Segment, losers []c
 // firstSeen returns when these letters were first put: letters are filed by
 // that day, and those that are put again on another day must not be doubled.
 func (r *Runner) firstSeen(ctx context.Context, request string) (at time.Time, err error) {
-	const name = "received.json"
-	if found, err := r.getNote(ctx, request, name, &at); err != nil || found {
+	now, err := json.Marshal(r.Clock.Now().UTC())
+	if err != nil {
+		return at, fault.Wrap(fault.Bug, err)
+	}
+	name := request + ".json"
+	first, err := r.Archive.Once(ctx, name, now)
+	if err != nil {
 		return at, err
 	}
-	at = r.Clock.Now().UTC()
-	return at, r.putNote(ctx, request, name, at)
+	if err := json.Unmarshal(first, &at); err != nil {
+		return at, fault.New(fault.Corrupt, "when %s was first seen: %w", name, err)
+	}
+	return at, nil
 }
 
 // rowJSON renders a row as one JSON object. The bytes as they were received

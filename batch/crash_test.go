@@ -13,12 +13,15 @@ import (
 	"anabranch/bucket/faultbucket"
 	"anabranch/deadletter"
 	"anabranch/fault"
+	"anabranch/internal/clock"
 )
 
-// copied returns the world with a copy of its bucket.
+// copied returns the world with a copy of its bucket, and a clock of its own.
 func (w *world) copied(t testing.TB) *world {
 	t.Helper()
-	b := bucket.NewMemoryAt(w.clock)
+	c := *w
+	c.clock = clock.NewManual(w.clock.Now())
+	b := bucket.NewMemoryAt(c.clock)
 	for info, err := range w.bucket.List(t.Context(), "", "") {
 		if err != nil {
 			t.Fatal(err)
@@ -36,7 +39,6 @@ func (w *world) copied(t testing.TB) *world {
 			t.Fatal(err)
 		}
 	}
-	c := *w
 	c.bucket = b
 	c.archive = c.open(b)
 	c.letters = deadletter.New(b, pipeline)
@@ -44,8 +46,10 @@ func (w *world) copied(t testing.TB) *world {
 }
 
 // crashWorld has one published night and a second one sealed.
-func crashWorld(t *testing.T) (*world, uint64) {
-	rnd := seeded(t)
+func crashWorld(t *testing.T) (*world, uint64) { return crashWorldOf(t, seeded(t)) }
+
+func crashWorldOf(t *testing.T, rnd *rand.Rand) (*world, uint64) {
+	t.Helper()
 	w := newWorld(t, 2)
 	w.bucket = bucket.NewMemoryAt(w.clock)
 	w.archive, w.letters = w.open(w.bucket), deadletter.New(w.bucket, pipeline)

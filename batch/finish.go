@@ -31,8 +31,9 @@ func (f *finished) ref() Ref {
 }
 
 // Finish merges the states of a unit's days and writes the finished rows.
-func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (Ref, error) {
+func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (_ Ref, err error) {
 	defer r.metrics.step("finish", r.Clock)()
+	defer r.overtaken(ctx, ref, &err)
 	var done finished
 	note := fmt.Sprintf(noteFinish, unit)
 	if found, err := r.getNote(ctx, ref.Run, note, &done); err != nil || found {
@@ -48,7 +49,7 @@ func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (Ref, error)
 		return Ref{}, fault.New(fault.Invalid, "run %s: finish unit %d: there are %d", ref.Run, unit, len(g.Units))
 	}
 	u := g.Units[unit]
-	done, err := r.finish(ctx, u, g.Views[u.View.Name])
+	done, err = r.finish(ctx, u, g.Views[u.View.Name])
 	if err != nil {
 		return Ref{}, fmt.Errorf("run %s: finish %s: %w", ref.Run, u.label(), err)
 	}

@@ -36,8 +36,9 @@ func (f *folded) ref() Ref {
 
 // Fold folds the events of a unit's days into the states of its views. Each
 // day is read once for all of them.
-func (r *Runner) Fold(ctx context.Context, ref PlanRef, unit int) (Ref, error) {
+func (r *Runner) Fold(ctx context.Context, ref PlanRef, unit int) (_ Ref, err error) {
 	defer r.metrics.step("fold", r.Clock)()
+	defer r.overtaken(ctx, ref, &err)
 	var done folded
 	note := fmt.Sprintf(noteFold, unit)
 	if found, err := r.getNote(ctx, ref.Run, note, &done); err != nil || found {

@@ -30,8 +30,9 @@ func (u finishUnit) label() string { return u.View.Name + " " + u.Period }
 
 // Gather cuts the results that must be finished into units of work. It needs
 // every Fold.
-func (r *Runner) Gather(ctx context.Context, ref PlanRef) (Units, error) {
+func (r *Runner) Gather(ctx context.Context, ref PlanRef) (_ Units, err error) {
 	defer r.metrics.step("gather", r.Clock)()
+	defer r.overtaken(ctx, ref, &err)
 	var g gathered
 	found, err := r.getNote(ctx, ref.Run, noteGather, &g)
 	if err != nil {

@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"anabranch/fault"
@@ -37,7 +38,7 @@ func (r *Runner) getNote(ctx context.Context, run, name string, v any) (found bo
 func (r *Runner) needNote(ctx context.Context, run, name string, v any) error {
 	found, err := r.getNote(ctx, run, name, v)
 	if err == nil && !found {
-		err = fault.New(fault.Invalid, "run %s has no note %s: an earlier step has not been taken, or its notes were collected", run, name)
+		err = fmt.Errorf("run %s has no note %s: %w", run, name, errNoNote)
 	}
 	return err
 }
@@ -48,4 +49,25 @@ func (r *Runner) putNote(ctx context.Context, run, name string, v any) error {
 		return fault.New(fault.Bug, "run %s: note %s: %w", run, name, err)
 	}
 	return r.Archive.PutWork(ctx, run, name, text)
+}
+
+// errNoNote says that a run lacks what an earlier step leaves.
+var errNoNote = fault.New(fault.Invalid, "an earlier step has not been taken, or its notes were collected")
+
+// overtaken is deferred by the steps of a run. A run that stood still for days
+// may miss notes or files that were collected; when that is because another
+// version was published since its plan, it has to plan again, as any loser.
+func (r *Runner) overtaken(ctx context.Context, ref PlanRef, err *error) {
+	if !fault.Is(*err, fault.NotFound) && !errors.Is(*err, errNoNote) {
+		return
+	}
+	m, e := r.Archive.Newest(ctx)
+	if e != nil || m.Version <= ref.Parent {
+		return
+	}
+	if next, e := r.Archive.Manifest(ctx, ref.Parent+1); e == nil && next.Run == ref.Run {
+		*err = fmt.Errorf("run %s has published version %d before: %w", ref.Run, next.Version, ErrDone)
+		return
+	}
+	*err = fault.New(fault.Conflict, "run %s was planned from version %d, version %d is published, and what the run needs was collected; plan again (%v)", ref.Run, ref.Parent, m.Version, *err)
 }

@@ -156,7 +156,7 @@ func (r *Runner) load(ctx context.Context, ref PlanRef) (*plan, *archive.Manifes
 		return nil, nil, err
 	}
 	if p == nil {
-		return nil, nil, fault.New(fault.Invalid, "there is no plan of run %s", ref.Run)
+		return nil, nil, fmt.Errorf("there is no plan of run %s: %w", ref.Run, errNoNote)
 	}
 	m, err := r.parent(ctx, p)
 	return p, m, err

@@ -95,8 +95,9 @@ func (o *outcome) next() *archive.Manifest {
 // Publish makes the run's manifest the newest, by one conditional put.
 // Conflict when another run has published meanwhile: plan again. Publishing
 // again what this run has published is a success.
-func (r *Runner) Publish(ctx context.Context, ref PlanRef) (Published, error) {
+func (r *Runner) Publish(ctx context.Context, ref PlanRef) (_ Published, err error) {
 	defer r.metrics.step("publish", r.Clock)()
+	defer r.overtaken(ctx, ref, &err)
 	o, err := r.outcome(ctx, ref)
 	if err != nil {
 		return Published{}, err

@@ -39,8 +39,9 @@ func dayName(day int32) string {
 
 // Spread cuts the days that must be folded into units of work. It needs every
 // Compact.
-func (r *Runner) Spread(ctx context.Context, ref PlanRef) (Units, error) {
+func (r *Runner) Spread(ctx context.Context, ref PlanRef) (_ Units, err error) {
 	defer r.metrics.step("spread", r.Clock)()
+	defer r.overtaken(ctx, ref, &err)
 	var s spread
 	found, err := r.getNote(ctx, ref.Run, noteSpread, &s)
 	if err != nil {

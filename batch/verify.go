@@ -31,8 +31,9 @@ type Report struct {
 // once into every view; every day and period has its file. It needs every
 // Finish. The error is Bug, and nothing is published then. That the new
 // objects are there is for Publish to see, in the moment when it matters.
-func (r *Runner) Verify(ctx context.Context, ref PlanRef) (Report, error) {
+func (r *Runner) Verify(ctx context.Context, ref PlanRef) (_ Report, err error) {
 	defer r.metrics.step("verify", r.Clock)()
+	defer r.overtaken(ctx, ref, &err)
 	o, err := r.outcome(ctx, ref)
 	if err != nil {
 		return Report{}, err

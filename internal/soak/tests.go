@@ -78,6 +78,20 @@ var Tests = map[string]Test{
 		Least:     map[string]int64{"cuts": 100},
 		Sometimes: []string{"what was not synced is gone", "a version published during a query", "restored from a snapshot"},
 	},
+	"killpoint": {
+		Package: "batch", Func: "TestKillPoints",
+		Shows:     "A batch killed before or after any call of store and catalog publishes one whole version or none, and no file of a version is ever collected.",
+		Counts:    []string{"seeds", "kill points"},
+		Least:     map[string]int64{"seeds": 50, "kill points": 5_000},
+		Sometimes: []string{"died behind the put of its manifest", "a collector died"},
+	},
+	"zombie-batch": {
+		Package: "batch", Func: "TestZombies",
+		Shows:     "A batch worker or a collector that stood still while others went on harms nothing when it wakes.",
+		Counts:    []string{"seeds", "zombies"},
+		Least:     map[string]int64{"zombies": 2_000},
+		Sometimes: []string{"collected while a run stood before the put of its manifest", "a collector stood before a delete"},
+	},
 	"full": {
 		Package: "cmd/anabranch", Func: "TestDiskFull",
 		Shows:     "A full disk refuses events with 507 and loses none; queries go on; with room writing resumes by itself.",
