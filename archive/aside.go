@@ -12,7 +12,8 @@ import (
 )
 
 // asidePrefix is where damaged manifests are kept that a repair has taken out
-// of the chain; an empty object stands for one that was gone.
+// of the chain; an empty object stands for one of
+// which the store gave nothing.
 func (a *Archive) asidePrefix() string { return a.object("manifests-damaged") + "/" }
 
 // asideManifests returns the versions that were set aside.
@@ -30,28 +31,27 @@ func (a *Archive) asideManifests(ctx context.Context) (map[uint64]bool, error) {
 }
 
 // SetManifestAside takes manifest v, which cannot be read, out of the chain
-// and keeps its bytes beside it. If it was the newest, the one before is now:
+// and keeps its bytes beside it, as far as the store gives them. If it was the newest, the one before is now:
 // together with the log and the segments above its cut it says as much, and
 // the next batch publishes v anew. Nobody else uses the archive meanwhile.
 // Invalid for a manifest that can be read.
 func (a *Archive) SetManifestAside(ctx context.Context, v uint64) error {
 	name := a.manifestName(v)
 	data, err := a.get(ctx, name)
-	switch {
-	case errors.Is(err, bucket.ErrNotFound):
-		data = nil
-	case err != nil:
-		return err
-	default:
-		if _, err := decodeManifest(name, v, data); !fault.Is(err, fault.Corrupt) {
+	gone := errors.Is(err, bucket.ErrNotFound)
+	if err == nil {
+		if _, err = decodeManifest(name, v, data); err == nil {
 			return fault.New(fault.Invalid, "set %s aside: it can be read", name)
 		}
+	}
+	if !gone && !fault.Is(err, fault.Corrupt) {
+		return err
 	}
 	keep := a.asidePrefix() + strings.TrimPrefix(name, a.manifestPrefix())
 	if _, err := a.bucket.Put(ctx, keep, bytes.NewReader(data), bucket.Condition{}); err != nil {
 		return fmt.Errorf("put %s: %w", keep, err)
 	}
-	if data == nil {
+	if gone {
 		return nil
 	}
 	if err := a.bucket.Delete(ctx, name); err != nil {

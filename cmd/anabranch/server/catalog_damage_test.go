@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -48,7 +47,7 @@ func TestDamagedDefinitions(t *testing.T) {
 				return "", err
 			}
 			text, err := json.Marshal(history[0])
-			return fmt.Sprintf("%s", text), err
+			return string(text), err
 		},
 	}.Each(t, rand.New(rand.NewPCG(seed, 1)), run)
 }

@@ -137,14 +137,15 @@ var mended = map[string]bool{
 type damaged struct {
 	*testing.T
 	rnd   *rand.Rand
-	run   *soak.Run
+	run   *soak.Run // nil in other tests
 	base  string
 	truth string
 	files map[string][]string // by kind
 }
 
 func newDamaged(t *testing.T, seed uint64) *damaged {
-	d := &damaged{T: t, rnd: rand.New(rand.NewPCG(seed, 0)), run: soak.Open(t, "damage", seed), base: t.TempDir(), files: map[string][]string{}}
+	t.Logf("seed %d", seed)
+	d := &damaged{T: t, rnd: rand.New(rand.NewPCG(seed, 0)), base: t.TempDir(), files: map[string][]string{}}
 	b, err := bucket.NewFile(filepath.Join(d.base, "bucket"))
 	if err != nil {
 		t.Fatal(err)
@@ -353,7 +354,9 @@ func TestDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	run := soak.Open(t, "damage", seed)
 	d := newDamaged(t, seed)
+	d.run = run
 	kinds := slices.Sorted(maps.Keys(d.files))
 	d.rnd.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	began := time.Now()

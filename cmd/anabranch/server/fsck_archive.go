@@ -104,8 +104,9 @@ func (p *checked) manifests(ctx context.Context, damages []told) (newest bool) {
 			if d.Version == 0 {
 				return fault.New(fault.Invalid, "it can be read, and what it says does not fit; restore it from a copy of the bucket")
 			}
-			newest = true
-			return p.archive.SetManifestAside(ctx, d.Version)
+			err := p.archive.SetManifestAside(ctx, d.Version)
+			newest = newest || err == nil
+			return err
 		})
 	}
 	return newest
