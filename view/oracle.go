@@ -59,9 +59,7 @@ func (d *duck) oracle(ctx context.Context, text string, output *event.Shape) (ch
 	list, _ := path(node, "select_list").([]any)
 	for i, item := range list {
 		edit.tolerance = 0
-		if i < len(output.Fields) && output.Fields[i].Type.Kind == event.Float64 {
-			edit.tolerance = floatTolerance
-		}
+		edit.float = i < len(output.Fields) && output.Fields[i].Type.Kind == event.Float64
 		edit.walk(item)
 		if edit.tolerance > 0 && i < len(output.Fields) {
 			o.tolerances[output.Fields[i].Name] = edit.tolerance
@@ -120,6 +118,7 @@ func first(statement map[string]any) any {
 // replaced may have had.
 type oracleEdit struct {
 	ties      any
+	float     bool // the column is a DOUBLE
 	tolerance float64
 }
 
@@ -143,6 +142,10 @@ func (e *oracleEdit) function(n map[string]any) {
 	args, _ := n["children"].([]any)
 	name, _ := n["function_name"].(string)
 	switch strings.ToLower(name) {
+	case "sum", "avg", "mean":
+		if e.float {
+			e.tolerance = max(e.tolerance, floatTolerance)
+		}
 	case "approx_count_distinct":
 		n["function_name"], n["distinct"] = "count", true
 		e.tolerance = max(e.tolerance, distinctTolerance)
