@@ -27,7 +27,7 @@ test:
 
 # Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
 # two at once. docs/reliability.md is made from the records they leave.
-SOAKS = soak-s3 soak-metamorphic soak-kill soak-powercut soak-image soak-killpoint soak-damage soak-onecut soak-full
+SOAKS = soak-s3 soak-metamorphic soak-kill soak-powercut soak-image soak-killpoint soak-damage soak-onecut soak-full soak-readwrites
 soak:
 	rm -rf .soak
 	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
@@ -40,6 +40,8 @@ soak-onecut:
 	$(GO) test -timeout 12h ./metamorphic -run OneQueryOneCut -args -swaps 10000 -reads 1000000 -seed 0
 soak-s3:
 	$(GO) test -timeout 12h ./metamorphic -run TestStoreFaults -args -storefaults 0 -seed 0
+soak-readwrites:
+	$(GO) test -timeout 12h ./metamorphic -run ReadYourWrites -args -histories 2000 -seed 0
 soak-kill:
 	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
 soak-powercut:

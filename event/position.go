@@ -60,6 +60,19 @@ func (c Cut) AtLeast(o Cut) bool {
 	return true
 }
 
+// Join returns the cut that covers what c covers and what o covers, and shares
+// nothing with either.
+func (c Cut) Join(o Cut) Cut {
+	if len(c) < len(o) {
+		c, o = o, c
+	}
+	out := c.Clone()
+	for p, offset := range o {
+		out[p] = max(out[p], offset)
+	}
+	return out
+}
+
 // Clone returns a copy that shares nothing with c.
 func (c Cut) Clone() Cut { return slices.Clone(c) }
 

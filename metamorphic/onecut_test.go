@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"anabranch/archive"
 	"anabranch/batch"
 	"anabranch/bucket"
 	"anabranch/event"
@@ -167,9 +166,9 @@ func (c *cutTest) play(dir string) bool {
 			pass = c.pins
 		case 5: // is slow, and nobody waits for it
 			pass = always
-			from, source = r.slowly()
+			from, source = r.slowly(100 * time.Millisecond)
 		}
-		rd := &reader{cutTest: c, ctx: ctx, serving: from, source: source, rnd: rand.New(rand.NewPCG(readerSeed, uint64(i))), parts: map[uint64]map[string][]*event.Batch{}}
+		rd := &reader{cutTest: c, ctx: ctx, serving: from, source: source, rnd: rand.New(rand.NewPCG(readerSeed, uint64(i))), parts: parts{}}
 		readers.Go(func() {
 			for {
 				select {
@@ -309,7 +308,7 @@ type reader struct {
 	serving *serving.Serving
 	source  *serving.Source
 	rnd     *rand.Rand
-	parts   map[uint64]map[string][]*event.Batch // batch groups, by version and view
+	parts   parts
 	held    *serving.Pin
 }
 
@@ -375,20 +374,7 @@ func (r *reader) pinned(how string, pin *serving.Pin) error {
 	m, d := pin.Manifest, pin.Delta
 	how = fmt.Sprintf("%s of version %d at barrier %d", how, m.Version, m.K)
 	for _, name := range viewNames {
-		state, err := pin.State(name)
-		if err != nil {
-			return err
-		}
-		groups, err := r.groups(m, pin, name)
-		if err != nil {
-			return err
-		}
-		for _, g := range groups {
-			if err := state.MergeGroups(g); err != nil {
-				return err
-			}
-		}
-		result, err := state.Result()
+		result, err := r.parts.merged(r.ctx, r.rig, pin, name)
 		if err != nil {
 			return err
 		}
@@ -413,35 +399,6 @@ func (r *reader) pinned(how string, pin *serving.Pin) error {
 		return fmt.Errorf("%s at %v: %d copies and %d conflicts, want %d and %d", how, d.At, copies, conflicts, want.copies, want.conflicts)
 	}
 	return nil
-}
-
-// groups reads the batch part of a view, once for each version.
-func (r *reader) groups(m *archive.Manifest, pin *serving.Pin, name string) ([]*event.Batch, error) {
-	if got, ok := r.parts[m.Version][name]; ok {
-		return got, nil
-	}
-	files, err := pin.Results(name)
-	if err != nil {
-		return nil, err
-	}
-	got := []*event.Batch{}
-	for _, f := range files {
-		err := r.rig.archive.ReadResult(r.ctx, f, r.rig.source.View(name).StateShape().Names(), func(b *event.Batch) error {
-			got = append(got, b)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	if r.parts[m.Version] == nil {
-		if len(r.parts) > 3 {
-			clear(r.parts)
-		}
-		r.parts[m.Version] = map[string][]*event.Batch{}
-	}
-	r.parts[m.Version][name] = got
-	return got, nil
 }
 
 // questions read one view or join several. Each gives n, pair and moved, once

@@ -88,8 +88,7 @@ func newRig(ctx context.Context, p plan, dir string) (r *rig, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.sealer = archive.NewSealer(r.archive, log, archive.SealerOptions{})
-	if err := r.sealer.Start(ctx); err != nil {
+	if err := r.startSealer(); err != nil {
 		return r, err
 	}
 	if err := r.startSpeed(); err != nil {
@@ -114,6 +113,11 @@ func (r *rig) close() {
 	if r.log != nil {
 		r.log.Close()
 	}
+}
+
+func (r *rig) startSealer() error {
+	r.sealer = archive.NewSealer(r.archive, r.log.Log, archive.SealerOptions{})
+	return r.sealer.Start(r.ctx)
 }
 
 func (r *rig) speedDir() string { return filepath.Join(r.dir, "speed") }
@@ -231,22 +235,77 @@ func (r *rig) notice() error {
 
 // slow is an object store that takes its time, so that what was the newest
 // manifest often is not any more when its reader goes on.
-type slow struct{ *archive.Archive }
+type slow struct {
+	*archive.Archive
+	most time.Duration
+}
 
 func (s slow) Newest(ctx context.Context) (*archive.Manifest, error) {
 	m, err := s.Archive.Newest(ctx)
 	select {
-	case <-time.After(rand.N(100 * time.Millisecond)):
+	case <-time.After(rand.N(s.most)):
 	case <-ctx.Done():
 	}
 	return m, err
 }
 
 // slowly is the source of a reader who reads from a slow store.
-func (r *rig) slowly() (*serving.Serving, *serving.Source) {
+func (r *rig) slowly(most time.Duration) (*serving.Serving, *serving.Source) {
 	s := *r.source
-	s.Batch = slow{r.archive}
+	s.Batch = slow{r.archive, most}
 	return serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{&s} }, Patience: 20 * time.Second}), &s
+}
+
+// parts are the batch groups of the versions read last, by version and view:
+// most answers differ in what speed adds.
+type parts map[uint64]map[string][]*event.Batch
+
+// merged is what a view of a pin comes to, without SQL. The pin's state is
+// used up.
+func (p parts) merged(ctx context.Context, r *rig, pin *serving.Pin, name string) (*event.Batch, error) {
+	state, err := pin.State(name)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := p.groups(ctx, r, pin, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		if err := state.MergeGroups(g); err != nil {
+			return nil, err
+		}
+	}
+	return state.Result()
+}
+
+func (p parts) groups(ctx context.Context, r *rig, pin *serving.Pin, name string) ([]*event.Batch, error) {
+	version := pin.Manifest.Version
+	if got, ok := p[version][name]; ok {
+		return got, nil
+	}
+	files, err := pin.Results(name)
+	if err != nil {
+		return nil, err
+	}
+	got := []*event.Batch{}
+	for _, f := range files {
+		err := r.archive.ReadResult(ctx, f, r.source.View(name).StateShape().Names(), func(b *event.Batch) error {
+			got = append(got, b)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if p[version] == nil {
+		if len(p) > 3 {
+			clear(p)
+		}
+		p[version] = map[string][]*event.Batch{}
+	}
+	p[version][name] = got
+	return got, nil
 }
 
 // switched is the speed layer that readers see while the one behind it comes

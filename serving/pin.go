@@ -20,6 +20,8 @@ type Pin struct {
 	// Stale is empty, or why the object store could not be asked for the newest
 	// version: there may be a newer one. The answer is exact all the same.
 	Stale string
+
+	need event.Cut // what the answer has to cover
 }
 
 // Fresh says how fresh an answer has to be.
@@ -31,7 +33,8 @@ type Fresh struct {
 // Pin pins the newest cut of a pipeline with the asked views. One query asks
 // once for each pipeline it reads.
 func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fresh) (*Pin, error) {
-	if err := wait(ctx, src, fresh); err != nil {
+	need, err := wait(ctx, src, fresh)
+	if err != nil {
 		return nil, err
 	}
 	deadline := s.o.Clock.After(s.o.Patience)
@@ -39,9 +42,9 @@ func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fr
 	for {
 		m, err := s.newest(ctx, src, len(older) > 0)
 		if err != nil {
-			return s.stale(ctx, src, views, older, err)
+			return s.stale(ctx, src, views, older, need, err)
 		}
-		p, err := s.at(ctx, src, m, views)
+		p, err := s.at(ctx, src, m, views, need)
 		switch {
 		case err == nil:
 			return p, nil
@@ -58,7 +61,7 @@ func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fr
 				if o.Version >= m.Version {
 					continue
 				}
-				if p, err := s.at(ctx, src, o, views); err == nil {
+				if p, err := s.at(ctx, src, o, views, need); err == nil {
 					return p, nil
 				}
 			}
@@ -76,26 +79,29 @@ func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fr
 	}
 }
 
-// wait returns once speed has folded what fresh asks for.
-func wait(ctx context.Context, src *Source, fresh Fresh) error {
+// wait returns once speed has folded what fresh asks for: the cut that the
+// answer has to cover.
+func wait(ctx context.Context, src *Source, fresh Fresh) (need event.Cut, err error) {
 	if at, ok := fresh.AtLeast[src.Name]; ok {
 		if err := src.Speed.Wait(ctx, at); err != nil {
-			return fmt.Errorf("wait for the receipt: %w", err)
+			return nil, fmt.Errorf("wait for the receipt: %w", err)
 		}
+		need = at.Clone()
 	}
 	if fresh.Latest {
 		if src.Head == nil {
-			return fault.New(fault.Bug, "pipeline %s cannot tell the head of its log", src.Name)
+			return nil, fault.New(fault.Bug, "pipeline %s cannot tell the head of its log", src.Name)
 		}
 		head, err := src.Head(ctx)
 		if err != nil {
-			return fmt.Errorf("find the head of %s: %w", src.Name, err)
+			return nil, fmt.Errorf("find the head of %s: %w", src.Name, err)
 		}
 		if err := src.Speed.Wait(ctx, head); err != nil {
-			return fmt.Errorf("wait for the head of %s: %w", src.Name, err)
+			return nil, fmt.Errorf("wait for the head of %s: %w", src.Name, err)
 		}
+		need = need.Join(head)
 	}
-	return nil
+	return need, nil
 }
 
 // Local fetches the files of a view to local disk. Close releases them all.
@@ -111,7 +117,7 @@ func (p *Pin) Fetch(ctx context.Context, files []archive.ResultFile) (*Local, er
 		path, release, err := p.Source.Batch.Local(ctx, f.Name, f.Size, f.Sum)
 		if err != nil {
 			l.Close()
-			return nil, &Unfetched{p.Source, p.Manifest.Version, fmt.Errorf("fetch %s: %w", f.Name, err)}
+			return nil, &Unfetched{p.Source, p.Manifest.Version, p.need, fmt.Errorf("fetch %s: %w", f.Name, err)}
 		}
 		l.Paths = append(l.Paths, path)
 		l.release = append(l.release, release)

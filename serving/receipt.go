@@ -78,21 +78,33 @@ func completeTo(p *Pin) string {
 	return time.UnixMicro(newest).Add(-p.Source.Lateness).UTC().Format("2006-01-02 15:04:05")
 }
 
-// producerReceipt is what the gateway hands out.
-type producerReceipt struct {
+// handedIn is a receipt that a query is handed: the gateway's, which names
+// positions, or an answer's, which names a cut for each pipeline.
+type handedIn struct {
 	Pipeline  string   `json:"pipeline"`
 	Positions []string `json:"positions"`
+	Pipelines map[string]struct {
+		At event.Cut `json:"at"`
+	} `json:"pipelines"`
 }
 
-// ParseAtLeast reads a producer's receipt, as the gateway gave it, into what a
-// query has to wait for. The empty text asks for nothing.
+// ParseAtLeast reads a receipt into what a query has to wait for: the gateway's,
+// so that the answer includes the events sent, or that of an answer, so that
+// the next one does not fall behind it. The empty text asks for nothing.
 func ParseAtLeast(text string) (map[string]event.Cut, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
-	var r producerReceipt
-	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Pipeline == "" {
-		return nil, fault.New(fault.Invalid, `receipt %q: want the gateway's, such as {"pipeline":"retail","positions":["0/12/99"]}`, text)
+	var r handedIn
+	if err := json.Unmarshal([]byte(text), &r); err != nil || (r.Pipeline == "") == (r.Pipelines == nil) {
+		return nil, fault.New(fault.Invalid, `receipt %q: want the gateway's, such as {"pipeline":"retail","positions":["0/12/99"]}, or that of an answer`, text)
+	}
+	if r.Pipeline == "" {
+		cuts := map[string]event.Cut{}
+		for name, p := range r.Pipelines {
+			cuts[name] = p.At
+		}
+		return cuts, nil
 	}
 	var cut event.Cut
 	for _, s := range r.Positions {

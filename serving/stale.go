@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"anabranch/archive"
+	"anabranch/event"
 	"anabranch/fault"
 )
 
@@ -69,14 +70,14 @@ func (s *Serving) newest(ctx context.Context, src *Source, other bool) (*archive
 
 // stale pins the first of the known versions that speed still has, after the
 // newest could not be had because of cause.
-func (s *Serving) stale(ctx context.Context, src *Source, views []string, known []*archive.Manifest, cause error) (*Pin, error) {
+func (s *Serving) stale(ctx context.Context, src *Source, views []string, known []*archive.Manifest, need event.Cut, cause error) (*Pin, error) {
 	kind := fault.KindOf(cause)
 	if kind == fault.Corrupt || kind == fault.Bug || ctx.Err() != nil {
 		return nil, fmt.Errorf("pin %s: %w", src.Name, cause)
 	}
 	errs := []error{cause}
 	for _, m := range known {
-		p, err := s.at(ctx, src, m, views)
+		p, err := s.at(ctx, src, m, views, need)
 		if err == nil {
 			p.Stale = cause.Error()
 			return p, nil
@@ -126,6 +127,7 @@ func (s *Serving) Answered(p *Pin, views []string) {
 type Unfetched struct {
 	Source  *Source
 	Version uint64
+	need    event.Cut // what the answer has to cover
 	Err     error
 }
 
@@ -138,5 +140,5 @@ func (u *Unfetched) Unwrap() error { return u.Err }
 // error is what u says when there is none, or when waiting would not help.
 func (s *Serving) Before(ctx context.Context, u *Unfetched, views []string) (*Pin, error) {
 	older := slices.DeleteFunc(s.known(u.Source, views), func(m *archive.Manifest) bool { return m.Version >= u.Version })
-	return s.stale(ctx, u.Source, views, older, u)
+	return s.stale(ctx, u.Source, views, older, u.need, u)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"anabranch/archive"
+	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/view"
 )
@@ -15,9 +16,11 @@ import (
 const notBuilt = "view_not_built"
 
 // at pins the views at the cut of one manifest. Which version of a view
-// answers is the manifest's to say.
-func (s *Serving) at(ctx context.Context, src *Source, m *archive.Manifest, views []string) (*Pin, error) {
-	p := &Pin{Source: src, Manifest: m, answers: map[string]*view.View{}}
+// answers is the manifest's to say. Need is what the answer has to cover: speed
+// may have come back from a snapshot since it was waited for, and be behind
+// again, which is Transient.
+func (s *Serving) at(ctx context.Context, src *Source, m *archive.Manifest, views []string, need event.Cut) (*Pin, error) {
+	p := &Pin{Source: src, Manifest: m, need: need, answers: map[string]*view.View{}}
 	if views == nil {
 		for _, v := range src.Views {
 			views = append(views, v.Name())
@@ -36,6 +39,9 @@ func (s *Serving) at(ctx context.Context, src *Source, m *archive.Manifest, view
 	}
 	var err error
 	p.Delta, err = src.Speed.Since(ctx, m.K, keys)
+	if err == nil && !p.Delta.At.AtLeast(need) {
+		err = fault.New(fault.Transient, "speed is at %s again, the answer has to cover %s: ask again soon", p.Delta.At, need)
+	}
 	return p, err
 }
 

@@ -15,6 +15,7 @@ var Promises = []Promise{
 	{"One query sees one cut for its whole life.", []string{
 		"metamorphic.TestOneQueryOneCut",
 		"serving/sql.TestManyReadersWhileVersionsAndPositionsMove", "serving/sql.TestPinAgainWhenSpeedDroppedTheCut"}},
+	{"A query that is handed a receipt includes what the receipt is for.", []string{"metamorphic.TestReadYourWrites"}},
 	{"Conservation: received = counted + duplicate + filtered + dead-lettered + held + in flight.", []string{
 		"cmd/anabranch.TestKilledAtRandom", "cmd/anabranch/server.TestLedgerByRuleBelowAndAboveTheCut"}},
 	{"A failed, retried, doubled or killed batch publishes one version or none.", []string{

@@ -37,6 +37,16 @@ var Tests = map[string]Test{
 			"speed restarted under the readers", "two runs raced to publish",
 		},
 	},
+	"readwrites": {
+		Package: "metamorphic", Func: "TestReadYourWrites",
+		Shows:  "A read with a receipt includes that event; reads of the latest, and with receipts, are linearizable with the sends.",
+		Counts: []string{"histories", "operations", "undecided"},
+		Least:  map[string]int64{"histories": 2_000},
+		Sometimes: []string{
+			"speed came back from a snapshot during the history", "speed was killed during the history", "version swapped during a read",
+			"a send nobody knows the end of", "a deposit sent again later", "speed fell back behind what a reader had seen", "read while a send was under way",
+		},
+	},
 	"kill": {
 		Package: "cmd/anabranch", Func: "TestKilledAtRandom",
 		Shows:  "kill -9 of the program, of Temporal or of a worker loses nothing and counts nothing twice.",
