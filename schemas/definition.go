@@ -68,10 +68,12 @@ const (
 	testsFolder  = "tests"
 )
 
+// MaxPartitions is the largest number of partitions of a pipeline.
+const MaxPartitions = 256
+
 // What is left out of a definition.
 const (
 	defaultPartitions = 4
-	maxPartitions     = 256
 	defaultLinger     = 5 * time.Millisecond
 	defaultFrameBytes = 1 << 20
 	maxFrameBytes     = 4 << 20

@@ -36,7 +36,7 @@ func (r *definitionReader) pipeline(root ast.Node) {
 		r.at(root.GetToken(), `the key "event" is missing`, "it tells the id, the time and the key of an event")
 	}
 	if e, ok := keys["partitions"]; ok {
-		r.d.Partitions = r.whole(e.value, "the number of partitions", 1, maxPartitions)
+		r.d.Partitions = r.whole(e.value, "the number of partitions", 1, MaxPartitions)
 	}
 	if e, ok := keys["lateness"]; ok {
 		r.d.Lateness = r.duration(e.value, "lateness")

@@ -8,6 +8,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/schemas"
 )
 
 // Receipt says what an answer covers: every event below At, each once.
@@ -111,6 +112,9 @@ func ParseAtLeast(text string) (map[string]event.Cut, error) {
 		p, err := event.ParsePosition(s)
 		if err != nil {
 			return nil, err
+		}
+		if p.Partition >= schemas.MaxPartitions {
+			return nil, fault.New(fault.Invalid, "receipt: position %s: a pipeline has at most %d partitions", s, schemas.MaxPartitions)
 		}
 		for len(cut) <= int(p.Partition) {
 			cut = append(cut, 0)
