@@ -26,6 +26,13 @@ var Tests = map[string]Test{
 			"a definition changed", "a changed view waits for its batch", "a log of NATS", "objects in files", "two runs came to the same end",
 		},
 	},
+	"model": {
+		Package: "metamorphic", Func: "TestModel",
+		Shows:     "The protocol of the seam, as a model of its own: with all its rules every answer is the truth, and without any one of them not.",
+		Counts:    []string{"histories", "rules that are missed"},
+		Least:     map[string]int64{"histories": 20_000, "rules that are missed": 7},
+		Sometimes: []string{"a batch lost the race", "a sleeper woke up", "a snapshot below the cut was not used"},
+	},
 	"onecut": {
 		Package: "metamorphic", Func: "TestOneQueryOneCut",
 		Shows:  "One query sees one cut, while versions are published and generations dropped under it.",
