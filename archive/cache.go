@@ -22,6 +22,7 @@ import (
 	"anabranch/bucket"
 	"anabranch/fault"
 	"anabranch/internal/disk"
+	"anabranch/internal/planted"
 )
 
 // cache keeps verified copies of objects on local disk, named by their
@@ -187,7 +188,7 @@ func (c *cache) fill(ctx context.Context, it *item) error {
 		h := sha256.New()
 		n, err := io.Copy(h, f)
 		f.Close()
-		if err == nil && n == it.size && hex.EncodeToString(h.Sum(nil)) == it.sum {
+		if err == nil && n == it.size && (hex.EncodeToString(h.Sum(nil)) == it.sum || planted.On(planted.CopyUnverified)) {
 			return nil
 		}
 		c.log.Warn("archive: a cached copy was damaged and is fetched again", "object", it.name, "path", it.path)

@@ -10,6 +10,7 @@ import (
 
 	"anabranch/bucket"
 	"anabranch/internal/packed"
+	"anabranch/internal/planted"
 )
 
 // Collect deletes what nobody can need any more: id runs, day files, view
@@ -135,6 +136,10 @@ func (a *Archive) keepWork(ctx context.Context, keeps map[string]bool, old time.
 	since = old
 	parent := []byte(`"` + newest.Hash() + `"`)
 	for _, r := range runs {
+		if planted.On(planted.CollectedEarly) {
+			garbage = append(garbage, r.notes...)
+			continue
+		}
 		open := newest.Version == 0
 		for _, name := range r.notes {
 			data, err := a.get(ctx, name)

@@ -136,6 +136,32 @@ func TestOneOfManyPublishes(t *testing.T) {
 	}
 }
 
+// The other run publishes in the last moment, when this one has already seen
+// that it is the next.
+func TestTheLaterOfTwoLoses(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, 44)
+	parent := tb.newest(tb.open(tb.bucket, ""))
+	first, second := next(parent, "first"), next(parent, "second")
+	bucket := faultbucket.Wrap(tb.bucket, func(c faultbucket.Call) (faultbucket.Harm, bool) {
+		if c.Op == faultbucket.Put {
+			if err := tb.open(tb.bucket, "").Publish(t.Context(), first); err != nil {
+				t.Error(err)
+			}
+		}
+		return faultbucket.Harm{}, false
+	})
+	a := tb.open(bucket, "")
+	if err := a.Publish(t.Context(), second); !fault.Is(err, fault.Conflict) {
+		t.Errorf("the later is told: %v", err)
+	}
+	for _, by := range []*Archive{a, tb.open(tb.bucket, "")} {
+		if m := tb.newest(by); m.By != "first" || m.Hash() != first.Hash() {
+			t.Errorf("%s has published", m.By)
+		}
+	}
+}
+
 func TestPublishRefusesWhatDoesNotFollow(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, 44)

@@ -5,6 +5,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 )
 
 // MergeRuns stores all entries of runs, which are of one partition, as one
@@ -73,7 +74,7 @@ func smallest(readers []*runReader) (e Entry, found bool, err error) {
 		if len(r.entries) == 0 || r.entries[0].ID != id {
 			continue
 		}
-		if first || r.entries[0].before(&e) {
+		if first || r.entries[0].before(&e) != planted.On(planted.LaterCopyKept) {
 			e, first = r.entries[0], false
 		}
 		r.entries = r.entries[1:]
@@ -123,7 +124,7 @@ func PickMerge(runs []Run) (merge, keep []Run) {
 	for _, r := range runs {
 		if merging[r.Name] {
 			merge = append(merge, r)
-		} else {
+		} else if len(merging) == 0 || !planted.On(planted.TierDropped) {
 			keep = append(keep, r)
 		}
 	}

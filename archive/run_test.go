@@ -371,6 +371,12 @@ func TestRunsAreMergedInTiers(t *testing.T) {
 		if len(merge) == 1 || len(merge)+len(keep) != len(runs) {
 			t.Fatal(len(merge), len(keep), len(runs))
 		}
+		for _, r := range runs {
+			here := func(o Run) bool { return o.Name == r.Name }
+			if slices.ContainsFunc(merge, here) == slices.ContainsFunc(keep, here) {
+				t.Fatalf("day %d: %s is in both or in none of %v and %v", day, r.Name, merge, keep)
+			}
+		}
 		if len(merge) > 0 {
 			sum := int64(0)
 			for _, m := range merge {

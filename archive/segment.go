@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"anabranch/bucket"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 	"anabranch/schemas"
 )
 
@@ -149,6 +151,9 @@ func (a *Archive) BarrierAt(ctx context.Context, partition int, k, from uint64) 
 	chain, err := a.Segments(ctx, partition, from)
 	if err != nil {
 		return 0, false, err
+	}
+	if planted.On(planted.LastBarrier) {
+		slices.Reverse(chain)
 	}
 	for _, s := range chain {
 		if s.Barrier == k {

@@ -10,6 +10,7 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 )
 
 // compacted is the note that Compact leaves.
@@ -227,7 +228,7 @@ func (c *compaction) dedupe(ctx context.Context, parts []*event.Batch, rows []ro
 		return nil, fmt.Errorf("look up %d ids: %w", len(ids), err)
 	}
 	for j, h := range hits {
-		if !h.Found {
+		if !h.Found || planted.On(planted.BatchForgetsRuns) {
 			continue
 		}
 		w := rows[asked[j]]
@@ -326,7 +327,7 @@ func dayColumn(b *event.Batch, field string) func(i int) (day int32, within int6
 			return int32(t), 0
 		}
 		day := t / microsPerDay
-		if t%microsPerDay < 0 {
+		if t%microsPerDay < 0 && !planted.On(planted.DayBefore1970) {
 			day--
 		}
 		return int32(day), t - day*microsPerDay

@@ -8,6 +8,7 @@ import (
 
 	"anabranch/archive"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 )
 
 // gathered is the note of Gather: the views of the new manifest but for their
@@ -122,7 +123,9 @@ func gatherView(pv planView, before *archive.ViewFiles, fresh []archive.StateFil
 	}
 	for _, f := range fresh {
 		for _, day := range f.Days {
-			files.Live[day] = f.Name
+			if files.Live[day] == "" || !planted.On(planted.OldDayKept) {
+				files.Live[day] = f.Name
+			}
 			changed[periodOf(within, day)] = true
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"anabranch/fault"
 	"anabranch/internal/disk"
+	"anabranch/internal/planted"
 )
 
 // mark is what a file's attribute tells of its content.
@@ -57,8 +58,10 @@ func (f *File) write(temp string, body io.ReadSeeker) (etag string, err error) {
 	if err := h.SetMark(m.String()); err != nil && !errors.Is(err, disk.ErrNoMarks) {
 		return "", err
 	}
-	if err := h.Sync(); err != nil {
-		return "", err
+	if !planted.On(planted.PutUnsynced) {
+		if err := h.Sync(); err != nil {
+			return "", err
+		}
 	}
 	st, err := h.Stat()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"anabranch/deadletter"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 	"anabranch/schemas"
 )
 
@@ -229,6 +230,9 @@ func (r *request) collect() error {
 // completes the answer.
 func (r *request) settle(ctx context.Context) error {
 	for _, f := range r.pending {
+		if planted.On(planted.AckBeforeSync) {
+			break
+		}
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -240,7 +244,9 @@ func (r *request) settle(ctx context.Context) error {
 	}
 	// Last, so that a request whose rows failed leaves few letters behind for
 	// its repetition to double.
-	if err := r.post(ctx); err != nil {
+	if planted.On(planted.LettersUnstored) {
+		r.answer.DeadLettered += len(r.letters)
+	} else if err := r.post(ctx); err != nil {
 		return err
 	}
 	for p, at := range r.last {

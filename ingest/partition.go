@@ -8,6 +8,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 	"anabranch/schemas"
 )
 
@@ -166,6 +167,9 @@ func (p *partition) append(ctx context.Context, f *frame) (offset uint64, err er
 		offset, err = g.opts.Log.Append(context.WithoutCancel(ctx), p.number, p.buffer)
 		if err == nil {
 			p.sequence++
+			if planted.On(planted.RetryRenumbered) {
+				p.sequence += uint64(attempt)
+			}
 			g.metrics.append.Observe(g.opts.Clock.Now().Sub(began).Seconds())
 			g.metrics.frames.Inc()
 			g.metrics.frameBytes.Add(float64(len(p.buffer)))

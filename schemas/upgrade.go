@@ -9,6 +9,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 )
 
 // Compatible reports whether new can read everything that old has written;
@@ -116,7 +117,7 @@ func (s *Schema) Upgrade(b *event.Batch, from *Schema) (*event.Batch, error) {
 // constant returns n rows of the default.
 func (f *field) constant(n int) event.Column {
 	c := event.Column{Type: f.Type}
-	if f.byDef.null {
+	if f.byDef.null || planted.On(planted.DefaultLost) {
 		c.Valid = event.NewBitmap(n)
 	}
 	if f.Type.Storage() == event.InCodes {

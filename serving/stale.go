@@ -12,6 +12,7 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 )
 
 // Without the object store the last version that answered is still exact: its
@@ -79,7 +80,9 @@ func (s *Serving) stale(ctx context.Context, src *Source, views []string, known 
 	for _, m := range known {
 		p, err := s.at(ctx, src, m, views, need)
 		if err == nil {
-			p.Stale = cause.Error()
+			if !planted.On(planted.StaleUnmarked) {
+				p.Stale = cause.Error()
+			}
 			return p, nil
 		}
 		errs = append(errs, err)

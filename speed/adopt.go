@@ -8,6 +8,7 @@ import (
 
 	"anabranch/archive"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 )
 
 // cutOf returns where m's cut lies in this partition.
@@ -35,7 +36,7 @@ func (p *partition) runsOf(m *archive.Manifest) []archive.Run {
 // (what they lack is still in hot), and adopt is tried again later.
 func (p *partition) adopt(ctx context.Context) {
 	m := p.noticed.Load()
-	if m == nil || m.Version <= p.known.Version || p.next.Load() < p.cutOf(m) || p.retry != nil {
+	if m == nil || m.Version <= p.known.Version || p.next.Load() < p.cutOf(m) && !planted.On(planted.AdoptedEarly) || p.retry != nil {
 		return
 	}
 	if err := p.take(ctx, m); err != nil {
@@ -106,7 +107,7 @@ func (p *partition) setKnown(m *archive.Manifest) {
 // forget drops the generations whose grace period is over.
 func (p *partition) forget() {
 	now := p.opt.Clock.Now()
-	for len(p.due) > 0 && !p.due[0].at.After(now) {
+	for len(p.due) > 0 && (!p.due[0].at.After(now) || planted.On(planted.DroppedEarly)) {
 		p.mu.Lock()
 		if i := find(p.gens, p.due[0].k); i > 0 {
 			p.gens = slices.Clone(p.gens[i:])

@@ -9,6 +9,7 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 )
 
 // scratch is the memory that apply uses again for every batch.
@@ -60,6 +61,9 @@ func (p *partition) apply(ctx context.Context, b *event.Batch, offset, next uint
 		case p.hot.at(int(s.places[i])).hash == b.Hashes[i]:
 			c.duplicates++
 		default:
+			if planted.On(planted.ConflictCounted) {
+				s.rows = append(s.rows, uint32(i))
+			}
 			c.conflicts++
 		}
 	}
@@ -69,6 +73,9 @@ func (p *partition) apply(ctx context.Context, b *event.Batch, offset, next uint
 	}
 	c.counted = int64(len(s.rows))
 	newest := p.newestTime(b)
+	if planted.On(planted.LateDropped) && newest < p.maxTime {
+		s.rows = s.rows[:0]
+	}
 
 	p.changed = true
 	if err := p.foldRows(b, &c, newest, next); err != nil {
@@ -84,7 +91,7 @@ func (p *partition) apply(ctx context.Context, b *event.Batch, offset, next uint
 // content hash of the true first event: later copies compare with that, and
 // are not asked for again.
 func (p *partition) askRuns(ctx context.Context, b *event.Batch, offset uint64) error {
-	if p.runs == nil {
+	if p.runs == nil || planted.On(planted.RunsForgotten) {
 		return nil
 	}
 	s := &p.scratch
@@ -133,7 +140,9 @@ func (p *partition) filter(b *event.Batch, c *counters) error {
 		for _, i := range s.rows {
 			if s.match[i] {
 				c.filtered[f]++
-				continue
+				if !planted.On(planted.FilteredCounted) {
+					continue
+				}
 			}
 			kept = append(kept, i)
 		}

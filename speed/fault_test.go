@@ -416,9 +416,10 @@ func TestGraceAndNotReached(t *testing.T) {
 	w.clock.Advance(59 * time.Second)
 	w.settle()
 	w.fill(5)
-	if !w.check(old) {
-		t.Fatal("the older manifest must be answered in its grace period")
+	if _, err := w.speed.Since(t.Context(), old.m.K, nil); err != nil {
+		t.Fatalf("the older manifest must be answered in its grace period: %v", err)
 	}
+	w.check(old)
 	w.clock.Advance(time.Second)
 	w.settle()
 	if _, err := w.speed.Since(t.Context(), old.m.K, nil); !errIs(err, ErrDropped) || !fault.Is(err, fault.Conflict) {

@@ -5,6 +5,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 	"anabranch/stream"
 )
 
@@ -76,6 +77,9 @@ func (p *partition) barrier(k uint64, admit string, next uint64) error {
 	p.changed = true
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if i := find(p.gens, k); planted.On(planted.BarrierTwice) && i > 0 {
+		p.gens[i].k = p.gens[i-1].k
+	}
 	if k > p.known.K && find(p.gens, k) < 0 {
 		p.gens = append(p.gens, p.opt.open(k))
 	}

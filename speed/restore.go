@@ -9,6 +9,7 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 	"anabranch/stream"
 )
 
@@ -81,7 +82,9 @@ func (p *partition) resume(ctx context.Context, at place, s *snapshot, m *archiv
 	if err := p.openRuns(ctx, m); err != nil {
 		return err
 	}
-	p.hot = s.hot
+	if !planted.On(planted.HotIDsForgotten) {
+		p.hot = s.hot
+	}
 	p.hot.forget(p.cutOf(m))
 	p.mu.Lock()
 	p.gens, p.maxTime = s.gens, s.maxTime

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"anabranch/fault"
+	"anabranch/internal/planted"
 	"anabranch/view"
 )
 
@@ -136,7 +137,10 @@ func (p *partition) sinceOpen(k uint64, asked []int, into []*view.State, d *view
 // copy, which is cheaper than adding to nothing.
 func mergeInto(into **view.State, from *view.State) error {
 	if *into == nil {
-		*into = from.Clone()
+		*into = from
+		if !planted.On(planted.StateShared) {
+			*into = from.Clone()
+		}
 		return nil
 	}
 	return (*into).Merge(from)

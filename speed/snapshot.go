@@ -9,6 +9,7 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/planted"
 	"anabranch/view"
 )
 
@@ -60,7 +61,11 @@ func (p *partition) encode() ([]byte, error) {
 	b = le.AppendUint32(b, uint32(p.n))
 	b = le.AppendUint32(b, uint32(o.Log.Partitions()))
 	b = le.AppendUint64(b, uint64(o.Clock.Now().UnixMicro()))
-	b = le.AppendUint64(b, p.next.Load())
+	next := p.next.Load()
+	if planted.On(planted.SnapshotAhead) {
+		next++
+	}
+	b = le.AppendUint64(b, next)
 	b = le.AppendUint64(b, uint64(p.maxTime))
 	b = le.AppendUint64(b, p.known.Version)
 	b = le.AppendUint64(b, p.known.K)

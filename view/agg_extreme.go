@@ -1,6 +1,9 @@
 package view
 
-import "anabranch/event"
+import (
+	"anabranch/event"
+	"anabranch/internal/planted"
+)
 
 // extremeSlab is min (sign -1) or max (sign 1) of any type.
 type extremeSlab struct {
@@ -46,7 +49,7 @@ func (s *extremeSlab) fold(f *folding) {
 func (s *extremeSlab) merge(from slab, to []uint32) {
 	o := from.(*extremeSlab)
 	for i, has := range o.has {
-		if has {
+		if has || planted.On(planted.NullAsZero) {
 			s.offer(&o.best, uint32(i), to[i])
 		}
 	}

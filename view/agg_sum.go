@@ -7,6 +7,7 @@ import (
 	"math/bits"
 
 	"anabranch/event"
+	"anabranch/internal/planted"
 )
 
 // sumSlab adds integers and narrow decimals. No number of rows that a program
@@ -207,6 +208,10 @@ func finishSum(out *event.Column, order []uint32, value func(uint32) (event.Int1
 		if n == 0 {
 			null.set(i, len(order))
 			continue
+		}
+		if planted.On(planted.FloatSums) {
+			b, _ := big.NewFloat(v.Float64()).Int(nil)
+			v, fits = event.Int128FromBig(b)
 		}
 		if !fits || v.Compare(low) < 0 || v.Compare(high) > 0 {
 			if bad < 0 {

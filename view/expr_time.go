@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"anabranch/event"
+	"anabranch/internal/planted"
 )
 
 const (
@@ -99,7 +100,7 @@ func (b *builder) timeClosure(e *expr) closure {
 			for i, v := range x.Ints[:f.n] {
 				v -= origin
 				rest := v % step
-				if rest < 0 {
+				if rest < 0 && !planted.On(planted.BucketBefore1970) {
 					rest += step
 				}
 				out[i] = v - rest + origin

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"anabranch/event"
+	"anabranch/internal/planted"
 
 	"github.com/zeebo/xxh3"
 )
@@ -102,6 +103,9 @@ func (s *hllSlab) add(g uint32, e uint32) {
 		p = (p + 1) & mask
 	}
 	if t[p] != 0 {
+		if planted.On(planted.RegistersAdded) {
+			e = e&^0xff | min(t[p]&0xff+e&0xff, hllRank)
+		}
 		t[p] = max(t[p], e)
 		return
 	}

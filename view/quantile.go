@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"anabranch/event"
+	"anabranch/internal/planted"
 )
 
 // Quantiles by DDSketch (Masson, Rim, Lee, "DDSketch: a fast and fully-mergeable
@@ -248,6 +249,9 @@ func quantileRank(q float64, n uint64) uint64 {
 	share := q * float64(n)
 	if whole := math.Round(share); math.Abs(share-whole) <= 1e-12*whole {
 		share = whole
+	}
+	if planted.On(planted.QuantileRank) {
+		return uint64(share)
 	}
 	return uint64(max(1, math.Ceil(share))) - 1
 }

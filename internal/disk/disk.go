@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"anabranch/internal/planted"
 )
 
 // Files is a file system. Its methods are safe for concurrent use; their
@@ -175,7 +177,7 @@ func WriteFile(d Files, path, beside string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
-	if err == nil {
+	if err == nil && !planted.On(planted.FileUnsynced) {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {

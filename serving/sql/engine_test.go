@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +44,8 @@ type heldSpeed struct {
 	at     event.Cut
 	states map[string]*view.State
 	before func(k uint64) error // may refuse
+	moved  chan struct{}        // closed at the next fold; nil: nobody waits
+	waits  int                  // how often somebody looked whether to wait
 }
 
 func (h *heldSpeed) Since(_ context.Context, k uint64, views []string) (*view.Delta, error) {
@@ -62,12 +65,26 @@ func (h *heldSpeed) Since(_ context.Context, k uint64, views []string) (*view.De
 
 func (h *heldSpeed) At() event.Cut { h.mu.Lock(); defer h.mu.Unlock(); return h.at }
 
+// Wait returns when fold has got so far.
 func (h *heldSpeed) Wait(ctx context.Context, at event.Cut) error {
-	if h.At().AtLeast(at) {
-		return nil
+	for {
+		h.mu.Lock()
+		reached := h.at.AtLeast(at)
+		if h.moved == nil {
+			h.moved = make(chan struct{})
+		}
+		moved := h.moved
+		h.waits++
+		h.mu.Unlock()
+		if reached {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	<-ctx.Done()
-	return ctx.Err()
 }
 
 var texts = map[string]string{
@@ -165,6 +182,23 @@ func withState(result, groups *event.Batch) *event.Batch {
 	return &event.Batch{Shape: event.NewShape(fields...), N: result.N, Columns: append(slices.Clone(result.Columns), groups.Columns[n])}
 }
 
+// fold has speed fold events, after which it stands at a position.
+func (b *bench) fold(at uint64, e *event.Batch) {
+	b.Helper()
+	b.speed.mu.Lock()
+	defer b.speed.mu.Unlock()
+	for _, v := range b.views {
+		if err := b.speed.states[v.Name()].Fold(e, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.speed.at = event.Cut{at}
+	if b.speed.moved != nil {
+		close(b.speed.moved)
+		b.speed.moved = nil
+	}
+}
+
 // ask returns the rows of a query as sorted lines.
 func (b *bench) ask(query string) []string {
 	b.Helper()
@@ -250,16 +284,54 @@ func TestMergedAnswerIsThatOfOneFold(t *testing.T) {
 func TestAnEpochIsSharedAndDropped(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	r := rand.New(rand.NewPCG(21, 21))
 	for i := range 20 {
-		b.speed.mu.Lock()
-		b.speed.at = event.Cut{uint64(i)}
-		b.speed.mu.Unlock()
+		b.fold(uint64(i), b.events(r, 5))
 		for range 3 {
-			b.ask("SELECT * FROM shops.by_shop")
+			if got := b.ask("SELECT sum(n) FROM shops.by_shop"); got[0] != fmt.Sprint(5*(i+1)) {
+				t.Fatalf("%s events at position %d, %d were folded", got[0], i, 5*(i+1))
+			}
 		}
 	}
 	if got := b.ask("SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 'cut%'"); got[0] > "6" || len(got[0]) > 1 {
 		t.Fatalf("%s catalogs are kept", got[0])
+	}
+}
+
+// A query with a producer's receipt does not answer before that event is in.
+func TestAQueryWaitsForItsReceipt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := rand.New(rand.NewPCG(22, 22))
+	b.fold(1, b.events(r, 3))
+	at, err := serving.ParseAtLeast(`{"pipeline":"shops","positions":["0/1/2","0/0/9"]}`)
+	if err != nil || !slices.Equal(at["shops"], event.Cut{2}) {
+		t.Fatalf("%v %v", at, err)
+	}
+	answer := make(chan string, 1)
+	go func() {
+		a, err := b.engine.Query(t.Context(), sql.Request{SQL: "SELECT n FROM shops.all_time", Fresh: serving.Fresh{AtLeast: at}})
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer a.Close()
+		row, err := a.Next()
+		answer <- fmt.Sprint(row, err, a.Receipt.Pipelines["shops"].At)
+	}()
+	for waits := 0; waits == 0; runtime.Gosched() { // it may also have answered
+		select {
+		case got := <-answer:
+			t.Fatalf("before its event is folded: %s", got)
+		default:
+		}
+		b.speed.mu.Lock()
+		waits = b.speed.waits
+		b.speed.mu.Unlock()
+	}
+	b.fold(2, b.events(r, 4))
+	if got, want := <-answer, fmt.Sprint([]any{int64(7)}, nil, event.Cut{2}); got != want {
+		t.Fatalf("%s, want %s", got, want)
 	}
 }
 

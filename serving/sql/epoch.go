@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"anabranch/event"
+	"anabranch/internal/planted"
 	"anabranch/serving"
 	"anabranch/view"
 )
@@ -69,7 +70,11 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 func (e *Engine) epochOf(ctx context.Context, pins []*serving.Pin, asked map[*serving.Source][]string) (*epoch, error) {
 	var key strings.Builder
 	for _, p := range pins {
-		fmt.Fprintf(&key, "%s %d %s %v;", p.Source.Name, p.Manifest.Version, p.Delta.At, p.Stale != "")
+		at := p.Delta.At
+		if planted.On(planted.EpochOfOld) {
+			at = nil
+		}
+		fmt.Fprintf(&key, "%s %d %s %v;", p.Source.Name, p.Manifest.Version, at, p.Stale != "")
 		for _, v := range asked[p.Source] {
 			fmt.Fprintf(&key, " %s %s", v, p.View(v).Version())
 		}

@@ -169,6 +169,9 @@ func TestDamage(t *testing.T) {
 
 				s = start(t, Options{Dir: dir})
 				l = open(t, s, 1)
+				if _, next, err := l.Bounds(t.Context(), 0); err == nil && next != 11 || err != nil && !fault.Is(err, fault.Corrupt) {
+					t.Fatalf("ten records were acknowledged, and the log ends below %d: %v", next, err)
+				}
 				got, err := tryReadTo(t, l, 0, 11)
 				if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), fmt.Sprintf("offset %d", n)) {
 					t.Fatalf("read %d records, then: %v", len(got), err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"anabranch/internal/disk"
+	"anabranch/internal/planted"
 )
 
 // note remembers beside the store how far a partition was acknowledged. It is
@@ -51,7 +52,7 @@ func (n *note) acknowledged(offset uint64) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if offset <= n.last {
+	if offset <= n.last || planted.On(planted.NoteUnwritten) {
 		return nil
 	}
 	var b [noteSize]byte

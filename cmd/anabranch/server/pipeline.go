@@ -19,6 +19,7 @@ import (
 	"anabranch/fault"
 	"anabranch/ingest"
 	"anabranch/internal/lifecycle"
+	"anabranch/internal/planted"
 	"anabranch/schemas"
 	"anabranch/serving"
 	"anabranch/speed"
@@ -323,6 +324,9 @@ func (p *pipeline) trim(ctx context.Context) error {
 		below, err := p.segments.border(ctx, n, min(sealed[n], safe[n]))
 		if err != nil {
 			return err
+		}
+		if planted.On(planted.TrimmedEarly) {
+			below = safe[n]
 		}
 		if below > 0 {
 			if err := p.log.Trim(ctx, n, below); err != nil {

@@ -257,6 +257,27 @@ func TestFailedSyncIsForgotten(t *testing.T) {
 	}
 }
 
+// A file that WriteFile replaces is, whenever the power goes, what it was or
+// what it became; and once WriteFile has returned it is what it became.
+func TestWriteFileIsWholeOrNotThere(t *testing.T) {
+	t.Parallel()
+	before, after := bytes.Repeat([]byte("b"), 3000), bytes.Repeat([]byte("a"), 5000)
+	for seed := range uint64(300) {
+		d := New(seed)
+		if err := disk.WriteFile(d, "/f", "/beside", before); err != nil {
+			t.Fatal(err)
+		}
+		d.Set(nil)
+		d.PowerOff(int(seed % 8)) // it takes fewer calls
+		acknowledged := disk.WriteFile(d, "/f", "/beside", after) == nil
+		d, lost := d.Cut()
+		got, err := disk.ReadFile(d, "/f")
+		if err != nil || !bytes.Equal(got, after) && (acknowledged || !bytes.Equal(got, before)) {
+			t.Fatalf("seed %d, acknowledged %v: %d bytes, %v; lost %v", seed, acknowledged, len(got), err, lost)
+		}
+	}
+}
+
 // The disk dies at its nth call: what came before is done, what comes after is
 // not, and whoever waits for a lock gets an answer.
 func TestPowerOff(t *testing.T) {
