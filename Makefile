@@ -33,7 +33,7 @@ planted:
 
 # Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
 # two at once. docs/reliability.md is made from the records they leave.
-SOAKS = soak-s3 soak-metamorphic soak-kill soak-powercut soak-image soak-killpoint soak-damage soak-onecut soak-full soak-readwrites soak-planted
+SOAKS = soak-s3 soak-metamorphic soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-damage soak-onecut soak-full soak-readwrites soak-planted
 soak:
 	rm -rf .soak
 	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
@@ -59,6 +59,8 @@ soak-image:
 	$(GO) test -timeout 12h ./cmd/anabranch -run TestPowerCut -args -cuts 100
 soak-killpoint:
 	$(GO) test -timeout 12h ./batch -run 'TestKillPoints|TestDieBetweenBarriers|TestZombie' -args -points 50
+soak-zombie:
+	$(GO) test -timeout 12h ./stream/natslog -run TestZombieTrims -args -zombies 500
 soak-damage:
 	ANABRANCH_DAMAGE=20m $(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./stream/natslog ./cmd/anabranch/server -run 'Damage' -args -damage 10000
 

@@ -108,6 +108,13 @@ var Tests = map[string]Test{
 		Least:     map[string]int64{"zombies": 2_000},
 		Sometimes: []string{"collected while a run stood before the put of its manifest", "a collector stood before a delete"},
 	},
+	"zombie-log": {
+		Package: "stream/natslog", Func: "TestZombieTrims",
+		Shows:     "A process that stood still while it trimmed the log never makes what another has trimmed look lost.",
+		Counts:    []string{"zombies"},
+		Least:     map[string]int64{"zombies": 500},
+		Sometimes: []string{"the sleeper would trim more"},
+	},
 	"full": {
 		Package: "cmd/anabranch", Func: "TestDiskFull",
 		Shows:     "A full disk refuses events with 507 and loses none; queries go on; with room writing resumes by itself.",

@@ -119,6 +119,7 @@ func (s *Store) checkRoom(size, keep int64) error {
 // bounds is what a stream says about itself.
 type bounds struct {
 	first, next, trimmed uint64
+	there                uint64 // the first record that the server has, or will have
 	config               jetstream.StreamConfig
 	stream               jetstream.Stream
 }
@@ -130,7 +131,7 @@ func (l *log) bounds(ctx context.Context, p *part) (bounds, error) {
 		return bounds{}, classify(err, "look at partition %d of %s", p.number, l.pipeline)
 	}
 	info := str.CachedInfo()
-	b := bounds{next: info.State.LastSeq + 1, config: info.Config, stream: str}
+	b := bounds{next: info.State.LastSeq + 1, there: info.State.FirstSeq, config: info.Config, stream: str}
 	if text := info.Config.Metadata[metaTrimmed]; text != "" {
 		if b.trimmed, err = strconv.ParseUint(text, 10, 64); err != nil {
 			return bounds{}, fault.New(fault.Corrupt, "partition %d of %s: its trim mark %q is not an offset", p.number, l.pipeline, text)
@@ -163,26 +164,46 @@ func (l *log) Trim(ctx context.Context, partition int, below uint64) error {
 	}
 	p.trim.Lock()
 	defer p.trim.Unlock()
-	b, err := l.bounds(ctx, p)
-	if err != nil {
-		return err
+	for {
+		b, err := l.bounds(ctx, p)
+		if err != nil {
+			return err
+		}
+		if below > b.next {
+			return fault.New(fault.Invalid, "trim partition %d of %s below %d: the log ends at %d", partition, l.pipeline, below, b.next)
+		}
+		if below <= 1 || below < b.trimmed {
+			return nil
+		}
+		marked := below > b.trimmed
+		if err := l.trim(ctx, p, b, below); err != nil || !marked {
+			return err
+		}
+		// Once more: a process that had stood still may just have taken the
+		// mark back to its own.
 	}
-	if below > b.next {
-		return fault.New(fault.Invalid, "trim partition %d of %s below %d: the log ends at %d", partition, l.pipeline, below, b.next)
-	}
-	if below <= 1 || below < b.trimmed {
-		return nil
-	}
+}
+
+// trim marks and purges. The mark is written whole, over whatever it is by
+// now: when records have gone since the look that b is, another process has
+// trimmed them and its mark, which was higher, has to stand again.
+func (l *log) trim(ctx context.Context, p *part, b bounds, below uint64) error {
 	defer l.store.keeper.enter()()
-	if below > b.trimmed {
+	for mark := below; mark > b.trimmed; {
 		config := b.config
 		config.Metadata = maps.Clone(config.Metadata)
-		config.Metadata[metaTrimmed] = strconv.FormatUint(below, 10)
-		if _, err := l.store.js.UpdateStream(ctx, config); err != nil {
-			return classify(err, "mark partition %d of %s as trimmed below %d", partition, l.pipeline, below)
+		config.Metadata[metaTrimmed] = strconv.FormatUint(mark, 10)
+		now, err := l.store.js.UpdateStream(ctx, config)
+		if err != nil {
+			return classify(err, "mark partition %d of %s as trimmed below %d", p.number, l.pipeline, mark)
 		}
+		there := now.CachedInfo().State.FirstSeq
+		if there <= max(mark, b.there) {
+			break
+		}
+		mark = there
 	}
-	return classify(b.stream.Purge(ctx, jetstream.WithPurgeSequence(below)), "trim partition %d of %s below %d", partition, l.pipeline, below)
+	return classify(b.stream.Purge(ctx, jetstream.WithPurgeSequence(below)), "trim partition %d of %s below %d", p.number, l.pipeline, below)
 }
 
 // Read implements stream.Log.
