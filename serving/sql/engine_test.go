@@ -36,6 +36,7 @@ type bench struct {
 	archive *archive.Archive
 	speed   *heldSpeed
 	engine  *sql.Engine
+	reopens bool // each look at the sources finds the pipeline opened anew
 }
 
 // heldSpeed answers with the states it holds, at any barrier.
@@ -112,7 +113,13 @@ func setup(t *testing.T) *bench {
 		b.speed.states[name] = v.New()
 	}
 	src := &serving.Source{Name: "shops", Views: b.views, Speed: b.speed, Batch: b.archive}
-	b.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{src} }}), sql.Options{CacheDirs: []string{cache}})
+	b.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: func() []*serving.Source {
+		if b.reopens {
+			again := *src
+			return []*serving.Source{&again}
+		}
+		return []*serving.Source{src}
+	}}), sql.Options{CacheDirs: []string{cache}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,6 +232,21 @@ func (b *bench) ask(query string) []string {
 			}
 		}
 		lines = append(lines, strings.Join(cells, "|"))
+	}
+}
+
+// A query that has begun when its pipeline is opened anew answers from the one
+// it asked.
+func TestAPipelineThatIsOpenedAnewMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.publish(1, b.events(rand.New(rand.NewPCG(7, 8)), 50))
+	want := b.ask("SELECT * FROM shops.by_shop")
+	b.reopens = true
+	for range 3 {
+		if got := b.ask("SELECT * FROM shops.by_shop"); len(want) == 0 || !slices.Equal(got, want) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
 	}
 }
 

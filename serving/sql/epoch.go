@@ -177,13 +177,13 @@ func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, aske
 	for _, src := range ep.sources {
 		b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(src.Name)))
 		p := byName[src.Name]
+		if p != nil {
+			src = p.Source // the pipeline may have been opened anew since it was asked
+		}
 		for _, v := range src.Views {
-			if p == nil || !contains(asked[src], v.Name()) {
+			if !contains(asked[src], v.Name()) {
 				b.exec("CREATE TABLE " + b.table(src.Name, v.Name()).String() + columns(src.Shown(v.Name()).Output()))
 			}
-		}
-		if p == nil {
-			continue
 		}
 		ep.views[src.Name] = map[string]*view.View{}
 		for _, name := range asked[src] {
