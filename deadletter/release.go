@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 
 	"anabranch/fault"
 )
@@ -40,6 +41,9 @@ func unsealed(data []byte) (*Release, error) {
 	d.DisallowUnknownFields() // a damaged key is no missing one
 	if err := d.Decode(&n); err != nil {
 		return nil, fault.New(fault.Corrupt, "it is not a release: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF { // a damaged quote ends everything early, the sum too
+		return nil, fault.New(fault.Corrupt, "it goes on behind its end")
 	}
 	if n.Sum == "" {
 		return &n.Release, nil

@@ -60,18 +60,43 @@ func (f File) Each(t testing.TB, rnd *rand.Rand, run *soak.Run) {
 	harmless := 0
 	for range *Times {
 		bad, how := Bytes(rnd, f.Data)
-		got, err := f.Read(bad)
-		switch {
-		case err == nil && got == truth:
+		if f.whole(t, truth, bad, how) {
 			harmless++
-		case err == nil:
-			t.Fatalf("%s, %s: read as if it were whole, and wrong", f.Name, how)
-		case !f.Corrupt(err):
-			t.Fatalf("%s, %s: not told as damage: %v", f.Name, how, err)
-		case !strings.Contains(err.Error(), f.Name):
-			t.Fatalf("%s, %s: the error does not name it: %v", f.Name, how, err)
 		}
 	}
 	run.Add("damaged "+f.Kind, int64(*Times))
 	t.Logf("%s: %d times damaged, %d of them without effect", f.Kind, *Times, harmless)
+}
+
+// EveryBit flips each bit of a small file, one at a time.
+func (f File) EveryBit(t testing.TB) {
+	t.Helper()
+	truth, err := f.Read(f.Data)
+	if err != nil {
+		t.Fatalf("%s, undamaged: %v", f.Name, err)
+	}
+	for at := range f.Data {
+		for bit := range 8 {
+			bad := bytes.Clone(f.Data)
+			bad[at] ^= 1 << bit
+			f.whole(t, truth, bad, fmt.Sprintf("bit %d flipped at %d of %d", bit, at, len(bad)))
+		}
+	}
+}
+
+// whole reads bad and reports whether the truth came of it.
+func (f File) whole(t testing.TB, truth string, bad []byte, how string) bool {
+	t.Helper()
+	got, err := f.Read(bad)
+	switch {
+	case err == nil && got == truth:
+		return true
+	case err == nil:
+		t.Fatalf("%s, %s: read as if it were whole, and wrong", f.Name, how)
+	case !f.Corrupt(err):
+		t.Fatalf("%s, %s: not told as damage: %v", f.Name, how, err)
+	case !strings.Contains(err.Error(), f.Name):
+		t.Fatalf("%s, %s: the error does not name it: %v", f.Name, how, err)
+	}
+	return false
 }

@@ -100,16 +100,9 @@ func openFilesPart(dir, pipeline string, n int) (*filesPart, error) {
 			trimmed, p.first, p.next = begin, begin, begin
 		}
 	}
-	entries, err := os.ReadDir(filepath.Join(folder, "msgs"))
-	if err != nil && !os.IsNotExist(err) {
-		return nil, diskFault(err, "read %s", folder)
+	if p.blocks, err = listBlocks(folder); err != nil {
+		return nil, err
 	}
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) == ".blk" {
-			p.blocks = append(p.blocks, filepath.Join(folder, "msgs", e.Name()))
-		}
-	}
-	slices.SortFunc(p.blocks, func(a, b string) int { return cmp.Compare(blockNumber(a), blockNumber(b)) })
 	var bad []badBytes
 	for i := range p.blocks {
 		more, err := p.scan(i, name, fmt.Sprintf("anabranch.%s.p%04d", pipeline, n))

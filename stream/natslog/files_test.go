@@ -223,6 +223,9 @@ func checkServer(t *testing.T, how, dir string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	s, err := Open(ctx, Options{Dir: image})
+	if fault.Is(err, fault.Corrupt) && strings.Contains(err.Error(), ".blk") {
+		return
+	}
 	if err != nil {
 		t.Fatalf("%s: %v", how, err)
 	}
@@ -262,6 +265,45 @@ func checkServer(t *testing.T, how, dir string) {
 				t.Fatalf("%s: offset %d is %.20q, want %d", how, rec.Offset, rec.Frame, at)
 			}
 			at++
+		}
+	}
+}
+
+// TestASequenceThatIsDamaged: one bit of a record's number would keep the
+// server busy for ever. The log is not opened, and can be repaired.
+func TestASequenceThatIsDamaged(t *testing.T) {
+	t.Parallel()
+	dir := stopped(t)
+	blocks, err := listBlocks(streamDir(dir, streamName("shop", 0)))
+	if err != nil || len(blocks) != 1 {
+		t.Fatal(blocks, err)
+	}
+	good, err := os.ReadFile(blocks[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(good, filesFrame(41)) - len("anabranch.shop.p0000") - blockHead
+	for bit := 17; bit < 64; bit++ {
+		bad := bytes.Clone(good)
+		bad[at+4+bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(blocks[0], bad, 0o640); err != nil {
+			t.Fatal(err)
+		}
+		if bit >= 62 { // the marks of deleted records; the checksum tells
+			continue
+		}
+		if s, err := Open(t.Context(), Options{Dir: dir}); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), fmt.Sprintf("byte %d", at)) {
+			if err == nil {
+				s.Close()
+			}
+			t.Fatalf("bit %d: %v", bit, err)
+		}
+		f, err := OpenFiles(dir, "shop", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if flaws := f.Flaws(0); len(flaws) != 1 || flaws[0].From != 41 || flaws[0].To != 42 || flaws[0].At != int64(at) {
+			t.Fatalf("bit %d: %+v", bit, flaws)
 		}
 	}
 }

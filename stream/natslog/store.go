@@ -49,6 +49,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{opts: o, parts: map[string]*part{}, logs: map[*log]struct{}{}}
 	if o.Dir != "" {
+		if err := checkSequences(o.Dir); err != nil {
+			return nil, err
+		}
 		if s.server, err = startServer(ctx, o); err != nil {
 			return nil, err
 		}

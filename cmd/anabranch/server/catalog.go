@@ -94,6 +94,9 @@ func (c *catalog) read(ctx context.Context, object string) (entry, error) {
 	if err := d.Decode(&e); err != nil {
 		return e, fault.New(fault.Corrupt, "%s is not a definition: %v", object, err)
 	}
+	if _, err := d.Token(); err != io.EOF { // a damaged quote ends everything early, the sum too
+		return e, fault.New(fault.Corrupt, "%s is not a definition: it goes on behind its end", object)
+	}
 	if e.Sum != "" {
 		sum, err := e.seal()
 		if err != nil {

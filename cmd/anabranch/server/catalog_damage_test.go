@@ -35,7 +35,7 @@ func TestDamagedDefinitions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spoil.File{
+	file := spoil.File{
 		Kind: "definition", Name: name, Data: good,
 		Corrupt: func(err error) bool { return fault.Is(err, fault.Corrupt) },
 		Read: func(bad []byte) (string, error) {
@@ -49,5 +49,7 @@ func TestDamagedDefinitions(t *testing.T) {
 			text, err := json.Marshal(history[0])
 			return string(text), err
 		},
-	}.Each(t, rand.New(rand.NewPCG(seed, 1)), run)
+	}
+	file.EveryBit(t)
+	file.Each(t, rand.New(rand.NewPCG(seed, 1)), run)
 }
