@@ -180,8 +180,7 @@ func (m *mover) append() (event.Cut, error) {
 }
 
 func (m *mover) frame(p int, moves []move) ([]byte, error) {
-	schema := m.set.Newest()
-	shape := schema.Shape()
+	shape := m.set.Newest().Shape()
 	b := &event.Batch{Shape: shape, N: len(moves), Columns: make([]event.Column, len(shape.Fields))}
 	for i, f := range shape.Fields {
 		b.Columns[i].Type = f.Type
@@ -199,13 +198,5 @@ func (m *mover) frame(p int, moves []move) ([]byte, error) {
 		b.IDs = append(b.IDs, event.ID{Hi: e.id * 0x9e3779b97f4a7c15, Lo: e.id})
 		b.Hashes = append(b.Hashes, uint64(e.ts)*31^uint64(e.pair)*37^uint64(e.moved))
 	}
-	builder := schema.NewFrameBuilder()
-	builder.Append(b, nil)
-	body, err := builder.Finish()
-	if err != nil {
-		return nil, err
-	}
-	return event.AppendFrame(nil, event.Header{
-		Kind: event.Rows, Pipeline: m.pipeline, Schema: schema.Version(), Rows: uint32(len(moves)), Producer: "mover", Ingested: 1,
-	}, body)
+	return m.rows(b)
 }

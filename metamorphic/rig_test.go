@@ -184,6 +184,20 @@ func (r *rig) head(ctx context.Context) (event.Cut, error) {
 	return head, nil
 }
 
+// rows makes a frame of b.
+func (r *rig) rows(b *event.Batch) ([]byte, error) {
+	schema := r.set.Newest()
+	builder := schema.NewFrameBuilder()
+	builder.Append(b, nil)
+	body, err := builder.Finish()
+	if err != nil {
+		return nil, err
+	}
+	return event.AppendFrame(nil, event.Header{
+		Kind: event.Rows, Pipeline: r.pipeline, Schema: schema.Version(), Rows: uint32(b.N), Producer: "test", Ingested: 1,
+	}, body)
+}
+
 // nightly moves the cut to where the log ends now. Between is called when the
 // barriers are in the log.
 func (r *rig) nightly(id string, between func()) error {

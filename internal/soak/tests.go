@@ -53,6 +53,12 @@ var Tests = map[string]Test{
 			"a send nobody knows the end of", "a deposit sent again later", "speed fell back behind what a reader had seen", "read while a send was under way",
 		},
 	},
+	"ids": {
+		Package: "metamorphic", Func: "TestDedupeWithoutAWindow",
+		Shows:  "An id is known however old, in both layers, for some bytes of memory: 100 million in one partition.",
+		Counts: []string{"ids", "runs", "memory millibytes per id", "disk millibytes per id", "ns per new id", "ns per id of any age", "ns per id of the last frames"},
+		Least:  map[string]int64{"ids": 100_000_000},
+	},
 	"kill": {
 		Package: "cmd/anabranch", Func: "TestKilledAtRandom",
 		Shows:  "kill -9 of the program, of Temporal or of a worker loses nothing and counts nothing twice.",
