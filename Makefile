@@ -33,7 +33,7 @@ planted:
 
 # Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
 # two at once. docs/reliability.md is made from the records they leave.
-SOAKS = soak-s3 soak-metamorphic soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-damage soak-onecut soak-full soak-readwrites soak-planted
+SOAKS = soak-s3 soak-metamorphic soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-damage soak-onecut soak-full soak-readwrites soak-planted soak-ids
 soak:
 	rm -rf .soak
 	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
@@ -48,6 +48,8 @@ soak-s3:
 	$(GO) test -timeout 12h ./metamorphic -run TestStoreFaults -args -storefaults 0 -seed 0
 soak-readwrites:
 	$(GO) test -timeout 12h ./metamorphic -run ReadYourWrites -args -histories 2000 -seed 0
+soak-ids:
+	$(GO) test -timeout 12h ./metamorphic -run DedupeWithoutAWindow -args -ids 100000000 -seed 0
 soak-kill:
 	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
 soak-powercut:

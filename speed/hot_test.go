@@ -1,6 +1,7 @@
 package speed
 
 import (
+	"flag"
 	"math/rand/v2"
 	"testing"
 
@@ -104,10 +105,13 @@ func randomIDs(n int) ([]event.ID, []uint64) {
 	return ids, hashes
 }
 
-// BenchmarkDedupe adds four million ids in frames of 500, one in ten of which
-// is a copy of an earlier one.
+var benchIDs = flag.Int("ids", 4<<20, "ids above the cut in BenchmarkDedupe")
+
+// BenchmarkDedupe adds ids in frames of 512, one in ten of which is a copy of
+// an earlier one.
 func BenchmarkDedupe(b *testing.B) {
-	const n, frame = 4 << 20, 512
+	const frame = 512
+	n := *benchIDs / frame * frame
 	ids, hashes := randomIDs(n)
 	for i := 10; i < n; i += 10 {
 		ids[i] = ids[i/2]
@@ -122,6 +126,6 @@ func BenchmarkDedupe(b *testing.B) {
 		}
 		perID = float64(h.bytes()) / float64(h.n)
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/id")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/id")
 	b.ReportMetric(perID, "bytes/id")
 }
