@@ -63,6 +63,7 @@ soak-killpoint:
 	$(GO) test -timeout 12h ./batch -run 'TestKillPoints|TestDieBetweenBarriers|TestZombie' -args -points 50
 soak-zombie:
 	$(GO) test -timeout 12h ./stream/natslog -run TestZombieTrims -args -zombies 500
+	$(GO) test -timeout 12h ./cmd/anabranch -run TestZombieProcesses -args -stops 60
 soak-damage:
 	ANABRANCH_DAMAGE=20m $(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./stream/natslog ./cmd/anabranch/server -run 'Damage' -args -damage 10000
 

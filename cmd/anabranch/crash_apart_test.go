@@ -30,6 +30,7 @@ func newApart(t *testing.T, record *soak.Run, seed uint64, dir string) *crash {
 	gateway, speed, worker := role("gateway", "gateway", there...), role("speed", "speed", there...), role("worker", "worker", there...)
 	c := newScene(t, record, seed, store, speed)
 	c.doors = []*program{base, gateway}
+	c.more = func(name, as string) *program { return role(name, as, there...) }
 	c.parts = []part{{"of the base", 2, base}, {"of a gateway", 3, gateway}, {"of speed", 6, speed}, {"of the worker", 9, worker}}
 	return c
 }

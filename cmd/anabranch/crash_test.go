@@ -60,10 +60,11 @@ func TestKilledAtRandom(t *testing.T) {
 type crash struct {
 	*testing.T
 	record  *soak.Run
-	program *program   // that answers
-	doors   []*program // that take events
-	parts   []part     // those that are killed alone; none where one program is all
-	bucket  string     // folder of the object store
+	program *program                         // that answers
+	doors   []*program                       // that take events
+	parts   []part                           // those that are killed alone; none where one program is all
+	more    func(name, role string) *program // one more process of a role, where roles are apart
+	bucket  string                           // folder of the object store
 	raw     *raw
 	feed    *feed
 	truth   *truth
@@ -338,6 +339,12 @@ func (c *crash) look(w *wanted) (r api.Run) {
 // check compares everything while nothing is in doubt.
 func (c *crash) check(when string, verify bool) {
 	c.Helper()
+	c.checkAt(c.program, when, verify)
+}
+
+// checkAt asks one process.
+func (c *crash) checkAt(p *program, when string, verify bool) {
+	c.Helper()
 	c.quiet.Store(true)
 	defer c.quiet.Store(false)
 	for until := time.Now().Add(30 * time.Second); !c.busy.TryLock(); time.Sleep(time.Millisecond) {
@@ -348,7 +355,7 @@ func (c *crash) check(when string, verify bool) {
 	defer c.busy.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cl := c.program.client()
+	cl := p.client()
 	for _, v := range truths {
 		merged, err := queryCSV(ctx, cl, "SELECT * FROM retail."+v.view)
 		if err != nil {
@@ -375,7 +382,7 @@ func (c *crash) check(when string, verify bool) {
 			}
 		}
 	}
-	if c.program.said("msg=restored ") {
+	if p.said("msg=restored ") {
 		c.record.Sometimes("restored from a snapshot")
 	}
 	if verify {

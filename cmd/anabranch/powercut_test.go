@@ -26,6 +26,7 @@ func TestPowerCut(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts the whole program many times")
 	}
+	t.Parallel()
 	cuts, seed := *powerCuts, *crashSeed
 	if cuts == 0 {
 		cuts = 2

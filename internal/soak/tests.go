@@ -114,6 +114,13 @@ var Tests = map[string]Test{
 		Least:     map[string]int64{"zombies": 2_000},
 		Sometimes: []string{"collected while a run stood before the put of its manifest", "a collector stood before a delete"},
 	},
+	"zombie": {
+		Package: "cmd/anabranch", Func: "TestZombieProcesses",
+		Shows:     "A worker, a speed process or a gateway stopped (SIGSTOP) until another has taken over, and let go on, applies nothing twice and publishes nothing twice.",
+		Counts:    []string{"stops", "runs", Events, Lost, Double},
+		Least:     map[string]int64{"stops": 60},
+		Sometimes: []string{"a run ended without the worker that stood still in it", "a version was published while speed stood still", "a version published during a query", "restored from a snapshot"},
+	},
 	"zombie-log": {
 		Package: "stream/natslog", Func: "TestZombieTrims",
 		Shows:     "A process that stood still while it trimmed the log never makes what another has trimmed look lost.",
