@@ -24,6 +24,8 @@
 //   - requests in progress: by the memory they may need, and by lane; refused
 //     with "busy" (429) and the time after which to come again, longer for
 //     lanes of lower priority;
+//   - what it shares with others, see Load: refused with that load's code (429),
+//     the lowest lane first;
 //   - rows waiting for the log: by bytes; the request waits, which stops
 //     reading its body, which stops its sender;
 //   - the log: refused with "log_full" (507); for a moment after, requests are

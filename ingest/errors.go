@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"anabranch/fault"
@@ -73,6 +74,8 @@ func bodyError(err error, read int) error {
 	switch {
 	case errors.As(err, &large):
 		code = CodeBodyTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		kind, code = fault.Transient, CodeTimeout
 	case fault.KindOf(err) == fault.Bug:
 		return err
 	case fault.KindOf(err) != fault.Unknown:

@@ -144,6 +144,9 @@ func (g *Gateway) admit(m Meta) (lane string, release func(), err error) {
 			return lane, nil, &later{fault.WithCode(fault.New(fault.Full, "the log of %s is full", g.opts.Pipeline), CodeLogFull), left}
 		}
 	}
+	if err := g.overloaded(rank, lane); err != nil {
+		return lane, nil, err
+	}
 	need := int64(requestBytes)
 	if m.Size > 0 && m.Size < need {
 		need = m.Size

@@ -2,11 +2,13 @@ package ingest
 
 import (
 	"encoding/hex"
+	"io"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"anabranch/schemas"
 )
@@ -107,6 +109,8 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		m.Format = format
 	}
+	// In vain where w is no connection.
+	r.Body = &patient{r.Body, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stalled)) }}
 	encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))
 	body, ok := unpack(r.Body, encoding, g.opts.Limits)
 	if !ok {
@@ -135,6 +139,20 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, "application/json", http.StatusOK, answer)
+}
+
+// stalled is how long a body may bring nothing: a request holds memory.
+const stalled = 30 * time.Second
+
+// patient waits for each piece of a body only so long.
+type patient struct {
+	io.ReadCloser
+	wait func()
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	p.wait()
+	return p.ReadCloser.Read(b)
 }
 
 // traceOf returns the trace id of a W3C traceparent header, zero without one.

@@ -69,6 +69,9 @@ type Options struct {
 	// wait for the log. A small request counts as 320 KiB. Default 256 MiB,
 	// at least 8 MiB.
 	MaxInFlight int64
+	// Loads returns what the gateway shares with others and how much of it is
+	// taken; it is asked for each request. Default: nothing.
+	Loads func() []Load
 	// Limits bound one request's body.
 	Limits Limits
 	// Retries is how often an append is repeated that failed for a passing

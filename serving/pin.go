@@ -34,7 +34,7 @@ type Fresh struct {
 // Pin pins the newest cut of a pipeline with the asked views. One query asks
 // once for each pipeline it reads.
 func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fresh) (*Pin, error) {
-	need, err := wait(ctx, src, fresh)
+	need, err := s.Wait(ctx, src, fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +83,9 @@ func (s *Serving) Pin(ctx context.Context, src *Source, views []string, fresh Fr
 	}
 }
 
-// wait returns once speed has folded what fresh asks for: the cut that the
+// Wait returns once speed has folded what fresh asks for: the cut that the
 // answer has to cover.
-func wait(ctx context.Context, src *Source, fresh Fresh) (need event.Cut, err error) {
+func (s *Serving) Wait(ctx context.Context, src *Source, fresh Fresh) (need event.Cut, err error) {
 	if at, ok := fresh.AtLeast[src.Name]; ok && !planted.On(planted.ReceiptIgnored) {
 		if err := src.Speed.Wait(ctx, at); err != nil {
 			return nil, fmt.Errorf("wait for the receipt: %w", err)

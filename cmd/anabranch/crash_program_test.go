@@ -47,6 +47,9 @@ type program struct {
 	dir  string
 	args []string
 	log  string // file of what it printed
+	// procs is a file that it writes its number into before anything else: that
+	// of a control group. Empty: none.
+	procs string
 
 	mu    sync.Mutex // guards the fields below
 	cmd   *exec.Cmd
@@ -84,6 +87,9 @@ func (p *program) launch() {
 		p.began = info.Size()
 	}
 	cmd, ended := command(p.args...), make(chan struct{})
+	if p.procs != "" {
+		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, p.procs}, cmd.Args...)
+	}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)

@@ -32,6 +32,7 @@ func serverFlags(c *cobra.Command, o *server.Config, logLevel *string) {
 	f.DurationVar(&o.SealEvery, "seal-every", time.Minute, "the age at which a segment of the archive is sealed")
 	o.MinFree = server.DefaultMinFree
 	f.Var((*size)(&o.MinFree), "min-free", "room on the disk of the embedded log that is kept free: below it events are refused with 507")
+	f.Var((*size)(&o.Memory), "memory", "memory that the program and its Temporal server may use (default the container's limit, or what the machine has)")
 	f.StringVar(logLevel, "log", "warn", "debug, info, warn or error; logs go to standard error")
 }
 
@@ -106,6 +107,7 @@ func runServer(ctx context.Context, out, errOut io.Writer, o server.Config, logL
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return fault.Wrap(fault.Invalid, err)
 	}
+	o.LimitGo()
 	began := time.Now()
 	s, err := server.Start(ctx, o)
 	if err != nil {

@@ -128,6 +128,13 @@ var Tests = map[string]Test{
 		Least:     map[string]int64{"zombies": 500},
 		Sometimes: []string{"the sleeper would trim more"},
 	},
+	"memory": {
+		Package: "cmd/anabranch", Func: "TestMemory",
+		Shows:     "In 512 MiB, with Temporal, ten times the load is refused with 429; the memory stays flat, nothing acknowledged is lost.",
+		Counts:    []string{"spikes", "refused", Events, Lost, Double},
+		Least:     map[string]int64{"spikes": 50},
+		Sometimes: []string{"refused with 429", "the low lane was refused more often", "refused for the memory of groups and ids", "a batch made room in memory"},
+	},
 	"full": {
 		Package: "cmd/anabranch", Func: "TestDiskFull",
 		Shows:     "A full disk refuses events with 507 and loses none; queries go on; with room writing resumes by itself.",

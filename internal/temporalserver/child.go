@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -43,6 +44,9 @@ func (r *runner) start(ctx context.Context) (*child, error) {
 	// A group of its own: Ctrl-C in a terminal reaches us alone, and we stop
 	// the server after those who still need it.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if m := r.opts.Memory; m > 0 {
+		c.cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", m/10*9)) // a tenth is SQLite's
+	}
 	stdin, err := c.cmd.StdinPipe()
 	if err != nil {
 		return nil, transient("make a pipe: %w", err)

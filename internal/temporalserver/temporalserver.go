@@ -49,6 +49,7 @@ type Options struct {
 	UIPort           int      // of its web page on 127.0.0.1; 0 picks a free one
 	LogLevel         string   // of the server; default "error"
 	SearchAttributes []string // NAME=type, for example "Pipeline=Keyword"
+	Memory           int64    // what the server may use, in bytes; it keeps to that as far as it can. 0: no limit
 
 	StartTimeout time.Duration // from started to ready; default 2 min
 	StopTimeout  time.Duration // from told to stop to killed; default 15 s

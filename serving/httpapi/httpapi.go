@@ -41,6 +41,8 @@ func Query(engine *sql.Engine, o Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), o.Timeout)
 		defer cancel()
+		// A reader that does not read must not hold its query's turn for ever.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(2 * o.Timeout)) // in vain where w is no connection
 		format, err := negotiate(r.Header.Get("Accept"))
 		if err != nil {
 			WriteProblem(w, err)

@@ -7,6 +7,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
 
@@ -29,8 +31,12 @@ type Options struct {
 	CacheDirs   []string
 	MemoryLimit string // as DuckDB writes it, default 2GB
 	Threads     int    // default 2
-	MaxSQL      int    // bytes of one query, default 256 KiB
-	Logger      *slog.Logger
+	// MaxQueries is how many queries run at once; others wait their turn, for
+	// Patience. Default 32.
+	MaxQueries int
+	Patience   time.Duration // default 5 s
+	MaxSQL     int           // bytes of one query, default 256 KiB
+	Logger     *slog.Logger
 }
 
 // Engine runs queries. It is safe for concurrent use.
@@ -38,6 +44,8 @@ type Engine struct {
 	serving *serving.Serving
 	o       Options
 	db      *sql.DB
+	running chan struct{} // one token for each query
+	cutting chan struct{} // one token for each cut being made: it copies states
 
 	mu     sync.Mutex // guards the fields below
 	epochs []*epoch   // the newest last
@@ -52,6 +60,8 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 	if o.Threads == 0 {
 		o.Threads = 2
 	}
+	o.MaxQueries = cmp.Or(o.MaxQueries, 32)
+	o.Patience = cmp.Or(o.Patience, 5*time.Second)
 	if o.MaxSQL == 0 {
 		o.MaxSQL = 256 << 10
 	}
@@ -83,7 +93,7 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 			return nil, fault.Wrap(fault.Bug, fmt.Errorf("set up the SQL engine: %s: %w", set, err))
 		}
 	}
-	return &Engine{serving: s, o: o, db: db}, nil
+	return &Engine{serving: s, o: o, db: db, running: make(chan struct{}, o.MaxQueries), cutting: make(chan struct{}, o.Threads)}, nil
 }
 
 // Close ends the engine; queries that run fail.
@@ -130,7 +140,19 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	ep, err := e.epochFor(ctx, asked, r.Fresh)
+	fresh, err := e.settle(ctx, asked, r.Fresh)
+	if err != nil {
+		return nil, err
+	}
+	over, err := e.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	done = func() error {
+		defer over()
+		return conn.Close()
+	}
+	ep, err := e.epochFor(ctx, asked, fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +179,22 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Answer, error) {
 	}
 	done = nil
 	return a, nil
+}
+
+// turn waits until one more query may run. The caller calls what it returns
+// when that is over.
+func (e *Engine) turn(ctx context.Context) (over func(), err error) {
+	soon, cancel := context.WithTimeout(ctx, e.o.Patience)
+	defer cancel()
+	select {
+	case e.running <- struct{}{}:
+		return func() { <-e.running }, nil
+	case <-soon.Done():
+	}
+	if ctx.Err() != nil {
+		return nil, fault.Wrap(fault.Transient, context.Cause(ctx))
+	}
+	return nil, fault.WithCode(fault.New(fault.Throttled, "%d queries run at this moment, and none has ended for %s", e.o.MaxQueries, e.o.Patience), "busy")
 }
 
 // leave takes a connection out of an epoch's catalog before the epoch may go.

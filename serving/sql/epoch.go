@@ -32,6 +32,21 @@ type epoch struct {
 // keep is how many epochs stay when nobody uses them.
 const keep = 4
 
+// settle waits for what fresh asks for and returns it as positions, which are
+// there by then: waiting may take long and needs no memory, so it comes before
+// taking a turn.
+func (e *Engine) settle(ctx context.Context, asked map[*serving.Source][]string, fresh serving.Fresh) (serving.Fresh, error) {
+	there := serving.Fresh{AtLeast: map[string]event.Cut{}}
+	for src := range asked {
+		at, err := e.serving.Wait(ctx, src, fresh)
+		if err != nil {
+			return there, err
+		}
+		there.AtLeast[src.Name] = at
+	}
+	return there, nil
+}
+
 // epochFor returns an epoch of the newest cut for the asked views, which the
 // caller releases. One that stands at the present positions is shared.
 func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]string, fresh serving.Fresh) (*epoch, error) {
@@ -42,6 +57,12 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 	}
 	slices.SortFunc(sources, func(a, b *serving.Source) int { return strings.Compare(a.Name, b.Name) })
 
+	select {
+	case e.cutting <- struct{}{}:
+		defer func() { <-e.cutting }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	gone := map[*serving.Source]*serving.Unfetched{} // whose newest version cannot be had
 	for {
 		// All pins anew each time: building an epoch uses up their states.

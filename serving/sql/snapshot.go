@@ -23,7 +23,12 @@ type Snapshot struct {
 
 // Snapshot pins the views of one pipeline at the newest cut.
 func (e *Engine) Snapshot(ctx context.Context, src *serving.Source, views []string, fresh serving.Fresh) (*Snapshot, error) {
-	ep, err := e.epochFor(ctx, map[*serving.Source][]string{src: views}, fresh)
+	asked := map[*serving.Source][]string{src: views}
+	fresh, err := e.settle(ctx, asked, fresh)
+	if err != nil {
+		return nil, err
+	}
+	ep, err := e.epochFor(ctx, asked, fresh)
 	if err != nil {
 		return nil, err
 	}

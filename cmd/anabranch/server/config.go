@@ -53,6 +53,10 @@ type Config struct {
 	TemporalBinary string // our own: a built tools/temporal; found or built when empty
 	TaskQueue      string // default "anabranch"
 
+	// Memory is what this process and its children may use, in bytes. Default:
+	// the limit of its container, or what the machine has.
+	Memory int64
+
 	// TrustNetwork allows addresses beyond loopback without TLS: only where
 	// the network itself is the border, as in a container.
 	TrustNetwork bool
@@ -90,6 +94,9 @@ func (c *Config) ensureDefaults() {
 	}
 	if c.LogBytes == 0 {
 		c.LogBytes = 16 << 30
+	}
+	if c.Memory == 0 {
+		c.Memory = findMemory()
 	}
 	if c.MinFree == 0 {
 		c.MinFree = DefaultMinFree

@@ -48,7 +48,7 @@ func onDisk(t *testing.T, dir string) (s *small, stop func(), err error) {
 	c := Config{Dir: dir, Roles: []Role{RoleGateway, RoleSpeed}, SealEvery: time.Hour, Logger: quiet}
 	c.ensureDefaults()
 	s = &small{T: t, dir: dir, bucket: b}
-	o := &opened{config: c, bucket: b, store: log, logger: quiet, id: "test"}
+	o := &opened{config: c, bucket: b, store: log, logger: quiet, id: "test", memory: c.memory()}
 	if s.pipeline, err = o.open(t.Context(), history[len(history)-1], history); err != nil {
 		return nil, func() { _ = log.Close() }, err
 	}

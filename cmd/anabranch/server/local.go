@@ -33,8 +33,8 @@ type Local struct {
 func OpenLocal(ctx context.Context, files map[string]string, dir string, logger *slog.Logger) (*Local, error) {
 	c := Config{Dir: dir, Logger: logger}
 	c.ensureDefaults()
-	s := &Server{config: c, pipelines: map[string]*pipeline{}}
-	s.opened = &opened{config: c, bucket: bucket.NewMemory(), store: stream.NewMemory(), logger: c.Logger, id: "local"}
+	s := &Server{config: c, memory: c.memory(), pipelines: map[string]*pipeline{}}
+	s.opened = &opened{config: c, bucket: bucket.NewMemory(), store: stream.NewMemory(), logger: c.Logger, id: "local", memory: s.memory}
 	def, err := definition(files)
 	if err != nil {
 		return nil, err

@@ -117,6 +117,7 @@ type opened struct {
 	store  stream.Store
 	logger *slog.Logger
 	id     string // names this process as a producer
+	memory *memory
 }
 
 // open opens the rooms of a pipeline and starts those that this process has a
@@ -199,6 +200,7 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 		p.gateway, err = ingest.New(ingest.Options{
 			Pipeline: def.Name, Schema: p.set.Newest(), Identity: def.Identity, Format: def.Format, Rules: p.rules, Lanes: def.Lanes,
 			Log: p.log, Letters: p.letters, Linger: def.Linger, FrameBytes: def.FrameBytes, Producer: o.id, Logger: logger, Metrics: metrics,
+			MaxInFlight: o.memory.gate, Loads: o.memory.Loads,
 		})
 		if err != nil {
 			return err

@@ -82,6 +82,7 @@ func (r *runs) findServer(ctx context.Context, s *Server) error {
 		Address: c.Temporal, UI: c.TemporalUI, Source: c.TemporalSource, Binary: c.TemporalBinary, Dir: filepath.Join(c.Dir, "temporal"), Log: c.Logger,
 		// Never given up: it may take an operator hours to make room on a disk.
 		Restarts: math.MaxInt,
+		Memory:   s.memory.child,
 		Progress: func(p temporalserver.Progress) { c.Progress(p.String()) },
 	}
 	if c.Temporal == "" {

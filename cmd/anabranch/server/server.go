@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"anabranch/bucket"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
@@ -37,6 +39,7 @@ type Server struct {
 	loop    lifecycle.Loop
 	close   []func() // what parts are not, the last opened last
 	engine  *sql.Engine
+	memory  *memory
 	runs    *runs
 	http    *http.Server
 	address api.Addresses
@@ -56,7 +59,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, pipelines: map[string]*pipeline{}, changing: map[string]bool{}, failed: make(chan error, 4)}
+	s := &Server{config: c, memory: c.memory(), pipelines: map[string]*pipeline{}, changing: map[string]bool{}, failed: make(chan error, 4)}
 	if err := s.start(ctx); err != nil {
 		s.Stop()
 		return nil, err
@@ -88,7 +91,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.opened = &opened{config: c, bucket: b, store: log, logger: c.Logger, id: id}
+	s.opened = &opened{config: c, bucket: b, store: log, logger: c.Logger, id: id, memory: s.memory}
 	s.catalog = &catalog{bucket: b, clock: clock.Wall}
 	s.address = api.Addresses{NATS: log.ClientURL(), PID: os.Getpid()}
 	if c.NATS != "" {
@@ -109,14 +112,16 @@ func (s *Server) start(ctx context.Context) error {
 	if c.has(RoleSpeed) {
 		s.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: s.sources, Logger: c.Logger}), sql.Options{
 			CacheDirs: []string{filepath.Join(c.Dir, "cache")}, Logger: c.Logger,
+			MemoryLimit: fmt.Sprintf("%dB", s.memory.query), MaxQueries: s.memory.queries(),
 		})
 		if err != nil {
 			listener.Close()
 			return err
 		}
 	}
-	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second}
-	s.loop.Go(s.follow, func(context.Context) {
+	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	listener = netutil.LimitListener(listener, s.memory.connections())
+	s.loop.Go(s.watchMemory, s.follow, func(context.Context) {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serve HTTP: %w", err)
 		}

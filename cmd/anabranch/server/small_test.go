@@ -63,7 +63,7 @@ func openSmall(t *testing.T, dir string, store stream.Store, b bucket.Bucket, lo
 	c := Config{Dir: dir, Roles: []Role{RoleGateway, RoleSpeed}, SealEvery: time.Hour, Logger: logger}
 	c.ensureDefaults()
 	s := &small{T: t, dir: dir, bucket: b, entry: smallEntry()}
-	o := &opened{config: c, bucket: b, store: store, logger: logger, id: "test"}
+	o := &opened{config: c, bucket: b, store: store, logger: logger, id: "test", memory: c.memory()}
 	p, err := o.open(t.Context(), s.entry, []entry{s.entry})
 	s.pipeline = p
 	return s, err

@@ -46,7 +46,7 @@ func (s *Server) verify(ctx context.Context, p *pipeline) (api.Verification, err
 	at := snapshot.Receipt.Pipelines[p.def.Name].At
 	out.At = at.String()
 
-	o := oracle{pipeline: p, dir: dir}
+	o := oracle{pipeline: p, dir: dir, memory: s.memory.query}
 	if err := o.open(ctx); err != nil {
 		return out, err
 	}
@@ -99,6 +99,7 @@ func writeParquet(path string, rows *event.Batch) error {
 type oracle struct {
 	pipeline *pipeline
 	dir      string
+	memory   int64 // that it may use
 	db       *sql.DB
 }
 
@@ -109,7 +110,7 @@ func (o *oracle) open(ctx context.Context) error {
 	}
 	o.db = sql.OpenDB(connector)
 	o.db.SetMaxOpenConns(1)
-	for _, set := range []string{"SET memory_limit='4GB'", "SET threads=2", "SET TimeZone='UTC'", "SET temp_directory=" + quote(o.dir)} {
+	for _, set := range []string{"SET memory_limit=" + quote(fmt.Sprintf("%dB", o.memory)), "SET threads=2", "SET TimeZone='UTC'", "SET temp_directory=" + quote(o.dir)} {
 		if _, err := o.db.ExecContext(ctx, set); err != nil {
 			return fault.Wrap(fault.Bug, fmt.Errorf("%s: %w", set, err))
 		}
