@@ -300,6 +300,8 @@ func (d *dedupe) send() (want fate, letters []conflicting, err error) {
 				i = d.rnd.IntN(d.n) // long below the cut
 			case x < 9 && len(d.later) > 0:
 				i = d.n + d.rnd.IntN(len(d.later)) // of these rounds
+			case x == 9:
+				i = d.rnd.IntN(min(d.n, 50)) // of the first night, again and again
 			}
 			other := uint64(0)
 			switch {

@@ -179,10 +179,12 @@ func (h *history) play(dir string) error {
 	}
 	defer r.close()
 	h.rig, h.began = r, time.Now()
+	log := &flaky{Log: r.log.Log, every: int64(2 + h.rnd.IntN(6)), lost: make([]atomic.Bool, p.partitions)}
+	log.full.Store(math.MaxInt64) // never
 	h.gateway, err = ingest.New(ingest.Options{
 		Pipeline: p.pipeline, Schema: r.set.Newest(), Letters: deadletter.New(p.bucket, p.pipeline),
 		Identity: schemas.Identity{Fields: []string{"id"}, Key: []string{"account"}, Time: "ts"},
-		Log:      &flaky{Log: r.log.Log, every: int64(2 + h.rnd.IntN(6)), lost: make([]atomic.Bool, p.partitions)}, RetryAfter: time.Microsecond,
+		Log:      log, RetryAfter: time.Microsecond,
 		Linger: []time.Duration{-1, 200 * time.Microsecond}[h.rnd.IntN(2)],
 	})
 	if err != nil {
