@@ -56,7 +56,7 @@ soak-powercut:
 	$(GO) test -timeout 12h ./bucket -run TestFilePowerCut -args -cuts 300000
 	$(GO) test -timeout 12h ./metamorphic/power -run PowerCuts -args -cuts 30000
 soak-full:
-	$(GO) test -timeout 12h ./cmd/anabranch -run 'TestDiskFull|TestMemory' -args -full-cycles 200 -spikes 50
+	$(GO) test -timeout 12h ./cmd/anabranch -run 'DiskFull|TestMemory' -args -full-cycles 200 -spikes 50
 soak-image:
 	$(GO) test -timeout 12h ./cmd/anabranch -run TestPowerCut -args -cuts 100
 soak-killpoint:

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -54,7 +55,7 @@ func TestDiskFull(t *testing.T) {
 		record.NotRun("disk full", why)
 		return
 	}
-	f := newFull(t, seed, disk, record)
+	f := newFull(t, seed, disk, record, filepath.Join(disk.Dir, "state"), "--min-free", strconv.Itoa(fullReserve))
 	f.begin()
 	for n := 1; n <= cycles; n++ {
 		f.feed.open()
@@ -65,6 +66,83 @@ func TestDiskFull(t *testing.T) {
 	f.ending.Store(true)
 	f.end()
 	t.Logf("%v; %d runs, slowest to resume %.1f s, %d answers while full", f.truth, len(f.runs), f.slowest.Seconds(), f.answers.Load())
+}
+
+// TestPartOfTheDiskFull fills the disk of the object store, or that of the
+// snapshots, while the log has room. Snapshots wait and nobody else does. Without
+// the object store events are taken that need none, those with dead letters are
+// refused with 507; queries go on, and runs do when there is room.
+func TestPartOfTheDiskFull(t *testing.T) {
+	if *fullCycles == 0 || testing.Short() {
+		t.Skip("part of the soak: give -full-cycles")
+	}
+	seed := *fullSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	for _, part := range []string{"bucket", "speed"} {
+		t.Run(part, func(t *testing.T) {
+			t.Logf("-full-seed %d", seed)
+			record := soak.Open(t, "full-"+part, seed)
+			disk, done, why := smalldisk.Mount(t, fullDisk)
+			if done {
+				return
+			}
+			if why != "" {
+				record.NotRun("disk of "+part+" full", why)
+				return
+			}
+			state, args := filepath.Join(t.TempDir(), "state"), []string(nil)
+			if part == "bucket" {
+				args = []string{"--bucket", "file://" + filepath.Join(disk.Dir, "bucket")}
+			} else if err := errors.Join(os.MkdirAll(state, 0o755), os.Symlink(disk.Dir, filepath.Join(state, part))); err != nil {
+				t.Fatal(err)
+			}
+			f := newFull(t, seed, disk, record, state, args...)
+			if part == "bucket" {
+				f.bucket = filepath.Join(disk.Dir, "bucket")
+			}
+			f.begin()
+			for n := 1; n <= max(1, *fullCycles/10); n++ {
+				f.feed.open()
+				f.part(n, part)
+				f.check(fmt.Sprintf("cycle %d", n), n%10 == 0)
+				record.Add("cycles", 1)
+			}
+			f.ending.Store(true)
+			f.end()
+		})
+	}
+}
+
+// part fills the disk of one part and waits until what needs no room there
+// has gone on, and what needs it has not.
+func (f *full) part(n int, part string) {
+	time.Sleep(time.Duration(f.rng.IntN(500)) * time.Millisecond)
+	f.mu.Lock()
+	f.refusals = 0
+	f.mu.Unlock()
+	if err := f.disk.Fill(0); err != nil {
+		f.Fatal(err)
+	}
+	f.isFull.Store(true)
+	before, _ := f.truth.bounds()
+	if f.open() < 2 {
+		f.ask()
+	}
+	f.until(20*time.Second, fmt.Sprintf("cycle %d: neither taken nor refused", n), func() bool {
+		f.feed.open()
+		now, _ := f.truth.bounds()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return now > before && (part != "bucket" || f.refusals > 0) && (part != "speed" || f.program.said("snapshot not written"))
+	})
+	f.record.Sometimes("events were taken while it was full")
+	time.Sleep(time.Duration(f.rng.IntN(1000)) * time.Millisecond)
+	f.isFull.Store(false)
+	if err := f.disk.Free(); err != nil {
+		f.Fatal(err)
+	}
 }
 
 // full is the scene: a crash test whose disk fills instead.
@@ -79,9 +157,9 @@ type full struct {
 	answers  atomic.Int64 // of queries while the disk was full
 }
 
-func newFull(t *testing.T, seed uint64, disk smalldisk.Disk, record *soak.Run) *full {
+func newFull(t *testing.T, seed uint64, disk smalldisk.Disk, record *soak.Run, dir string, args ...string) *full {
 	f := &full{disk: disk}
-	f.crash = newCrash(t, record, seed, filepath.Join(disk.Dir, "state"), "--min-free", strconv.Itoa(fullReserve))
+	f.crash = newCrash(t, record, seed, dir, args...)
 	f.refused = f.see
 	ctx, cancel := context.WithCancel(context.Background())
 	var readers sync.WaitGroup

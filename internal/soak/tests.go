@@ -135,6 +135,20 @@ var Tests = map[string]Test{
 		Least:     map[string]int64{"spikes": 50},
 		Sometimes: []string{"refused with 429", "the low lane was refused more often", "refused for the memory of groups and ids", "a batch made room in memory"},
 	},
+	"full-bucket": {
+		Package: "cmd/anabranch", Func: "TestPartOfTheDiskFull",
+		Shows:     "A full object store stops neither events nor queries; runs go on when there is room.",
+		Counts:    []string{"cycles", Events, Lost, Double},
+		Least:     map[string]int64{"cycles": 20},
+		Sometimes: []string{"events were taken while it was full", "a version published during a query", "restored from a snapshot"},
+	},
+	"full-speed": {
+		Package: "cmd/anabranch", Func: "TestPartOfTheDiskFull",
+		Shows:     "A full disk of the snapshots stops nothing but them.",
+		Counts:    []string{"cycles", Events, Lost, Double},
+		Least:     map[string]int64{"cycles": 20},
+		Sometimes: []string{"events were taken while it was full", "a version published during a query", "restored from a snapshot"},
+	},
 	"full": {
 		Package: "cmd/anabranch", Func: "TestDiskFull",
 		Shows:     "A full disk refuses events with 507 and loses none; queries go on; with room writing resumes by itself.",
