@@ -41,8 +41,14 @@ func newCage(t *testing.T, limit int64) (c *cage, why string) {
 	}
 	t.Cleanup(func() {
 		// Processes that were killed leave it a moment later.
-		for until := time.Now().Add(5 * time.Second); syscall.Rmdir(c.dir) == syscall.EBUSY && time.Now().Before(until); {
-			time.Sleep(20 * time.Millisecond)
+		var err error
+		for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+			if err = syscall.Rmdir(c.dir); err != syscall.EBUSY {
+				break
+			}
+		}
+		if err != nil {
+			t.Errorf("remove %s: %v", c.dir, err)
 		}
 	})
 	name := "memory.limit_in_bytes"

@@ -54,14 +54,14 @@ func TestMemory(t *testing.T) {
 		record.NotRun("512 MiB under the race detector", "it multiplies the memory of the program by five to ten")
 		return
 	}
-	m := &spike{T: t, record: record, seed: seed, program: newProgram(t, filepath.Join(t.TempDir(), "state"), append([]string{"dev", "--snapshot-every", "1s", "--seal-every", "1s"}, freePorts...)...)}
-	var why string
-	if m.cage, why = newCage(t, cageSize); why != "" {
+	// Before the program, so that it is removed after that has ended.
+	box, why := newCage(t, cageSize)
+	m := &spike{T: t, record: record, seed: seed, cage: box, program: newProgram(t, filepath.Join(t.TempDir(), "state"), append([]string{"dev", "--snapshot-every", "1s", "--seal-every", "1s"}, freePorts...)...)}
+	if box == nil {
 		record.NotRun("a control group of 512 MiB", why)
-		m.cage = nil
 		m.program.args = append(m.program.args, "--memory", "512MiB")
 	} else {
-		m.program.procs = m.cage.procs()
+		m.program.procs = box.procs()
 	}
 	m.program.launch()
 	m.program.await()
