@@ -86,6 +86,16 @@ var Tests = map[string]Test{
 			"a power cut after the log was trimmed", "a process killed before the power goes",
 		},
 	},
+	"diskfault": {
+		Package: "metamorphic/power", Func: "TestEveryCallFails",
+		Shows:  "Any call to the disk fails: the error says to try again, no half version is seen, the last good one answers, and what was acknowledged stays; after a failed sync nothing is acknowledged that hangs on it.",
+		Counts: []string{"faults", Events, Lost},
+		Least:  map[string]int64{"faults": 10_000},
+		Sometimes: []string{
+			"EIO", "EIO that stays", "no space", "short write", "disk full", "fsync error", "fsync error of a folder", "fsync without space",
+			"an error that says to try again", "the last good version served meanwhile", "a process that had to be started anew",
+		},
+	},
 	"s3fault": {
 		Package: "metamorphic", Func: "TestStoreFaults",
 		Shows:     "Any call of the object store fails, once or until somebody mends it: no half version is seen, the last good one answers meanwhile, and each batch publishes once.",

@@ -21,6 +21,7 @@ import (
 	"anabranch/event"
 	"anabranch/ingest"
 	"anabranch/internal/clock"
+	"anabranch/internal/disk"
 	"anabranch/internal/disk/faultdisk"
 	"anabranch/internal/lifecycle"
 	"anabranch/schemas"
@@ -102,7 +103,6 @@ type world struct {
 	alive   context.Context // ends when the power goes
 	end     func()
 	parts   []lifecycle.Part
-	buckets []*bucket.File
 	archive *archive.Archive
 	letters *deadletter.Store
 	gateway *ingest.Gateway
@@ -145,30 +145,30 @@ func (w *world) boot() (err error) {
 		}
 	}()
 	w.alive, w.end = alive, func() { cancel(); <-watching }
-	w.parts, w.buckets = nil, nil
-	open := func() (*bucket.File, error) {
-		b, err := bucket.NewFileOn(w.disk, filepath.Join(state, "bucket"))
-		if err == nil {
-			w.buckets = append(w.buckets, b)
+	w.parts = nil
+	// One for both: it stands for the file system that takes nothing more from
+	// anybody after a failed sync.
+	files := disk.Strict(w.disk)
+	process := func(cache string) (*bucket.File, *archive.Archive, error) {
+		b, err := bucket.NewFileOn(files, filepath.Join(state, "bucket"))
+		if err != nil {
+			return nil, nil, err
 		}
-		return b, err
+		return b, archive.Open(b, pipeline, w.set, archive.Options{
+			Partitions: partitions, Clock: hurried{}, Log: slog.New(w.logs), CacheDisk: files, CacheDir: filepath.Join(state, cache), CacheBytes: 40_000,
+		}), nil
 	}
-	server, err := open()
+	server, archived, err := process("cache")
 	if err != nil {
 		return err
 	}
-	worker, err := open()
+	worker, workers, err := process("worker")
 	if err != nil {
 		return err
 	}
-	archived := func(b bucket.Bucket, cache string) *archive.Archive {
-		return archive.Open(b, pipeline, w.set, archive.Options{
-			Partitions: partitions, Clock: hurried{}, Log: slog.New(w.logs), CacheDisk: w.disk, CacheDir: filepath.Join(state, cache), CacheBytes: 40_000,
-		})
-	}
-	w.archive, w.letters = archived(server, "cache"), deadletter.New(server, pipeline)
+	w.archive, w.letters = archived, deadletter.New(server, pipeline)
 	w.runner, err = batch.New(batch.Options{
-		Pipeline: pipeline, Definition: "d", Schemas: w.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: archived(worker, "worker"),
+		Pipeline: pipeline, Definition: "d", Schemas: w.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: workers,
 		Letters: deadletter.New(worker, pipeline), TimeField: "ts", ChunkRows: 100, FoldRows: 100, MaxGroups: 100, Parallel: 2, Clock: hurried{}, Logger: slog.New(w.logs),
 	})
 	if err != nil {
@@ -183,7 +183,7 @@ func (w *world) boot() (err error) {
 	}
 	w.sealer = archive.NewSealer(w.archive, w.log, archive.SealerOptions{MaxRows: 60})
 	w.speed = speed.New(speed.Options{
-		Pipeline: pipeline, Schemas: w.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: w.archive, TimeField: "ts", Disk: w.disk,
+		Pipeline: pipeline, Schemas: w.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: w.archive, TimeField: "ts", Disk: files,
 		Dir: filepath.Join(state, "speed"), SnapshotEvery: 100 * time.Hour, SnapshotRecords: 5, Grace: -1, Clock: hurried{}, Logger: slog.New(w.logs),
 	})
 	w.source = &serving.Source{Name: pipeline, Views: w.views, Batch: w.archive, Speed: w.speed, Head: w.head}
