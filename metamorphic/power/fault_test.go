@@ -15,7 +15,7 @@ import (
 	"anabranch/internal/soak"
 )
 
-var faults = flag.Int("faults", 8, "of each kind of fault: at how many of the calls it strikes; a soak strikes at every one")
+var faults = flag.Int("faults", 5, "of each kind of fault: at how many of the calls it strikes; a soak strikes at every one")
 
 // faultKind is one way a disk fails.
 type faultKind struct {

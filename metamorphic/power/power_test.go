@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	cuts = flag.Int("cuts", 200, "power cuts under everything")
+	cuts = flag.Int("cuts", 120, "power cuts under everything")
 	seed = flag.Uint64("seed", 0, "seed of the first history; 0 takes another each time")
 )
 
