@@ -2,8 +2,10 @@ package metamorphic
 
 import (
 	"fmt"
+	"slices"
 
 	"anabranch/archive"
+	"anabranch/view"
 )
 
 // do takes one action.
@@ -86,7 +88,7 @@ func (w *world) settle() error {
 	if err != nil {
 		return err
 	}
-	if len(w.built(m)) < len(w.views) {
+	if !w.upToDate(m) {
 		if err := w.do(Action{Do: "nightly"}); err != nil {
 			return fmt.Errorf("at the end (nightly): %w", err)
 		}
@@ -97,15 +99,42 @@ func (w *world) settle() error {
 	return nil
 }
 
-// built names the views that answer at a manifest: a view that is new or
-// changed has to wait for the next batch.
+// answering returns the version of a view that answers under a manifest: the
+// one before, while a changed view waits for its batch; nil when none does.
+func (w *world) answering(m *archive.Manifest, name string) *view.View {
+	if m.K == 0 {
+		return w.source.View(name)
+	}
+	_, files := m.Answers(name)
+	if files == nil {
+		return nil
+	}
+	for _, v := range slices.Concat(w.views, w.kept) {
+		if archive.ViewOf(v.Name()) == name && v.Version() == files.Version {
+			return v
+		}
+	}
+	return nil
+}
+
+// built names the views that answer at a manifest.
 func (w *world) built(m *archive.Manifest) (names []string) {
 	for _, v := range w.views {
-		if files := m.Views[v.Name()]; m.K == 0 || files != nil && files.Version == v.Version() {
+		if w.answering(m, v.Name()) != nil {
 			names = append(names, v.Name())
 		}
 	}
 	return names
+}
+
+// upToDate reports whether every view answers as it is declared.
+func (w *world) upToDate(m *archive.Manifest) bool {
+	for _, v := range w.views {
+		if w.answering(m, v.Name()) != v {
+			return false
+		}
+	}
+	return true
 }
 
 // trim lets the log forget what is in segments and in snapshots.

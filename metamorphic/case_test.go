@@ -47,7 +47,10 @@ type Field struct {
 
 // Rule is one quality rule, View one view.
 type Rule struct{ Code, SQL, Action string }
-type View struct{ Name, SQL string }
+type View struct {
+	Name, SQL string
+	Sums      string `json:",omitempty"` // the field whose sums a map judges
+}
 
 // Event is one event as its producer writes it: the text of each of the newest
 // fields, nil where it leaves it out, or a line that is none.
@@ -133,6 +136,8 @@ func (f Field) avro() any {
 	case "string", "bytes", "int", "long", "float", "double", "boolean":
 	case "wild": // doubles of every size
 		of = "double"
+	case "vast": // decimals of every size
+		of = t("type", "bytes", "logicalType", "decimal", "precision", 38, "scale", 0)
 	default:
 		if symbols, ok := strings.CutPrefix(f.Kind, enum); ok {
 			of = t("type", "enum", "name", f.Name+"_symbols", "symbols", strings.Fields(symbols))
@@ -171,6 +176,8 @@ func (f Field) sql() string {
 		return "DOUBLE"
 	case "zoned", "millis":
 		return "TIMESTAMP"
+	case "vast":
+		return "DECIMAL(38,0)"
 	}
 	if strings.HasPrefix(f.Kind, enum) {
 		return "VARCHAR"

@@ -12,6 +12,7 @@ import (
 	"anabranch/fault"
 	"anabranch/serving"
 	"anabranch/serving/sql"
+	"anabranch/view"
 )
 
 // check asks for every view and compares each answer with the oracles at the
@@ -32,7 +33,11 @@ func (w *world) check() error {
 	if err != nil {
 		return fmt.Errorf("query %s: %w", v, err)
 	}
-	if err := w.compare(v, answer, receipt.At); err != nil {
+	version, err := w.answered(v, receipt)
+	if err != nil {
+		return err
+	}
+	if err := w.compareVersion(version, answer, receipt.At); err != nil {
 		return err
 	}
 	for _, at := range []event.Cut{receipt.At, s.at(w)} {
@@ -40,7 +45,10 @@ func (w *world) check() error {
 			return fmt.Errorf("query %s: the answer at %v does not cover %v", v, at, head)
 		}
 	}
-	return w.conserve(w.fresh())
+	if err := w.checkVast(); err != nil {
+		return err
+	}
+	return w.conserve(w.fresh(), s.names)
 }
 
 func (w *world) fresh() serving.Fresh { return serving.Fresh{Latest: !w.held} }
@@ -53,7 +61,8 @@ type taken struct {
 
 func (s *taken) at(w *world) event.Cut { return s.Receipt.Pipelines[w.name].At }
 
-// take pins all views that answer at one cut; nil when there is no answer now.
+// take pins all views that answer at one cut, but for those whose sums may
+// leave their type; nil when there is no answer now.
 func (w *world) take() (*taken, error) {
 	if w.held && w.blocked() {
 		return nil, nil
@@ -69,7 +78,7 @@ func (w *world) take() (*taken, error) {
 	if len(names) < len(w.views) {
 		w.saw("a changed view waits for its batch")
 	}
-	if len(names) == 0 {
+	if names = slices.DeleteFunc(names, w.isVast); len(names) == 0 {
 		return nil, nil
 	}
 	s, err := w.engine.Snapshot(w.ctx, w.source, names, w.fresh())
@@ -89,11 +98,32 @@ func (w *world) compareAll(s *taken) error {
 		if err != nil {
 			return fmt.Errorf("query %s: %w", name, err)
 		}
-		if err := w.compare(name, rowsOf(rows), s.at(w)); err != nil {
+		v, err := w.answered(name, s.Receipt.Pipelines[w.name])
+		if err != nil {
+			return err
+		}
+		if err := w.compareVersion(v, rowsOf(rows), s.at(w)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// answered returns the version of a view that a receipt is about.
+func (w *world) answered(name string, r serving.PipelineReceipt) (*view.View, error) {
+	v := w.source.View(name)
+	if len(w.kept) == 0 || r.Manifest == 0 {
+		return v, nil
+	}
+	m, err := w.archive.Manifest(w.ctx, r.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	if was := w.answering(m, name); was != v {
+		w.saw("a changed view answers as before")
+		return was, nil
+	}
+	return v, nil
 }
 
 // rowsOf is a batch as a table.
@@ -145,18 +175,29 @@ func (w *world) ask(name string, fresh serving.Fresh) (table, serving.PipelineRe
 	}
 }
 
+// compare holds an answer of a view, as it is declared, against the oracles.
 func (w *world) compare(name string, got table, at event.Cut) error {
+	return w.compareVersion(w.source.View(name), got, at)
+}
+
+func (w *world) compareVersion(v *view.View, got table, at event.Cut) error {
 	f := w.oracle.fate(w.rows, at)
-	v := w.source.View(name)
+	w.checks++
+	if field := w.sums(v.Name()); field != "" {
+		want, _ := w.exactly(field, f.events, got.columns)
+		if d := differ(got, want, nil); d != "" {
+			return fmt.Errorf("%s at %v, by exact numbers: %s", v.SQL(), at, d)
+		}
+		return nil
+	}
 	want, tolerances, err := w.oracle.expected(w.ctx, w.definition.later, v, f.events)
 	if err != nil {
 		return err
 	}
-	w.checks++
 	if d := differ(got, want, tolerances); d != "" {
 		return fmt.Errorf("%s at %v: %s", v.SQL(), at, d)
 	}
-	if name == "plain" {
+	if v.Name() == "plain" {
 		if d := differ(got, w.plain(f.events, got.columns), nil); d != "" {
 			return fmt.Errorf("%s at %v, by the plain map: %s", v.SQL(), at, d)
 		}
@@ -198,8 +239,8 @@ func (w *world) plain(events []int, columns []string) table {
 }
 
 // conserve checks that every row of the log is accounted for, and rightly.
-func (w *world) conserve(fresh serving.Fresh) error {
-	pin, err := w.serving.Pin(w.ctx, w.source, nil, fresh)
+func (w *world) conserve(fresh serving.Fresh, views []string) error {
+	pin, err := w.serving.Pin(w.ctx, w.source, views, fresh)
 	if err != nil {
 		return fmt.Errorf("pin: %w", err)
 	}
@@ -286,13 +327,13 @@ func (w *world) older() error {
 	if err != nil {
 		return nil
 	}
-	names := w.built(m)
-	for _, v := range w.views {
-		if !slices.Contains(names, v.Name()) {
+	for _, name := range w.built(m) {
+		if w.isVast(name) {
 			continue
 		}
+		v := w.answering(m, name)
 		s := v.New()
-		if files := m.Views[v.Name()]; files != nil {
+		if _, files := m.Answers(name); files != nil {
 			for _, f := range files.Results {
 				names := v.StateShape().Names()
 				if err := w.archive.ReadResult(w.ctx, f, names, s.MergeGroups); err != nil {
@@ -307,7 +348,7 @@ func (w *world) older() error {
 		if err != nil {
 			return err
 		}
-		if err := w.compare(v.Name(), rowsOf(result), d.At); err != nil {
+		if err := w.compareVersion(v, rowsOf(result), d.At); err != nil {
 			return fmt.Errorf("from manifest %d: %w", m.Version, err)
 		}
 	}
@@ -328,6 +369,9 @@ func (w *world) final() (string, error) {
 	}
 	defer snapshot.Close()
 	for _, v := range w.views {
+		if w.isVast(v.Name()) {
+			continue // a batch between may have met a sum that did not fit
+		}
 		s, err := pin.State(v.Name())
 		if err != nil {
 			return "", err

@@ -74,7 +74,10 @@ func (w *world) change() error {
 	if len(w.defs) < 2 {
 		return fmt.Errorf("there is no later definition")
 	}
-	return w.apply(w.defs[1])
+	if err := w.apply(w.defs[1]); err != nil {
+		return err
+	}
+	return w.check() // a view that was changed answers as before, if it does
 }
 
 // room makes the log take frames again, and the producers send again what was

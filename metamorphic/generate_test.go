@@ -20,9 +20,14 @@ func generate(seed uint64) *Case {
 	for i := range g.IntN(4) {
 		g.c.Rules = append(g.c.Rules, Rule{fmt.Sprintf("rule_%d", i), g.rare(), g.one("dead_letter", "filter")})
 	}
-	g.c.Views = []View{{"plain", "SELECT name, count(*) AS n, sum(small) AS total, min(small) AS low, max(small) AS high FROM events GROUP BY ALL"}}
+	g.c.Views = []View{{Name: "plain", SQL: "SELECT name, count(*) AS n, sum(small) AS total, min(small) AS low, max(small) AS high FROM events GROUP BY ALL"}}
 	for i := range 1 + g.IntN(4) {
-		g.c.Views = append(g.c.Views, View{fmt.Sprintf("view_%d", i), g.view()})
+		g.c.Views = append(g.c.Views, View{Name: fmt.Sprintf("view_%d", i), SQL: g.view()})
+	}
+	for _, f := range g.c.Fields {
+		if f.Kind == "vast" || (f.Kind == "wild" || f.Kind == "double") && g.chance(50) {
+			g.c.Views = append(g.c.Views, View{Name: "sums_" + f.Name, SQL: "SELECT name, sum(" + f.Name + ") AS total FROM events GROUP BY ALL", Sums: f.Name})
+		}
 	}
 	if g.chance(25) {
 		g.later()
@@ -64,6 +69,9 @@ func (g generator) fields() {
 	for i := range g.IntN(5) {
 		f := g.newField(fmt.Sprintf("f%d", i))
 		c.Fields = append(c.Fields, f)
+	}
+	if g.chance(12) {
+		c.Fields = append(c.Fields, Field{Name: "vast", Kind: "vast", Nullable: true})
 	}
 	g.Shuffle(len(c.Fields), func(i, j int) { c.Fields[i], c.Fields[j] = c.Fields[j], c.Fields[i] })
 	if c.Content {
@@ -134,8 +142,8 @@ func (g generator) later() {
 	c.Later = l
 	for i, v := range c.Views {
 		switch {
-		case i == 0 || g.chance(50):
-		case g.chance(30):
+		case i == 0 || v.Sums != "" || g.chance(30):
+		case g.chance(20):
 			continue
 		default:
 			v.SQL = g.view()
@@ -143,7 +151,7 @@ func (g generator) later() {
 		l.Views = append(l.Views, v)
 	}
 	if g.chance(50) {
-		l.Views = append(l.Views, View{"view_new", g.view()})
+		l.Views = append(l.Views, View{Name: "view_new", SQL: g.view()})
 	}
 }
 
@@ -211,7 +219,7 @@ func (g generator) aggregate(depth int) string {
 	if g.chance(20) {
 		filter = " FILTER (WHERE " + g.condition(1) + ")"
 	}
-	switch g.IntN(17) {
+	switch g.IntN(18) {
 	case 0, 1:
 		return "count(*)" + filter
 	case 2:
@@ -235,8 +243,8 @@ func (g generator) aggregate(depth int) string {
 	case 14:
 		return fmt.Sprintf("sum(%s)%s", g.one("small * 3", "small + 1", "abs(small)", "length(name)", "small % 7"), filter)
 	}
-	if depth == 0 {
-		return "count(*)"
+	if depth == 0 || g.chance(30) { // infinities, and what is no number
+		return fmt.Sprintf("%s(small / (small %% 3))%s", g.one("sum", "min", "max", "avg", "count"), filter)
 	}
 	switch g.IntN(4) {
 	case 0:
@@ -315,6 +323,11 @@ func (g generator) text(f Field) string {
 		return fmt.Sprint(float64(g.IntN(2001)-1000) / 4)
 	case "wild":
 		return g.one("-0.0", "0", "1e308", "-1e308", "1.7976931348623157e308", "5e-324", "-5e-324", "2.5", "1", "-1")
+	case "vast":
+		if g.chance(30) {
+			return g.one(strings.Repeat("9", 38), "-"+strings.Repeat("9", 38), "9"+strings.Repeat("0", 37), "-9"+strings.Repeat("0", 37))
+		}
+		return fmt.Sprint(g.IntN(2000) - 1000)
 	case "bytes":
 		return g.one("", "a", "\u00ff\u0000", "hot", "\u0080x")
 	case "boolean":

@@ -291,7 +291,7 @@ func differ(got, want table, tolerances map[string]float64) string {
 }
 
 // near compares within a relative error; a sketch of distinct values may also
-// be off by two, and a quantile that is a whole number by its rounding.
+// be off by five, and a quantile that is a whole number by its rounding.
 func near(a, b string, tolerance float64) bool {
 	if a == b {
 		return true
@@ -300,8 +300,8 @@ func near(a, b string, tolerance float64) bool {
 	y, err2 := strconv.ParseFloat(b, 64)
 	slack := 1e-6
 	switch {
-	case tolerance > 0.02:
-		slack = 2
+	case tolerance > 0.02: // among so many answers rare collisions are met too
+		slack, tolerance = 5, 2*tolerance
 	case tolerance > 1e-3 && !strings.Contains(a+b, "."):
 		slack = 1
 	}

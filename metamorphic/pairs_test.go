@@ -27,9 +27,9 @@ var onecut = plan{
 		{"name":"moved","type":"long"}]}`,
 	time: "ts",
 	views: []View{
-		{"total", "SELECT count(*) AS n, sum(pair) AS pair, sum(moved) AS moved FROM events"},
-		{"accounts", "SELECT account, count(*) AS n, sum(pair) AS pair, sum(moved) AS moved FROM events GROUP BY ALL"},
-		{"days", "SELECT date_trunc('day', ts) AS day, count(*) AS n, sum(pair) AS pair, sum(moved) AS moved FROM events GROUP BY ALL"},
+		{Name: "total", SQL: "SELECT count(*) AS n, sum(pair) AS pair, sum(moved) AS moved FROM events"},
+		{Name: "accounts", SQL: "SELECT account, count(*) AS n, sum(pair) AS pair, sum(moved) AS moved FROM events GROUP BY ALL"},
+		{Name: "days", SQL: "SELECT date_trunc('day', ts) AS day, count(*) AS n, sum(pair) AS pair, sum(moved) AS moved FROM events GROUP BY ALL"},
 	},
 	partitions: 3,
 }

@@ -44,8 +44,8 @@ var deposits = plan{
 		{"name":"amount","type":"long"}]}`,
 	time: "ts",
 	views: []View{
-		{"counters", "SELECT account, count(*) AS n, sum(amount) AS total FROM events GROUP BY ALL"},
-		{"registers", "SELECT account, max(number) AS number, arg_max(amount, number) AS last FROM events GROUP BY ALL"},
+		{Name: "counters", SQL: "SELECT account, count(*) AS n, sum(amount) AS total FROM events GROUP BY ALL"},
+		{Name: "registers", SQL: "SELECT account, max(number) AS number, arg_max(amount, number) AS last FROM events GROUP BY ALL"},
 	},
 	partitions: 2,
 }

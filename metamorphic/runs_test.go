@@ -54,8 +54,9 @@ func (w *world) request(a Action, kind string) *batch.Request {
 
 // rival returns a runner as another process has it, whose calls go through f.
 func (w *world) rival(f *fuse) (*batch.Runner, error) {
+	w.rivals++
 	objects := &fused{w.bucket, f}
-	a := archive.Open(objects, w.name, w.definition.set, archive.Options{Partitions: w.set.Partitions, CacheDir: filepath.Join(w.dir, fmt.Sprintf("rival-%d", w.runs))})
+	a := archive.Open(objects, w.name, w.definition.set, archive.Options{Partitions: w.set.Partitions, CacheDir: filepath.Join(w.dir, fmt.Sprintf("rival-%d", w.rivals))})
 	return w.newRunner(&fusedLog{w.log.Log, f}, a, deadletter.New(objects, w.name))
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type definition struct {
 	schema  *schemas.Schema
 	set     *schemas.Set
 	views   []*view.View
+	before  []*view.View // versions of them that were in force before, named by archive.ViewKey
 	rules   []ingest.Rule
 	filters []view.NamedPredicate
 }
@@ -80,6 +82,16 @@ func (s *stage) define(ctx context.Context, c *Case, before *definition) (*defin
 			return nil, fmt.Errorf("%s: %w", v.SQL, err)
 		}
 		d.views = append(d.views, compiled)
+	}
+	for _, v := range c.Views {
+		now := slices.IndexFunc(views, func(o View) bool { return o.Name == v.Name })
+		if !d.later || now < 0 || views[now].SQL == v.SQL {
+			continue
+		}
+		compiled, err := s.compiler.View(ctx, view.Source{Name: v.Name, SQL: v.SQL}, d.schema.Shape(), c.Time)
+		if err == nil { // else no event could be folded into it any more
+			d.before = append(d.before, compiled.As(archive.ViewKey(v.Name, compiled.Version())))
+		}
 	}
 	for _, r := range c.Rules {
 		p, err := s.compiler.Predicate(ctx, view.Source{Name: r.Code, SQL: r.SQL}, d.schema.Shape())
@@ -126,6 +138,8 @@ type world struct {
 	refused  []int            // sends to repeat
 	sent     int
 	runs     int
+	rivals   int
+	kept     []*view.View // of before: those that speed folds too
 	lastRun  *batch.Request
 	died     []batch.Request
 	frozen   []*frozenRun
@@ -208,7 +222,17 @@ func (w *world) apply(d *definition) error {
 	if err := w.startSealer(); err != nil {
 		return err
 	}
-	w.source = &serving.Source{Name: w.name, Views: d.views, Batch: w.archive, Head: w.head}
+	m, err := w.archive.Newest(w.ctx)
+	if err != nil {
+		return err
+	}
+	w.kept = nil
+	for _, v := range d.before {
+		if _, files := m.VersionOf(archive.ViewOf(v.Name()), v.Version()); files != nil {
+			w.kept = append(w.kept, v)
+		}
+	}
+	w.source = &serving.Source{Name: w.name, Views: d.views, Older: w.kept, Batch: w.archive, Head: w.head}
 	if err := w.startSpeed(); err != nil {
 		return err
 	}
@@ -218,7 +242,7 @@ func (w *world) apply(d *definition) error {
 
 func (w *world) newRunner(log stream.Log, a *archive.Archive, letters *deadletter.Store) (*batch.Runner, error) {
 	return batch.New(batch.Options{
-		Pipeline: w.name, Definition: fmt.Sprint(w.definition.schema.Version()), Schemas: w.definition.set, Views: w.views, Filters: w.filters, Log: log, Archive: a, Letters: letters,
+		Pipeline: w.name, Definition: fmt.Sprint(w.definition.schema.Version()), Schemas: w.definition.set, Views: w.views, Older: w.before, Filters: w.filters, Log: log, Archive: a, Letters: letters,
 		Clock: w.clock, TimeField: w.Time, ChunkRows: w.set.ChunkRows, FoldRows: w.set.FoldRows, MaxGroups: w.set.MaxGroups, Logger: slog.New(&listener{w.stage}),
 	})
 }
@@ -282,7 +306,7 @@ func (w *world) startSpeed() error {
 		grace = time.Hour
 	}
 	w.speed = speed.New(speed.Options{
-		Clock: w.clock, Pipeline: w.name, Schemas: w.definition.set, Views: w.views, Filters: w.filters, Log: w.log, Archive: w.archive, TimeField: w.Time,
+		Clock: w.clock, Pipeline: w.name, Schemas: w.definition.set, Views: slices.Concat(w.views, w.kept), Filters: w.filters, Log: w.log, Archive: w.archive, TimeField: w.Time,
 		Dir: filepath.Join(w.dir, "speed"), SnapshotEvery: time.Hour, SnapshotRecords: w.set.SnapshotRecords, Grace: grace,
 	})
 	w.source.Speed = w.speed

@@ -23,7 +23,7 @@ var Tests = map[string]Test{
 			"an event years late", "a conflicting copy", "a duplicate across the cut", "a frame appended twice", "a retraction", "producers at once", "the log full",
 			"a batch died", "a run that died was taken up again", "a frozen batch woke up", "batches at once", "a batch lost the race to publish", "a barrier behind a later one",
 			"a snapshot below the cut", "speed replayed the log above a snapshot", "a version swapped during a query",
-			"a definition changed", "a changed view waits for its batch", "a log of NATS", "objects in files", "two runs came to the same end",
+			"a definition changed", "a changed view waits for its batch", "a changed view answers as before", "a sum left its type, and was not answered", "a log of NATS", "objects in files", "two runs came to the same end",
 		},
 	},
 	"planted": {
