@@ -42,7 +42,7 @@ func TestDedupeWithoutAWindow(t *testing.T) {
 	r, err := newRig(ctx, plan{
 		pipeline: "ids", partitions: 1, time: "ts", grace: -1, records: 1000, bucket: files,
 		schema: `{"type":"record","name":"E","fields":[{"name":"ts","type":{"type":"long","logicalType":"local-timestamp-micros"}},{"name":"v","type":"long"}]}`,
-		views:  []View{{"days", "SELECT date_trunc('day', ts) AS day, count(*) AS n, sum(v) AS v FROM events GROUP BY ALL"}},
+		views:  []View{{Name: "days", SQL: "SELECT date_trunc('day', ts) AS day, count(*) AS n, sum(v) AS v FROM events GROUP BY ALL"}},
 	}, dir)
 	if err != nil {
 		t.Fatal(err)
