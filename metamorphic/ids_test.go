@@ -232,7 +232,8 @@ func (d *dedupe) measure(list []archive.Run) error {
 	d.record.Add("memory millibytes per id", perID)
 	d.Logf("opened in %.2f s; %.2f bytes of memory an id", opened.Seconds(), float64(perID)/1000)
 
-	fresh := d.n
+	fresh, k := d.n, 0
+	every := func() int { k++; return k * 999_983 % d.n } // each once, in no order
 	for _, kind := range []struct {
 		name  string
 		asks  int
@@ -240,11 +241,10 @@ func (d *dedupe) measure(list []archive.Run) error {
 		next  func() int
 	}{
 		{"new id", 2_000_000, false, func() int { fresh++; return fresh }},
-		{"id of any age", 50_000, true, func() int { return d.rnd.IntN(d.n) }},
-		{"id of any age again", 50_000, true, func() int { return d.rnd.IntN(d.n) }},
+		{"id of any age", 200_000, true, every},
 		{"id of the last frames", 500_000, true, func() int { return d.n - 1 - d.rnd.IntN(min(d.n, 20*frameRows)) }},
 	} {
-		asks := max(min(kind.asks, 10*d.n)/frameRows, 1) * frameRows
+		asks := (min(kind.asks, 10*d.n) + frameRows - 1) / frameRows * frameRows
 		number, asked, hits := make([]int, frameRows), make([]event.ID, frameRows), make([]archive.Hit, frameRows)
 		// Processor time: the machine may have other things to do.
 		runtime.LockOSThread()
