@@ -44,8 +44,8 @@ func (w *world) do(a Action) error {
 	case "sealer":
 		w.sealer.Stop()
 		return w.startSealer()
-	case "full": // the log takes nothing more
-		w.lossy.full.Store(int64(a.N))
+	case "full": // some partitions take nothing more
+		w.lossy.full.Store(min(w.lossy.full.Load(), int64(a.N)))
 	case "room":
 		return w.room()
 	case "hold":

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -110,7 +111,8 @@ func TestRandom(t *testing.T) {
 	record.Add(soak.Lost, 0) // each history is compared to its last event
 	var next, failed atomic.Int64
 	var wait sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // cases are small, and there are many
+	for range runtime.GOMAXPROCS(0) + 1 {             // one waits now and then
 		stage := openStage(t, record)
 		wait.Go(func() {
 			for failed.Load() < 3 {

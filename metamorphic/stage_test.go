@@ -33,6 +33,7 @@ type stage struct {
 	clock    clock.Clock                    // nil: the wall's
 	record   *soak.Run                      // nil: none is kept
 	source   atomic.Pointer[serving.Source] // of the world that plays
+	planted  func(*world) error             // fails runs, to try the shrinking
 	worlds   int
 	answers  int64 // compared
 	events   int64 // acknowledged in logs that were compared to their end
@@ -146,6 +147,11 @@ func (s *stage) playRun(ctx context.Context, c *compiled, run Run) (counted, fin
 	}
 	if err := w.settle(); err != nil {
 		return "", "", err
+	}
+	if s.planted != nil {
+		if err := s.planted(w); err != nil {
+			return "", "", err
+		}
 	}
 	final, err = w.final()
 	return fmt.Sprint(w.definition.later, w.oracle.fate(w.rows, w.read).events), final, err
