@@ -87,7 +87,8 @@ func TestPositionAndCut(t *testing.T) {
 	if got, err := ParseCut(c.String()); err != nil || !c.AtLeast(got) || !got.AtLeast(c) {
 		t.Fatal(got, err)
 	}
-	if !c.Covers(p) || c.Covers(Position{3, 13, 0}) || c.AtLeast(Cut{1}) || !c.AtLeast(Cut{0, 5}) {
+	if !c.Covers(p) || c.Covers(Position{3, 13, 0}) || c.AtLeast(Cut{1}) || !c.AtLeast(Cut{0, 5}) ||
+		c.AtLeast(Cut{0, 5, 9, 13, 1}) || !c.AtLeast(Cut{0, 5, 9, 13, 0}) || c.Covers(Position{4, 0, 0}) {
 		t.Fatal("cut borders")
 	}
 }
@@ -107,7 +108,8 @@ func TestGatherAndBitmap(t *testing.T) {
 	if string(g.Columns[0].Bytes(0)) != "ccc" || g.Columns[0].Bytes(1) != nil || g.IDs[0].Hi != 3 || g.Hashes != nil {
 		t.Fatalf("%+v", g)
 	}
-	if valid.Count(3) != 2 || Bitmap(nil).Count(70) != 70 {
+	full := Bitmap{^uint64(0), ^uint64(0)} // what lies behind the last row is not counted
+	if full.Count(70) != 70 || full.Count(64) != 64 || full.Count(0) != 0 || valid.Count(3) != 2 || Bitmap(nil).Count(70) != 70 {
 		t.Fatal("count")
 	}
 }

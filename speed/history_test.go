@@ -94,6 +94,9 @@ func play(t *testing.T, seed uint64) *world {
 }
 
 func (w *world) interlude() {
+	if w.alone {
+		return
+	}
 	w.depth++ // batches race: one may run inside the pause of another
 	for range w.r.IntN(5) {
 		w.step(w.depth < 3)

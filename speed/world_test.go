@@ -246,6 +246,8 @@ type world struct {
 	runs     int
 
 	asked, answered, restarts int
+
+	alone bool // nothing else happens while a batch runs
 }
 
 func newWorld(t testing.TB, r *rand.Rand, parts int) *world {
