@@ -55,6 +55,7 @@ soak-kill:
 soak-powercut:
 	$(GO) test -timeout 12h ./bucket -run TestFilePowerCut -args -cuts 300000
 	$(GO) test -timeout 12h ./metamorphic/power -run PowerCuts -args -cuts 30000
+	$(GO) test -timeout 12h ./metamorphic/power -parallel 8 -run EveryCallFails -args -faults 1000000
 soak-full:
 	$(GO) test -timeout 12h ./cmd/anabranch -run 'DiskFull|TestMemory' -args -full-cycles 200 -spikes 50
 soak-image:

@@ -104,6 +104,17 @@ type ViewFiles struct {
 	Results []ResultFile     `json:"results"`
 }
 
+// Unfinished says why the view has no answer, "" when it has: one group without
+// a result leaves its view without one, as it does in SQL.
+func (f *ViewFiles) Unfinished() string {
+	for _, r := range f.Results {
+		if r.Unfinished != "" {
+			return r.Unfinished
+		}
+	}
+	return ""
+}
+
 // hashMemo is the hash of a stored manifest. A copy that became another
 // version is not that manifest any more.
 type hashMemo struct {

@@ -26,6 +26,9 @@ type ResultFile struct {
 	Rows   int64  `json:"rows"`
 	Size   int64  `json:"size"`
 	Sum    string `json:"sum"` // SHA-256
+	// Unfinished says why there are no rows: some group has no result, because
+	// an expression failed for one of its events or a sum left its type.
+	Unfinished string `json:"unfinished,omitempty"`
 }
 
 const (

@@ -31,6 +31,12 @@ func (v *viewComparer) compare(before, after *archive.ViewFiles) (err error) {
 	if v.keys, v.out.Note, err = v.keyColumns(before, after); err != nil || v.out.Note != "" {
 		return err
 	}
+	for _, side := range []*archive.ViewFiles{before, after} {
+		if why := side.Unfinished(); why != "" {
+			v.out.Note = "it has no answer, so its cells cannot be compared: " + why
+			return nil
+		}
+	}
 	defer func() {
 		if v.cells != nil {
 			v.cells.close()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/zeebo/xxh3"
 
@@ -28,6 +29,10 @@ func (f *finished) ref() Ref {
 		ref.Bytes += file.Size
 	}
 	return ref
+}
+
+func (f *finished) unfinished() bool {
+	return slices.ContainsFunc(f.Files, func(file archive.ResultFile) bool { return file.Unfinished != "" })
 }
 
 // Finish merges the states of a unit's days and writes the finished rows.
@@ -92,29 +97,46 @@ func (r *Runner) finish(ctx context.Context, u finishUnit, files *archive.ViewFi
 				return out, fmt.Errorf("states %s: %w", f.Name, err)
 			}
 		}
-		rows, err := resultRows(v, s)
+		rows, unfinished, err := resultRows(v, s)
 		if err != nil {
 			return out, err
+		}
+		if unfinished != "" {
+			r.Logger.Warn("a view has no answer", "pipeline", r.Pipeline, "unit", u.label(), "because", unfinished)
 		}
 		file, err := r.Archive.WriteResult(ctx, u.View.Name, u.View.Version, u.Period, shard, rows)
 		if err != nil {
 			return out, fmt.Errorf("write the result: %w", err)
 		}
+		file.Unfinished = unfinished
 		out.Files = append(out.Files, file)
 	}
 	return out, nil
 }
 
-// resultRows returns the finished rows with their states beside them.
-func resultRows(v *view.View, s *view.State) (*event.Batch, error) {
+// resultRows returns the finished rows with their states beside them. When a
+// group has no result there are no rows, and unfinished says why: that is the
+// business of this view's readers and of whoever changes it, and must not keep
+// the other views from their next version.
+func resultRows(v *view.View, s *view.State) (rows *event.Batch, unfinished string, err error) {
 	groups, result, err := s.Finish()
+	if groups == nil {
+		return nil, "", err
+	}
 	if err != nil {
-		return nil, err
+		if !fault.Is(err, fault.Invalid) {
+			return nil, "", err
+		}
+		unfinished = err.Error()
+		if groups, result, err = v.New().Finish(); err != nil {
+			return nil, "", err
+		}
+		result, groups = result.Gather(nil), groups.Gather(nil) // without keys there is a row of nothing
 	}
 	states := len(groups.Columns) - 1 // the last column of StateShape
 	fields := append(append([]event.Field{}, v.Output().Fields...), groups.Shape.Fields[states])
 	columns := append(append([]event.Column{}, result.Columns...), groups.Columns[states])
-	return &event.Batch{Shape: event.NewShape(fields...), N: result.N, Columns: columns}, nil
+	return &event.Batch{Shape: event.NewShape(fields...), N: result.N, Columns: columns}, unfinished, nil
 }
 
 // shardRows returns the rows of b, of the view's state shape, whose group

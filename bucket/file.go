@@ -29,6 +29,10 @@ import (
 // condition, alone for compare-and-swap, so that nothing comes between the
 // comparison and the rename. Folders stay when their last object goes.
 //
+// A created object is not shown by this process before its folder is synced, nor
+// when that fails: whoever saw it could build on it, or take the put for done,
+// and the power would take it back.
+//
 // The checksum of an object stands in an extended attribute of its file. On a
 // file system without them bodies are checked for length only and asking for
 // an ETag reads the object.
@@ -39,8 +43,9 @@ type File struct {
 	mine io.Closer // lock that says the temp folder is in use
 	next atomic.Uint64
 
-	mu     sync.Mutex // guards synced
+	mu     sync.Mutex // guards what follows
 	synced map[string]bool
+	unsure map[string]bool // objects that were created and whose folder was not synced since
 }
 
 var _ Bucket = (*File)(nil)
@@ -61,7 +66,7 @@ func NewFileOn(files disk.Files, dir string) (*File, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "open bucket %s: %w", dir, err)
 	}
-	f := &File{root: dir, fs: disk.Strict(files), synced: map[string]bool{}}
+	f := &File{root: dir, fs: disk.Strict(files), synced: map[string]bool{}, unsure: map[string]bool{}}
 	if err := disk.MkdirAll(f.fs, filepath.Join(dir, tempName)); err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", dir, fileFault(err))
 	}
@@ -90,6 +95,9 @@ func (f *File) open(ctx context.Context, name string) (disk.File, Info, error) {
 	}
 	if err := CheckName(name); err != nil {
 		return nil, Info{}, err
+	}
+	if f.hides(name) {
+		return nil, Info{}, fmt.Errorf("read %s: %w", name, ErrNotFound)
 	}
 	h, err := f.fs.Open(f.path(name))
 	if err != nil {
@@ -187,7 +195,7 @@ func (f *File) put(name string, body io.ReadSeeker, when Condition) (etag string
 		return "", err
 	}
 	if when.Absent {
-		err = f.fs.Link(temp, path)
+		err = f.link(temp, path, name)
 		if errors.Is(err, fs.ErrExist) {
 			err = ErrCondition
 		}
@@ -200,8 +208,32 @@ func (f *File) put(name string, body io.ReadSeeker, when Condition) (etag string
 		if sync := f.fs.SyncDir(parent); sync != nil {
 			return "", sync
 		}
+		f.sure(name)
 	}
 	return etag, err
+}
+
+// link gives the file at temp its name and hides the object until sure.
+func (f *File) link(temp, path, name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.fs.Link(temp, path)
+	if err == nil {
+		f.unsure[name] = true
+	}
+	return err
+}
+
+func (f *File) sure(name string) {
+	f.mu.Lock()
+	delete(f.unsure, name)
+	f.mu.Unlock()
+}
+
+func (f *File) hides(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unsure[name]
 }
 
 // replace moves temp over path when the object there has the ETag match, or
@@ -239,6 +271,7 @@ func (f *File) Delete(ctx context.Context, name string) error {
 	if err := fileFault(f.remove(f.path(name))); err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("delete %s: %w", name, err)
 	}
+	f.sure(name)
 	return nil
 }
 

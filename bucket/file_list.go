@@ -53,7 +53,7 @@ func (f *File) walk(ctx context.Context, dir, prefix, after string, yield func(I
 	for _, e := range entries {
 		name := key(e)
 		switch {
-		case hidden(e.Name()):
+		case hidden(e.Name()) || f.hides(name):
 		case e.IsDir():
 			if (strings.HasPrefix(name, prefix) || strings.HasPrefix(prefix, name)) &&
 				(name > after || strings.HasPrefix(after, name)) && !f.walk(ctx, strings.TrimSuffix(name, "/"), prefix, after, yield) {

@@ -313,3 +313,48 @@ func openOn2(t *testing.T, d *faultdisk.Disk) *bucket.File {
 	}
 	return b
 }
+
+// A folder cannot be synced: the object that was created in it is not shown,
+// and nothing is acknowledged any more until the next start.
+func TestFileAfterAFailedSync(t *testing.T) {
+	t.Parallel()
+	there := 0
+	for seed := range uint64(100) {
+		d := faultdisk.New(seed)
+		b := openOn(t, d)
+		if _, err := b.Put(t.Context(), "x/old", strings.NewReader("old"), bucket.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+		d.Set(faultdisk.Nth(0, faultdisk.EIO, faultdisk.SyncDir))
+		for range 3 { // the last two find it there
+			_, err := b.Put(t.Context(), "x/new", strings.NewReader("new"), bucket.Condition{Absent: true})
+			if !fault.Is(err, fault.Transient) {
+				t.Fatalf("seed %d: put: %v (%s)", seed, err, fault.KindOf(err))
+			}
+			if _, err := b.Stat(t.Context(), "x/new"); !errors.Is(err, bucket.ErrNotFound) {
+				t.Fatalf("seed %d: stat: %v", seed, err)
+			}
+			for info, err := range b.List(t.Context(), "", "") {
+				if err != nil || info.Name != "x/old" {
+					t.Fatalf("seed %d: listed %s, %v", seed, info.Name, err)
+				}
+			}
+		}
+		if err := b.Delete(t.Context(), "x/old"); !fault.Is(err, fault.Transient) {
+			t.Fatalf("seed %d: delete: %v", seed, err)
+		}
+		d, _ = d.Cut()
+		h := &history{t: t, bucket: openOn(t, d)}
+		if got, _ := h.get("x/old"); got != "old" {
+			t.Fatalf("seed %d: what was acknowledged is %q", seed, got)
+		}
+		if got, _ := h.get("x/new"); got == "new" {
+			there++
+		} else if got != "" {
+			t.Fatalf("seed %d: %q", seed, got)
+		}
+	}
+	if there == 0 || there == 100 {
+		t.Errorf("the unsure object is there %d times of 100", there)
+	}
+}

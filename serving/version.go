@@ -110,6 +110,10 @@ func (p *Pin) Results(name string) ([]archive.ResultFile, error) {
 	if files == nil {
 		return nil, fault.New(fault.Bug, "view %s.%s answers without files", p.Source.Name, name)
 	}
+	if why := files.Unfinished(); why != "" {
+		return nil, fault.WithHint(fault.WithCode(fault.New(fault.Invalid, "view %s.%s has no answer: %s", p.Source.Name, name, why), "view_unfinished"),
+			"change the view so that it has one for every group, then run a batch")
+	}
 	return files.Results, nil
 }
 

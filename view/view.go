@@ -99,11 +99,11 @@ func cmpOr(a, b string) string {
 }
 
 // version hashes the text and the columns it reads, by name and type: a field
-// that the view does not read may change.
+// that the view does not read may change, and fields may change places.
 func version(sql string, shape *event.Shape, inputs []string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\x00%s\x00", meaning, strings.TrimSpace(sql))
-	for _, name := range inputs {
+	for _, name := range slices.Sorted(slices.Values(inputs)) {
 		fmt.Fprintf(h, "%s %v\x00", name, shape.Fields[shape.Index(name)].Type)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

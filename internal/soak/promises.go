@@ -9,7 +9,8 @@ type Promise struct {
 // Promises are those of docs/architecture.md, in its order.
 var Promises = []Promise{
 	{"An acknowledged event is durable and is counted exactly once in every merged answer that covers it.", []string{
-		"cmd/anabranch.TestKilledAtRandom", "metamorphic.TestRandom", "archive.TestEveryRowIsSealedOnceWhateverTheRestarts"}},
+		"cmd/anabranch.TestKilledAtRandom", "metamorphic.TestRandom", "archive.TestEveryRowIsSealedOnceWhateverTheRestarts",
+		"metamorphic/power.TestPowerCuts", "metamorphic/power.TestEveryCallFails", "bucket.TestFilePowerCut"}},
 	{"A copy is known however old its event is, by both layers alike.", []string{"metamorphic.TestDedupeWithoutAWindow", "metamorphic.TestRandom"}},
 	{"The batch result over a cut is the speed result over it, bit for bit.", []string{
 		"metamorphic.TestRandom", "view.TestAnyOrderOfFoldsAndMergesGivesTheSameBytes", "serving/sql.TestMergedAnswerIsThatOfOneFold"}},

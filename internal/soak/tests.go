@@ -23,7 +23,7 @@ var Tests = map[string]Test{
 			"an event years late", "a conflicting copy", "a duplicate across the cut", "a frame appended twice", "a retraction", "producers at once", "the log full",
 			"a batch died", "a run that died was taken up again", "a frozen batch woke up", "batches at once", "a batch lost the race to publish", "a barrier behind a later one",
 			"a snapshot below the cut", "speed replayed the log above a snapshot", "a version swapped during a query",
-			"a definition changed", "a changed view waits for its batch", "a log of NATS", "objects in files", "two runs came to the same end",
+			"a definition changed", "a changed view waits for its batch", "a changed view answers as before", "a sum left its type, and was not answered", "a log of NATS", "objects in files", "two runs came to the same end",
 		},
 	},
 	"planted": {
@@ -84,6 +84,16 @@ var Tests = map[string]Test{
 		Sometimes: []string{
 			"a torn snapshot", "the rename of a snapshot undone", "a torn object in the bucket's temp", "a torn copy in the cache",
 			"a power cut after the log was trimmed", "a process killed before the power goes",
+		},
+	},
+	"diskfault": {
+		Package: "metamorphic/power", Func: "TestEveryCallFails",
+		Shows:  "Any call to the disk fails: the error says to try again, no half version is seen, the last good one answers, and what was acknowledged stays; after a failed sync nothing is acknowledged that hangs on it.",
+		Counts: []string{"faults", Events, Lost},
+		Least:  map[string]int64{"faults": 10_000},
+		Sometimes: []string{
+			"EIO", "EIO that stays", "no space", "short write", "disk full", "fsync error", "fsync error of a folder", "fsync without space",
+			"an error that says to try again", "the last good version served meanwhile", "a process that had to be started anew",
 		},
 	},
 	"s3fault": {

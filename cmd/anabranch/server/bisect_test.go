@@ -66,7 +66,9 @@ func tamper(t *testing.T, s *small, change func(*archive.Manifest)) string {
 	if _, err := s.bucket.Put(t.Context(), name, bytes.NewReader(object), bucket.Condition{}); err != nil {
 		t.Fatal(err)
 	}
-	// Another process, which has not read it yet.
+	// Another process, which has not read it yet; this one's loops look at the
+	// fields that change.
+	s.loop.Stop()
 	s.archive = archive.Open(s.bucket, "small", s.set, archive.Options{Partitions: 2})
 	s.segments = newSegmentIndex(s.archive, 2)
 	return name

@@ -9,18 +9,19 @@ import (
 	"anabranch/bucket"
 	"anabranch/bucket/s3bucket"
 	"anabranch/fault"
+	"anabranch/internal/disk"
 	"anabranch/stream/natslog"
 )
 
 // openBucket picks the object store that a URL names.
-func openBucket(ctx context.Context, raw string) (bucket.Bucket, error) {
+func openBucket(ctx context.Context, files disk.Files, raw string) (bucket.Bucket, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "--bucket %q: %v", raw, err)
 	}
 	switch u.Scheme {
 	case "file":
-		return bucket.NewFile(filepath.FromSlash(u.Path))
+		return bucket.NewFileOn(files, filepath.FromSlash(u.Path))
 	case "s3":
 		q := u.Query()
 		o := s3bucket.Options{Bucket: u.Host, Endpoint: q.Get("endpoint"), Region: q.Get("region"), PathStyle: q.Get("endpoint") != ""}

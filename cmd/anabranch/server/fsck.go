@@ -16,6 +16,7 @@ import (
 	"anabranch/deadletter"
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/internal/disk"
 	"anabranch/schemas"
 	"anabranch/stream/natslog"
 )
@@ -54,7 +55,7 @@ func Fsck(ctx context.Context, o FsckOptions) (api.Check, error) {
 		f.Bucket = (&url.URL{Scheme: "file", Path: folder}).String()
 	}
 	var err error
-	if f.bucket, err = openBucket(ctx, f.Bucket); err != nil {
+	if f.bucket, err = openBucket(ctx, disk.Real{}, f.Bucket); err != nil {
 		return f.out, err
 	}
 	f.catalog = &catalog{bucket: f.bucket, clock: clock.Wall}

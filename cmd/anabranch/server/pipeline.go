@@ -18,6 +18,7 @@ import (
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/ingest"
+	"anabranch/internal/disk"
 	"anabranch/internal/lifecycle"
 	"anabranch/internal/planted"
 	"anabranch/schemas"
@@ -113,6 +114,7 @@ type pipeline struct {
 // opened is what pipelines share.
 type opened struct {
 	config Config
+	disk   disk.Files // of this process; nil: the machine's
 	bucket bucket.Bucket
 	store  stream.Store
 	logger *slog.Logger
@@ -145,7 +147,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 		return nil, fmt.Errorf("open the log of %s: %w", def.Name, err)
 	}
 	p.archive = archive.Open(o.bucket, def.Name, set, archive.Options{
-		Partitions: def.Partitions, Log: logger, Metrics: registerer, CacheDir: filepath.Join(o.config.Dir, "cache", def.Name),
+		Partitions: def.Partitions, Log: logger, Metrics: registerer, CacheDisk: o.disk, CacheDir: filepath.Join(o.config.Dir, "cache", def.Name),
 	})
 	p.letters = deadletter.New(o.bucket, def.Name)
 	p.counts = &letterCounts{store: p.letters}
@@ -179,7 +181,7 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 		}
 		p.speed = speed.New(speed.Options{
 			Pipeline: def.Name, Schemas: p.set, Views: slices.Concat(p.views, p.kept), Filters: p.filters, Log: p.log, Archive: p.archive, TimeField: def.Identity.Time,
-			Dir: filepath.Join(o.config.Dir, "speed", def.Name), SnapshotEvery: o.config.SnapshotEvery, Grace: o.config.Grace,
+			Disk: o.disk, Dir: filepath.Join(o.config.Dir, "speed", def.Name), SnapshotEvery: o.config.SnapshotEvery, Grace: o.config.Grace,
 			Logger: logger, Metrics: metrics,
 		})
 		if err := p.parts.Start(ctx, "speed of "+def.Name, p.speed); err != nil {

@@ -23,6 +23,7 @@ import (
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/internal/disk"
 	"anabranch/internal/lifecycle"
 	"anabranch/schemas"
 	"anabranch/serving"
@@ -75,7 +76,8 @@ func (s *Server) start(ctx context.Context) error {
 	if err := c.checkPorts(); err != nil {
 		return err
 	}
-	b, err := patiently(ctx, c, "the object store", func(ctx context.Context) (bucket.Bucket, error) { return openBucket(ctx, c.Bucket) })
+	files := disk.Strict(disk.Real{})
+	b, err := patiently(ctx, c, "the object store", func(ctx context.Context) (bucket.Bucket, error) { return openBucket(ctx, files, c.Bucket) })
 	if err != nil {
 		return fmt.Errorf("open the object store %s: %w", c.Bucket, err)
 	}
@@ -91,7 +93,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.opened = &opened{config: c, bucket: b, store: log, logger: c.Logger, id: id, memory: s.memory}
+	s.opened = &opened{config: c, disk: files, bucket: b, store: log, logger: c.Logger, id: id, memory: s.memory}
 	s.catalog = &catalog{bucket: b, clock: clock.Wall}
 	s.address = api.Addresses{NATS: log.ClientURL(), PID: os.Getpid()}
 	if c.NATS != "" {
