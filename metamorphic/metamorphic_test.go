@@ -3,6 +3,7 @@ package metamorphic
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -24,6 +25,9 @@ var (
 	seed  = flag.Uint64("seed", 1, "seed of the first history; 0 takes another each time")
 )
 
+// errNoCase says that a case makes no sense, so that nothing was tried.
+var errNoCase = errors.New("not a case")
+
 // play runs a case in all its ways; the error is what was wrong.
 func (s *stage) play(ctx context.Context, c *Case) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -36,10 +40,10 @@ func (s *stage) play(ctx context.Context, c *Case) (err error) {
 	}()
 	compiled, err := s.compile(ctx, c)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNoCase, err)
 	}
 	if err := s.oracle.load(ctx, c); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNoCase, err)
 	}
 	ends := map[string]ending{} // by what counted: of conflicting copies another may have come first
 	for i, run := range c.Runs {

@@ -3,6 +3,7 @@ package metamorphic
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 )
@@ -38,14 +39,12 @@ func (h *shrinker) try(change func(*Case)) bool {
 		return false
 	}
 	smaller := with(h.c, change)
-	if _, err := h.compile(h.ctx, smaller); err != nil {
+	err := h.play(h.ctx, smaller)
+	if err == nil || errors.Is(err, errNoCase) {
 		return false
 	}
-	err := h.play(h.ctx, smaller)
-	if err != nil {
-		h.c, h.why = smaller, err
-	}
-	return err != nil
+	h.c, h.why = smaller, err
+	return true
 }
 
 func (h *shrinker) runs() bool {

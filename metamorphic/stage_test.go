@@ -119,6 +119,12 @@ func (s *stage) next() (name, dir string, err error) {
 // scratch is a folder in memory where there is one: nothing here is about what
 // a disk keeps.
 func scratch(t testing.TB) string {
+	left, _ := filepath.Glob("/dev/shm/anabranch-metamorphic-*")
+	for _, dir := range left { // by a test that was killed
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+			os.RemoveAll(dir)
+		}
+	}
 	if dir, err := os.MkdirTemp("/dev/shm", "anabranch-metamorphic-"); err == nil {
 		t.Cleanup(func() { os.RemoveAll(dir) })
 		return dir
