@@ -1,10 +1,11 @@
 # make demo   the main job, with a proof at its end
 # make test   every test; the race detector where goroutines meet
-# make planted  faults that are built in, each caught by a test (part of make test)
+# make planted  faults built in, each caught by a test (part of make test)
 # make lint   formatting, vet, staticcheck, import floors, the compose file
 # make build  bin/anabranch
+# make model  the seam as a model: all rules hold, and none can be spared (python3)
 # make soak   the random tests for hours
-.PHONY: build demo test planted lint soak clean
+.PHONY: build demo test planted lint model soak clean
 
 GO ?= go
 # Rooms whose tests run under the race detector: those with goroutines.
@@ -31,9 +32,12 @@ test:
 planted:
 	$(GO) test -count=1 -timeout $(TIMEOUT) -tags planted -v -run TestCaught ./internal/planted
 
+model:
+	python3 docs/model/seam_model.py --prove 2000
+
 # Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
 # two at once. docs/reliability.md is made from the records they leave.
-SOAKS = soak-s3 soak-metamorphic soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-damage soak-onecut soak-full soak-readwrites soak-planted soak-ids
+SOAKS = soak-s3 soak-metamorphic soak-model soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-damage soak-onecut soak-full soak-readwrites soak-planted soak-ids
 soak:
 	rm -rf .soak
 	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
@@ -42,8 +46,11 @@ soak-%: export ANABRANCH_SOAK = $(CURDIR)/.soak
 soak-%: export ANABRANCH_COMMIT = $(shell git describe --always --dirty=+)
 soak-metamorphic:
 	$(GO) test -timeout 12h ./metamorphic -run TestRandom -args -cases 20000 -seed 0
+soak-model:
+	$(GO) test -timeout 12h ./metamorphic -run TestModel -args -model 20000 -seed 0
 soak-onecut:
 	$(GO) test -timeout 12h ./metamorphic -run OneQueryOneCut -args -swaps 10000 -reads 1000000 -seed 0
+soak-planted: planted
 soak-s3:
 	$(GO) test -timeout 12h ./metamorphic -run TestStoreFaults -args -storefaults 0 -seed 0
 soak-readwrites:

@@ -107,9 +107,10 @@ func zombieRun(t *testing.T, record *soak.Run, rnd *rand.Rand, w *world, q batch
 	return true
 }
 
-// A collector stands still before one of its calls, while the run whose files
+// A collector stands still before one of its looks, while the run whose files
 // it takes for garbage goes on and publishes them, or another does. It wakes
-// and deletes nothing that is published.
+// and deletes nothing that is published. Not between the last look and its
+// delete, which no object store makes one: Collect's comment says what is left.
 func TestZombieCollector(t *testing.T) {
 	t.Parallel()
 	eachSeed(t, "zombie-batch", func(t *testing.T, record *soak.Run, rnd *rand.Rand) {
@@ -125,9 +126,12 @@ func TestZombieCollector(t *testing.T) {
 				reached = false
 				meanwhile := func(c faultbucket.Call) {
 					reached = true
-					record.Add("zombies", 1)
 					if c.Op == faultbucket.Delete {
-						record.Sometimes("a collector stood before a delete")
+						return
+					}
+					record.Add("zombies", 1)
+					if c.Op == faultbucket.Stat {
+						record.Sometimes("a collector stood before its last look")
 					}
 					q := q
 					if rnd.IntN(3) == 0 {
@@ -139,9 +143,7 @@ func TestZombieCollector(t *testing.T) {
 				if err := w.collect(t, faultbucket.Wrap(w.bucket, stopped(n, meanwhile)), 1); err != nil {
 					t.Fatal(err)
 				}
-				if m := w.intact(t); reached {
-					w.check(t, m)
-				}
+				w.intact(t)
 				if t.Failed() {
 					t.Fatalf("the collector stood before call %d", n)
 				}

@@ -104,12 +104,17 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// startingSeed is what was asked for, or another each time.
+func startingSeed() uint64 {
+	if *seed == 0 {
+		return rand.Uint64N(1 << 40)
+	}
+	return *seed
+}
+
 // TestRandom runs random histories.
 func TestRandom(t *testing.T) {
-	first := *seed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
-	}
+	first := startingSeed()
 	t.Logf("seeds %d to %d", first, first+uint64(*cases)-1)
 	record := soak.Open(t, "metamorphic", first)
 	record.Add(soak.Lost, 0) // each history is compared to its last event

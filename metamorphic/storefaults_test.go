@@ -400,6 +400,7 @@ func (s *storeTrials) everything(t *testing.T, name string, seed uint64, harms [
 					missed = 0
 				}
 			}
+			t.Logf("%s: %s, lasting %v: done", name, h, lasting)
 		}
 	}
 }
