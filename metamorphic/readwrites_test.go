@@ -322,13 +322,14 @@ func (c *client) act() error {
 	case x < 9 && len(c.sent) > 0:
 		return c.again()
 	case x < 12:
-		return c.read(serving.Fresh{Latest: true})
+		return c.read(c.now(), serving.Fresh{Latest: true})
 	case x < 16:
-		// As one who was handed the receipts of all others.
+		// As one who was handed the receipts of all others, up to now.
+		now := c.now()
 		c.mu.Lock()
 		known := c.known.Clone()
 		c.mu.Unlock()
-		return c.read(serving.Fresh{AtLeast: map[string]event.Cut{c.rig.pipeline: known}})
+		return c.read(now, serving.Fresh{AtLeast: map[string]event.Cut{c.rig.pipeline: known}})
 	}
 	return c.eventual()
 }
@@ -420,12 +421,12 @@ func (c *client) again() error {
 }
 
 // read reads one account and notes it for porcupine.
-func (c *client) read(fresh serving.Fresh) error {
+func (c *client) read(call int64, fresh serving.Fresh) error {
 	a := c.rnd.IntN(depositors)
 	if c.sending.Load() > 0 {
 		c.record.Sometimes(readConcurrent)
 	}
-	op := porcupine.Operation{ClientId: c.number, Input: asked{a}, Call: c.now()}
+	op := porcupine.Operation{ClientId: c.number, Input: asked{a}, Call: call}
 	version := c.rig.version.Load()
 	got, at, err := c.ask(fresh)
 	if err != nil {
