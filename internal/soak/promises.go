@@ -21,10 +21,10 @@ var Promises = []Promise{
 	{"Conservation: received = counted + duplicate + filtered + dead-lettered + held + in flight.", []string{
 		"cmd/anabranch.TestKilledAtRandom", "cmd/anabranch/server.TestLedgerByRuleBelowAndAboveTheCut"}},
 	{"A failed, retried, doubled or killed batch publishes one version or none.", []string{
-		"batch.TestDieAtEveryCall", "batch.TestRace", "batch.TestManyAtOnce", "archive.TestOneOfManyPublishes"}},
+		"batch.TestDieAtEveryCall", "batch.TestKillPoints", "metamorphic.TestStoreFaults", "batch.TestRace", "batch.TestManyAtOnce", "archive.TestOneOfManyPublishes"}},
 	{"Late data is never hidden.", []string{"metamorphic.TestRandom"}},
 	{"Overload slows or refuses, and loses nothing that was acknowledged.", []string{
-		"ingest.TestBudgetUnderPressure", "ingest.TestFull", "ingest.TestLanes"}},
+		"ingest.TestBudgetUnderPressure", "ingest.TestFull", "ingest.TestLanes", "cmd/anabranch.TestDiskFull", "cmd/anabranch.TestMemory"}},
 	{"What is damaged on disk is detected and named: never a wrong number, never a crash.", []string{
 		"cmd/anabranch/server.TestDamage", "archive.TestDamagedFilesAreNamed", "speed.TestEveryFlippedBitOfASnapshotIsFound"}},
 	{"Nothing listens beyond loopback without TLS and authentication.", []string{

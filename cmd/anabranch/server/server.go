@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -112,7 +113,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	if c.has(RoleSpeed) {
-		s.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: s.sources, Logger: c.Logger}), sql.Options{
+		s.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: s.sources, Logger: c.Logger, Dice: func() float64 { return 100 * mrand.Float64() }}), sql.Options{
 			CacheDirs: []string{filepath.Join(c.Dir, "cache")}, Logger: c.Logger,
 			MemoryLimit: fmt.Sprintf("%dB", s.memory.query), MaxQueries: s.memory.queries(),
 		})

@@ -147,6 +147,22 @@ func TestAChangedViewAnswersAsBeforeUntilItIsComputedAndIsTakenBack(t *testing.T
 	if kinds := fmt.Sprintf("%d %s %d %s", list.Newest, list.Versions[1].Kind, list.Versions[1].Base, list.Versions[1].Reason); kinds != "4 rollback 1 wrong sign" {
 		t.Error(kinds)
 	}
+	// A canary takes its share of the queries, and the receipt says which
+	// version answered.
+	all := 100.0
+	if err := w.client.JSON(t.Context(), http.MethodPost, "/v1/pipelines/small/versions/promote", api.PromoteVersion{View: "items", Canary: &all}, &p); err != nil {
+		t.Fatal(err)
+	}
+	if _, v := w.items(); v != v1 {
+		t.Errorf("the canary has all queries, but %s answers, not %s", v, v1)
+	}
+	none := 0.0
+	if err := w.client.JSON(t.Context(), http.MethodPost, "/v1/pipelines/small/versions/promote", api.PromoteVersion{View: "items", Canary: &none}, &p); err != nil {
+		t.Fatal(err)
+	}
+	if _, v := w.items(); v != v0 {
+		t.Errorf("the canary has no queries, but %s answers, not %s", v, v0)
+	}
 	if err := w.client.JSON(t.Context(), http.MethodPost, "/v1/pipelines/small/versions/promote", api.PromoteVersion{View: "items"}, &p); err != nil {
 		t.Fatal(err)
 	}
