@@ -188,6 +188,9 @@ func (l *log) Trim(ctx context.Context, partition int, below uint64) error {
 // now: when records have gone since the look that b is, another process has
 // trimmed them and its mark, which was higher, has to stand again.
 func (l *log) trim(ctx context.Context, p *part, b bounds, below uint64) error {
+	if err := l.store.keeper.trimmable(); err != nil {
+		return fmt.Errorf("trim partition %d of %s below %d: %w", p.number, l.pipeline, below, err)
+	}
 	defer l.store.keeper.enter()()
 	for mark := below; mark > b.trimmed; {
 		config := b.config

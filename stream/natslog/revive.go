@@ -34,6 +34,7 @@ type keeper struct {
 
 	stop  context.CancelFunc
 	ended chan struct{}
+	stuck atomic.Bool // the server does not even say how it is
 }
 
 // health tells whether anything can be appended.
@@ -54,6 +55,9 @@ func newHealth() *health {
 const (
 	// lookEvery is how often an ailing log looks for room.
 	lookEvery = 250 * time.Millisecond
+	// stuckAfter is when a server that does not say how it is never will: it
+	// has been seen to lock itself out when a write failed during a purge.
+	stuckAfter = 10 * time.Second
 	// minRevive is the least room for which it is worth to try.
 	minRevive = maxPayload
 	// noSpace is what the server repeats of the system's ENOSPC and EDQUOT.
@@ -138,12 +142,8 @@ func (k *keeper) well() bool {
 	if before.err != nil {
 		return false
 	}
-	why := ""
-	if h := k.store.server.Healthz(&server.HealthzOptions{}); !k.store.server.JetStreamEnabled() {
-		why = "it has closed its streams"
-	} else if strings.Contains(h.Error, "write error") {
-		why = h.Error
-	} else {
+	why := k.ask()
+	if why == "" {
 		return true
 	}
 	err := fault.WithHint(fault.New(fault.Transient, "the log's server cannot write: %s", why), "look at the disk of %s, then start again: this process writes no more to it", k.store.opts.Dir)
@@ -154,6 +154,41 @@ func (k *keeper) well() bool {
 	k.current.Store(&health{err: err, good: before.good, end: before.end})
 	before.end()
 	return false
+}
+
+// ask returns what is wrong with the server, or "".
+func (k *keeper) ask() string {
+	said := make(chan string, 1)
+	go func() { // stays behind when the server is stuck, as the server does
+		h := k.store.server.Healthz(&server.HealthzOptions{})
+		switch {
+		case !k.store.server.JetStreamEnabled():
+			said <- "it has closed its streams"
+		case strings.Contains(h.Error, "write error"):
+			said <- h.Error
+		default:
+			said <- ""
+		}
+	}()
+	select {
+	case why := <-said:
+		return why
+	case <-k.store.opts.Clock.After(stuckAfter):
+		k.stuck.Store(true)
+		return "it does not say how it is"
+	}
+}
+
+// trimmable says why nothing should be trimmed now. The server writes when it
+// purges, and a purge whose write fails locks its stream up for good.
+func (k *keeper) trimmable() error {
+	if k == nil {
+		return nil
+	}
+	if err := k.health().err; err != nil {
+		return err
+	}
+	return k.store.checkRoom(0, minRevive)
 }
 
 // outOfSpace reports whether a write failed for want of room, and no fsync.

@@ -149,13 +149,18 @@ func (s *Store) Close() error {
 			c.Close()
 		}
 	}
-	if s.server != nil {
+	var err error
+	switch {
+	case s.server == nil:
+	case s.keeper != nil && s.keeper.stuck.Load():
+		err = fault.New(fault.Transient, "close the log: its server does not answer and was left behind; end this process")
+	default:
 		s.server.stop()
 	}
 	for _, p := range s.parts {
 		p.note.close()
 	}
-	return nil
+	return err
 }
 
 // The names in a stream's metadata.
