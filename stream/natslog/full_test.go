@@ -19,6 +19,7 @@ import (
 // refused as Full soon, what was acknowledged stays and is read, and appending
 // goes on by itself when there is room again.
 func TestDiskFull(t *testing.T) {
+	notRaced(t)
 	t.Parallel()
 	for name, keep := range map[string]int64{"with a reserve": 4 << 20, "to the last byte": -1} {
 		t.Run(name, func(t *testing.T) {
@@ -109,6 +110,16 @@ func fillUnder(t *testing.T, disk smalldisk.Disk, keep int64) {
 	}
 }
 
+// notRaced: the server opens its streams again under the requests of clients
+// that never stop, and does not guard jetStream.infoSubs then (2.15.2). These
+// tests run without the detector, which would report the server.
+func notRaced(t *testing.T) {
+	t.Helper()
+	if raced {
+		t.Skip("the server races with itself while its streams are opened again; make test runs this without the race detector")
+	}
+}
+
 // lookAt reads one record.
 func lookAt(t *testing.T, l stream.Log, p int, at uint64, want string) {
 	t.Helper()
@@ -126,6 +137,7 @@ func lookAt(t *testing.T, l stream.Log, p int, at uint64, want string) {
 // TestReaderSurvivesRecovery reads on while the streams are closed and
 // recovered under it.
 func TestReaderSurvivesRecovery(t *testing.T) {
+	notRaced(t)
 	t.Parallel()
 	s := start(t, Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 	l := open(t, s, 1)
