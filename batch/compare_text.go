@@ -10,7 +10,7 @@ import (
 func (c *Comparison) Markdown() string {
 	var b strings.Builder
 	if c.Equal() {
-		fmt.Fprintf(&b, "Every cell is equal in version %d and in what was made.\n\n", c.Old)
+		b.WriteString("Every cell is equal.\n\n")
 	}
 	b.WriteString("| view | groups | same | changed | added | removed |\n|---|---:|---:|---:|---:|---:|\n")
 	for i := range c.Views {

@@ -160,7 +160,7 @@ func TestRollback(t *testing.T) {
 	// The other version without the old one beside it, and events since.
 	views := slices.Clone(w.views)
 	views[1] = w.other
-	w.history(t, rnd, 2, 70, 200, 9)
+	w.history(t, rnd, 8, 900, 200, 9)
 	mustRun(t, w.runner(t, w.bucket, func(o *batch.Options) { o.Views = views }), nightly("two", w.begin(t)))
 	w.answers(t, w.newest(t), "other")
 
