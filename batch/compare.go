@@ -72,7 +72,7 @@ func (v *ViewComparison) equal() bool {
 	return v.Added+v.Removed+v.Changed == 0 && v.Note == "" && v.OldVersion != "" && v.NewVersion != ""
 }
 
-// Groups returns how many groups were compared.
+// groups returns how many groups were compared.
 func (v *ViewComparison) groups() int64 { return v.Same + v.Added + v.Removed + v.Changed }
 
 // Beyond says what in the comparison exceeds a bound, as shares of 1: of the
@@ -147,7 +147,7 @@ func (r *Runner) compare(ctx context.Context, name string, before, after *archiv
 	digest := sha256.New()
 	for _, view := range slices.Sorted(maps.Keys(views)) {
 		v := &viewComparer{ctx: ctx, r: r, name: name, out: ViewComparison{View: view}}
-		was, is := sides(view, before, after)
+		was, is := versionsOf(view, before, after)
 		if err := v.compare(was, is); err != nil {
 			return c, fmt.Errorf("view %s: %w", view, err)
 		}
@@ -162,10 +162,10 @@ func (r *Runner) compare(ctx context.Context, name string, before, after *archiv
 	return c, nil
 }
 
-// sides returns the files of a view to compare. Where a changed definition is
+// versionsOf returns the files of a view to compare. Where a changed definition is
 // made for the first time, or held, that is its old version and its new one at
 // the same cut; else what answered before and what answers after.
-func sides(view string, before, after *archive.Manifest) (was, is *archive.ViewFiles) {
+func versionsOf(view string, before, after *archive.Manifest) (was, is *archive.ViewFiles) {
 	_, was = before.Answers(view)
 	key, is := after.Answers(view)
 	if declared := after.Views[view]; declared != nil && key != view {

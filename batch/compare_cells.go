@@ -71,7 +71,16 @@ type sum struct {
 	kind  event.Kind
 }
 
-func (t *totals) add(b *event.Batch, keys []string, old bool) {
+// sides are those that rows stand on.
+type sides uint8
+
+const (
+	onOld sides = 1 << iota
+	onNew
+	onBoth = onOld | onNew
+)
+
+func (t *totals) add(b *event.Batch, keys []string, on sides) {
 	finishedColumns(b.Shape, keys, func(c int, name string) {
 		col := &b.Columns[c]
 		if !numeric(col.Type) {
@@ -84,16 +93,24 @@ func (t *totals) add(b *event.Batch, keys []string, old bool) {
 			t.by[name] = &total{}
 			t.names = append(t.names, name)
 		}
-		s := &t.by[name].is
-		if old {
-			s = &t.by[name].was
+		part := sumOf(col, b.N)
+		if on&onOld != 0 {
+			t.by[name].was.add(part)
 		}
-		s.add(col, b.N)
+		if on&onNew != 0 {
+			t.by[name].is.add(part)
+		}
 	})
 }
 
-func (s *sum) add(c *event.Column, n int) {
-	s.kind, s.scale = c.Type.Kind, int(c.Type.Scale)
+func (s *sum) add(o *sum) {
+	s.kind, s.scale = o.kind, o.scale
+	s.exact.Add(&s.exact, &o.exact)
+	s.float += o.float
+}
+
+func sumOf(c *event.Column, n int) *sum {
+	s := &sum{kind: c.Type.Kind, scale: int(c.Type.Scale)}
 	var part event.Int128 // flushed before it can overflow
 	flush := func() { s.exact.Add(&s.exact, part.Big()); part = event.Int128{} }
 	for i := range n {
@@ -118,6 +135,7 @@ func (s *sum) add(c *event.Column, n int) {
 		part = next
 	}
 	flush()
+	return s
 }
 
 func (s *sum) value() float64 {

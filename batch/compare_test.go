@@ -3,7 +3,6 @@ package batch_test
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -143,16 +142,8 @@ func TestCompareOfBackfills(t *testing.T) {
 // comparison reads the cells of a comparison.
 func (w *world) comparison(t *testing.T, object string) (rows []string) {
 	t.Helper()
-	body, info, err := w.bucket.Get(t.Context(), object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close()
-	data, err := io.ReadAll(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := schemas.OpenParquet(bytes.NewReader(data), info.Size)
+	data := w.object(t, object)
+	f, err := schemas.OpenParquet(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,10 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 
@@ -43,20 +45,10 @@ func (v *viewComparer) compare(before, after *archive.ViewFiles) (err error) {
 		}
 	}()
 	was, is := byPeriod(before.Results), byPeriod(after.Results)
-	for period, files := range was {
-		if sameFiles(files, is[period]) {
-			err = v.keep(files)
-			delete(is, period)
-		} else {
-			err = v.period(files, is[period])
-			delete(is, period)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for _, files := range is {
-		if err := v.period(nil, files); err != nil {
+	periods := slices.AppendSeq(slices.Collect(maps.Keys(was)), maps.Keys(is))
+	slices.Sort(periods) // so that the object is the same each time
+	for _, period := range slices.Compact(periods) {
+		if err := v.period(was[period], is[period]); err != nil {
 			return err
 		}
 	}
@@ -119,57 +111,88 @@ func byPeriod(files []archive.ResultFile) map[string][]archive.ResultFile {
 	return out
 }
 
-// sameFiles: a name says what is inside.
-func sameFiles(a, b []archive.ResultFile) bool {
-	return slices.EqualFunc(a, b, func(x, y archive.ResultFile) bool { return x.Name == y.Name })
-}
-
-// keep counts a period that is the same on both sides.
-func (v *viewComparer) keep(files []archive.ResultFile) error {
-	for _, f := range files {
-		v.out.Same += f.Rows
-		err := v.r.Archive.ReadResult(v.ctx, f, nil, func(b *event.Batch) error {
-			v.totals.add(b, v.keys, true)
-			v.totals.add(b, v.keys, false)
-			return nil
-		})
-		if err != nil {
+// period compares the rows of one period. When both sides are cut alike, shard
+// after shard, so that no more than that has to be in memory.
+func (v *viewComparer) period(was, is []archive.ResultFile) error {
+	if len(was) != len(is) {
+		return v.rows(was, is)
+	}
+	for i := range was {
+		compare := v.rows
+		if was[i].Name == is[i].Name { // a name says what is inside
+			compare = func(same, _ []archive.ResultFile) error { return v.keep(same[0]) }
+		}
+		if err := compare(was[i:i+1], is[i:i+1]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// period compares the rows of one period. When both sides are cut alike, shard
-// after shard, so that no more than that has to be in memory.
-func (v *viewComparer) period(was, is []archive.ResultFile) error {
-	if len(was) == len(is) {
-		for i := range was {
-			if was[i].Name == is[i].Name {
-				if err := v.keep(was[i : i+1]); err != nil {
+// keep counts a file that is the same on both sides.
+func (v *viewComparer) keep(f archive.ResultFile) error {
+	v.out.Same += f.Rows
+	return v.r.Archive.ReadResult(v.ctx, f, nil, func(b *event.Batch) error {
+		v.totals.add(b, v.keys, onBoth)
+		return nil
+	})
+}
+
+// place is a row of one side.
+type place struct{ part, row int }
+
+// rows matches the groups of both sides and compares their cells. The old side
+// is held in memory, the new one passes by.
+func (v *viewComparer) rows(was, is []archive.ResultFile) error {
+	var parts []*event.Batch
+	at := map[xxh3.Uint128]place{} // by group: what is left of the old side
+	err := v.each(was, onOld, func(b *event.Batch, groups []xxh3.Uint128) error {
+		for i, g := range groups {
+			at[g] = place{len(parts), i}
+		}
+		parts = append(parts, b)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = v.each(is, onNew, func(b *event.Batch, groups []xxh3.Uint128) error {
+		for i, g := range groups {
+			p, found := at[g]
+			if !found {
+				v.out.Added++
+				if err := v.differs(nil, 0, b, i); err != nil {
 					return err
 				}
-			} else if err := v.rows(was[i:i+1], is[i:i+1]); err != nil {
+				continue
+			}
+			delete(at, g)
+			if v.equal(parts[p.part], p.row, b, i) {
+				v.out.Same++
+				continue
+			}
+			v.out.Changed++
+			if err := v.differs(parts[p.part], p.row, b, i); err != nil {
 				return err
 			}
 		}
 		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return v.rows(was, is)
+	inOrder := func(a, b place) int { return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.row, b.row)) }
+	for _, p := range slices.SortedFunc(maps.Values(at), inOrder) {
+		v.out.Removed++
+		if err := v.differs(parts[p.part], p.row, nil, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// place is a row of one side.
-type place struct{ part, row uint32 }
-
-// side is what one side has of a shard.
-type side struct {
-	parts []*event.Batch
-	keys  [][]int // by part: where its key columns are
-	at    map[xxh3.Uint128]place
-}
-
-func (v *viewComparer) read(files []archive.ResultFile, old bool) (*side, error) {
-	s := &side{at: map[xxh3.Uint128]place{}}
+// each reads the rows of one side and tells the group of each.
+func (v *viewComparer) each(files []archive.ResultFile, on sides, fn func(b *event.Batch, groups []xxh3.Uint128) error) error {
 	var key []byte
 	for _, f := range files {
 		err := v.r.Archive.ReadResult(v.ctx, f, nil, func(b *event.Batch) error {
@@ -179,61 +202,16 @@ func (v *viewComparer) read(files []archive.ResultFile, old bool) (*side, error)
 					return wrong("result file %s has no column %s", f.Name, name)
 				}
 			}
-			for i := range b.N {
+			groups := make([]xxh3.Uint128, b.N)
+			for i := range groups {
 				key = appendCells(key[:0], b, cols, i)
-				s.at[xxh3.Hash128(key)] = place{uint32(len(s.parts)), uint32(i)}
+				groups[i] = xxh3.Hash128(key)
 			}
-			s.parts, s.keys = append(s.parts, b), append(s.keys, cols)
-			v.totals.add(b, v.keys, old)
-			return nil
+			v.totals.add(b, v.keys, on)
+			return fn(b, groups)
 		})
 		if err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-// rows matches the groups of both sides and compares their cells.
-func (v *viewComparer) rows(was, is []archive.ResultFile) error {
-	before, err := v.read(was, true)
-	if err != nil {
-		return err
-	}
-	after, err := v.read(is, false)
-	if err != nil {
-		return err
-	}
-	for part, b := range after.parts {
-		for i := range b.N {
-			h := xxh3.Hash128(appendCells(nil, b, after.keys[part], i))
-			p, found := before.at[h]
-			if !found {
-				v.out.Added++
-				if err := v.differs(nil, 0, b, i); err != nil {
-					return err
-				}
-				continue
-			}
-			delete(before.at, h)
-			if old := before.parts[p.part]; v.equal(old, int(p.row), b, i) {
-				v.out.Same++
-			} else {
-				v.out.Changed++
-				if err := v.differs(old, int(p.row), b, i); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	for part, b := range before.parts { // in their order, so that the object is the same each time
-		for i := range b.N {
-			if p, left := before.at[xxh3.Hash128(appendCells(nil, b, before.keys[part], i))]; left && p == (place{uint32(part), uint32(i)}) {
-				v.out.Removed++
-				if err := v.differs(b, i, nil, 0); err != nil {
-					return err
-				}
-			}
+			return err
 		}
 	}
 	return nil
