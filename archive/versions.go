@@ -37,3 +37,23 @@ func (m *Manifest) VersionOf(view, version string) (key string, files *ViewFiles
 	}
 	return "", nil
 }
+
+// versioned is a compiled view, as far as finding it goes.
+type versioned interface {
+	Name() string // a key
+	Version() string
+}
+
+// FindVersion returns the version of a view among compiled ones, under
+// whichever key; the zero value when it is not there.
+func FindVersion[V versioned](view, version string, among ...[]V) V {
+	for _, views := range among {
+		for _, v := range views {
+			if ViewOf(v.Name()) == view && v.Version() == version {
+				return v
+			}
+		}
+	}
+	var none V
+	return none
+}

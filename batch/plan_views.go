@@ -173,12 +173,7 @@ func (r *Runner) declared(name string) *view.View {
 
 // version returns a version of a view that this program can compute, or nil.
 func (r *Runner) version(name, version string) *view.View {
-	for _, v := range slices.Concat(r.Views, r.Older) {
-		if archive.ViewOf(v.Name()) == name && v.Version() == version {
-			return v
-		}
-	}
-	return nil
+	return archive.FindVersion(name, version, r.Views, r.Older)
 }
 
 func (r *Runner) noView(name string) error {

@@ -72,12 +72,7 @@ func (s *Serving) answering(src *Source, m *archive.Manifest, name string) *view
 
 // version returns a version of a view that this process has compiled, or nil.
 func (s *Source) version(name, version string) *view.View {
-	for _, v := range slices.Concat(s.Views, s.Older) {
-		if archive.ViewOf(v.Name()) == name && v.Version() == version {
-			return v
-		}
-	}
-	return nil
+	return archive.FindVersion(name, version, s.Views, s.Older)
 }
 
 // Shown returns the version of a view whose columns a catalog lists: the one

@@ -31,13 +31,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.gatherers(), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /v1/pipelines", answer(s.listPipelines))
 	mux.HandleFunc("POST /v1/pipelines", answer(s.postPipeline))
-	mux.HandleFunc("GET /v1/pipelines/{name}", answer(func(r *http.Request) (any, error) {
-		p, err := s.pipeline(r.PathValue("name"))
-		if err != nil {
-			return nil, err
-		}
-		return p.describe(), nil
-	}))
+	mux.HandleFunc("GET /v1/pipelines/{name}", s.withPipeline(func(_ *http.Request, p *pipeline) (any, error) { return p.describe(), nil }))
 	events := ingest.Handler(func(name string) (*ingest.Gateway, bool) {
 		p, err := s.pipeline(name)
 		if err != nil || p.gateway == nil {
@@ -63,8 +57,8 @@ func (s *Server) routes() http.Handler {
 		}
 		return l, err
 	}))
-	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters", answer(s.listLetters))
-	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters/{id}", answer(s.getLetter))
+	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters", s.withPipeline(listLetters))
+	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters/{id}", s.withPipeline(getLetter))
 	mux.HandleFunc("POST /v1/pipelines/{name}/verify", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) { return s.verify(r.Context(), p) }))
 	if s.engine != nil {
 		mux.Handle("POST /v1/query", httpapi.Query(s.engine, httpapi.Options{Logger: s.config.Logger}))
@@ -85,13 +79,20 @@ func answer(fn func(*http.Request) (any, error)) http.HandlerFunc {
 	}
 }
 
-// withSpeed is for resources that only a process with the speed role has.
-func (s *Server) withSpeed(fn func(*http.Request, *pipeline) (any, error)) http.HandlerFunc {
+// withPipeline finds the pipeline that a request names.
+func (s *Server) withPipeline(fn func(*http.Request, *pipeline) (any, error)) http.HandlerFunc {
 	return answer(func(r *http.Request) (any, error) {
 		p, err := s.pipeline(r.PathValue("name"))
 		if err != nil {
 			return nil, err
 		}
+		return fn(r, p)
+	})
+}
+
+// withSpeed is for resources that only a process with the speed role has.
+func (s *Server) withSpeed(fn func(*http.Request, *pipeline) (any, error)) http.HandlerFunc {
+	return s.withPipeline(func(r *http.Request, p *pipeline) (any, error) {
 		if p.speed == nil {
 			return nil, fault.New(fault.NotFound, "this process does not fold the stream: ask one started with --role speed")
 		}
@@ -184,14 +185,11 @@ func readJSON(r *http.Request, limit int64, into any) error {
 	return nil
 }
 
-func (s *Server) listLetters(r *http.Request) (any, error) {
-	p, err := s.pipeline(r.PathValue("name"))
-	if err != nil {
-		return nil, err
-	}
+func listLetters(r *http.Request, p *pipeline) (any, error) {
 	q := r.URL.Query()
 	limit := 50
 	if text := q.Get("limit"); text != "" {
+		var err error
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > 10000 {
 			return nil, fault.New(fault.Invalid, "limit %q: want 1 to 10000", text)
 		}
@@ -209,11 +207,7 @@ func (s *Server) listLetters(r *http.Request) (any, error) {
 	return page, nil
 }
 
-func (s *Server) getLetter(r *http.Request) (any, error) {
-	p, err := s.pipeline(r.PathValue("name"))
-	if err != nil {
-		return nil, err
-	}
+func getLetter(r *http.Request, p *pipeline) (any, error) {
 	l, err := p.letters.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return nil, err

@@ -25,17 +25,6 @@ func (s *Server) versionRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+at+"/rollback", s.withPipeline(rollback))
 }
 
-// withPipeline finds the pipeline that a request names.
-func (s *Server) withPipeline(fn func(*http.Request, *pipeline) (any, error)) http.HandlerFunc {
-	return answer(func(r *http.Request) (any, error) {
-		p, err := s.pipeline(r.PathValue("name"))
-		if err != nil {
-			return nil, err
-		}
-		return fn(r, p)
-	})
-}
-
 // listedVersions is how many versions a list has that does not say.
 const listedVersions = 20
 
