@@ -12,18 +12,19 @@ import (
 
 // Damage is one thing that Check found wrong.
 type Damage struct {
-	Kind      string // manifest, segment, run, day, state, result or orphan
+	Kind      string // manifest, segment, run, day, state, result, once or orphan
 	File      string
 	Err       error
 	View      string // of a state or a result
 	Partition int    // of a segment, a run or a day file
 	From, To  uint64 // of a segment; To is 0 when nothing says where it ended
 	Version   uint64 // of a manifest that cannot be read or is gone
+	Once      string // the name of a text of Once
 }
 
 // Check reads everything that is published: the chain of manifests, every
 // file that the newest mentions with size, sum and counts, every segment and
-// their chain; and it looks for files that no manifest mentions. Each finding
+// their chain, every text of Once; and it looks for files that no manifest mentions. Each finding
 // is told once. The error is of the object store, not of what lies in it.
 func (a *Archive) Check(ctx context.Context, found func(Damage)) error {
 	newest, known, err := a.checkManifests(ctx, found)
@@ -39,6 +40,9 @@ func (a *Archive) Check(ctx context.Context, found func(Damage)) error {
 		if err := a.checkSegments(ctx, p, newest, found); err != nil {
 			return err
 		}
+	}
+	if err := a.checkOnce(ctx, found); err != nil {
+		return err
 	}
 	if known == nil {
 		return nil // a manifest that cannot be read may mention anything

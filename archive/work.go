@@ -59,6 +59,44 @@ func (a *Archive) ListWork(ctx context.Context, run string) ([]string, error) {
 	return names, nil
 }
 
+func (a *Archive) onceName(name string) string { return a.object("once/%s.zst", name) }
+
+// checkOnce tells what of Once cannot be read.
+func (a *Archive) checkOnce(ctx context.Context, found func(Damage)) error {
+	prefix := strings.TrimSuffix(a.onceName(""), ".zst")
+	for info, err := range a.bucket.List(ctx, prefix, "") {
+		if err != nil {
+			return fmt.Errorf("list %s: %w", prefix, err)
+		}
+		data, err := a.get(ctx, info.Name)
+		if err == nil {
+			_, err = packed.Unpack(info.Name, data)
+		}
+		switch {
+		case err == nil:
+		case damaged(err):
+			found(Damage{Kind: "once", File: info.Name, Err: err, Once: strings.TrimSuffix(strings.TrimPrefix(info.Name, prefix), ".zst")})
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// MendOnce puts body in the place of a text of Once that cannot be read; nil
+// deletes it, so that whoever comes next has the say.
+func (a *Archive) MendOnce(ctx context.Context, name string, body []byte) error {
+	if body == nil {
+		return a.bucket.Delete(ctx, a.onceName(name))
+	}
+	object, err := packed.Pack(body)
+	if err != nil {
+		return err
+	}
+	_, err = a.bucket.Put(ctx, a.onceName(name), bytes.NewReader(object), bucket.Condition{})
+	return err
+}
+
 // Once stores body under a name for ever, unless something is there; it
 // returns what is there. Whoever comes first has the say.
 func (a *Archive) Once(ctx context.Context, name string, body []byte) (there []byte, err error) {
@@ -66,7 +104,7 @@ func (a *Archive) Once(ctx context.Context, name string, body []byte) (there []b
 	if err != nil {
 		return nil, err
 	}
-	at := a.object("once/%s.zst", name)
+	at := a.onceName(name)
 	_, err = a.bucket.Put(ctx, at, bytes.NewReader(object), bucket.Condition{Absent: true})
 	if !errors.Is(err, bucket.ErrCondition) {
 		if err != nil {

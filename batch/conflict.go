@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"anabranch/archive"
@@ -64,6 +65,23 @@ func (r *Runner) firstSeen(ctx context.Context, request string) (at time.Time, e
 		return at, fault.New(fault.Corrupt, "when %s was first seen: %w", name, err)
 	}
 	return at, nil
+}
+
+// MendFirstSeen makes a damaged time of firstSeen again, given its name in
+// archive.Once: the letters bear it. Without letters it is forgotten.
+func MendFirstSeen(ctx context.Context, a *archive.Archive, letters *deadletter.Store, name string) error {
+	at, ok, err := letters.Received(ctx, strings.TrimSuffix(name, ".json"))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return a.MendOnce(ctx, name, nil)
+	}
+	text, err := json.Marshal(at.UTC())
+	if err != nil {
+		return err
+	}
+	return a.MendOnce(ctx, name, text)
 }
 
 // rowJSON renders a row as one JSON object. The bytes as they were received

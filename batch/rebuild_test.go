@@ -41,7 +41,12 @@ func TestLostRunsAndDaysAreRebuilt(t *testing.T) {
 	rnd := seeded(t)
 	w := newWorld(t, 2)
 	small := func(o *batch.Options) { o.ChunkRows = 60 }
-	for night := range 6 {
+	// Merging may have left one run of each partition, which a rebuild gives
+	// again: there must be something to replace.
+	several := func(runs [][]archive.Run) bool {
+		return slices.ContainsFunc(runs, func(of []archive.Run) bool { return len(of) > 1 })
+	}
+	for night := 0; night < 6 || !several(w.newest(t).Runs); night++ {
 		w.history(t, rnd, 25, 300, 10*night, 30)
 		mustRun(t, w.runner(t, w.bucket, small), nightly(fmt.Sprintf("night-%d", night), w.begin(t)))
 	}

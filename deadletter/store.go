@@ -119,6 +119,26 @@ func (s *Store) read(ctx context.Context, name string, o object) ([]Letter, erro
 	return letters, nil
 }
 
+// Received returns when the letters of a request were received, by the day
+// and time that they are filed under; ok is false when there are none.
+func (s *Store) Received(ctx context.Context, request string) (at time.Time, ok bool, err error) {
+	request = escape(request)
+	for o, err := range s.objects(ctx, "") {
+		if err != nil {
+			return at, false, err
+		}
+		if o.request != request {
+			continue
+		}
+		letters, err := s.read(ctx, o.name(s.prefix()), o)
+		if err != nil {
+			return at, false, err
+		}
+		return letters[0].Received, true, nil
+	}
+	return at, false, nil
+}
+
 // Get returns one letter; NotFound when there is none of that ID.
 func (s *Store) Get(ctx context.Context, id string) (Letter, error) {
 	day, request, i, err := parseID(id)

@@ -179,7 +179,7 @@ var Tests = map[string]Test{
 		Counts: []string{"damaged files", "repaired", "beyond repair"},
 		Least:  map[string]int64{"damaged files": 300, "repaired": 100},
 		Sometimes: []string{
-			"repaired cache", "repaired days", "repaired log", "repaired manifests", "repaired note", "repaired results", "repaired runs", "repaired segments",
+			"repaired cache", "repaired days", "repaired log", "repaired manifests", "repaired note", "repaired once", "repaired results", "repaired runs", "repaired segments",
 			"repaired snapshot", "repaired states",
 		},
 	},

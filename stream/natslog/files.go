@@ -112,6 +112,9 @@ func openFilesPart(dir, pipeline string, n int) (*filesPart, error) {
 		bad = append(bad, more...)
 	}
 	p.bounds(pipeline, trimmed, noted, bad)
+	if noted == 0 && len(p.flaws) == 0 && p.next > 1 {
+		p.noteForgotten(filepath.Join(dir, noteFolder, name))
+	}
 	return p, nil
 }
 
@@ -235,6 +238,15 @@ func (p *filesPart) readNote(path string) (uint64, error) {
 		p.flaws[len(p.flaws)-1].Note = true
 	}
 	return last, nil
+}
+
+// noteForgotten tells of a note that is there and says nothing, though records
+// were acknowledged: a power cut may leave one, and so does a cut file.
+func (p *filesPart) noteForgotten(path string) {
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		p.flaw(path, "it is empty, and the partition is not; the server makes it anew")
+		p.flaws[len(p.flaws)-1].Note = true
+	}
 }
 
 // flaw notes damage that takes no record away.

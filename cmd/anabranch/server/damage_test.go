@@ -130,7 +130,7 @@ func spoilFile(t *testing.T, rnd *rand.Rand, path string) string {
 // mended are the kinds of files of which there is always another copy, or what
 // they were made from.
 var mended = map[string]bool{
-	"cache": true, "days": true, "manifests": true, "note": true, "results": true, "runs": true, "snapshot": true, "states": true,
+	"cache": true, "days": true, "manifests": true, "note": true, "once": true, "results": true, "runs": true, "snapshot": true, "states": true,
 }
 
 // damaged is a pipeline at rest, to damage copies of.
@@ -199,7 +199,7 @@ func newDamaged(t *testing.T, seed uint64) *damaged {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"cache", "days", "definitions", "letters", "log", "manifests", "note", "results", "runs", "segments", "snapshot", "states"} {
+	for _, want := range []string{"cache", "days", "definitions", "letters", "log", "manifests", "note", "once", "results", "runs", "segments", "snapshot", "states"} {
 		if len(d.files[want]) == 0 {
 			t.Errorf("there is no file of kind %s to damage", want)
 		}

@@ -33,6 +33,10 @@ func (p *checked) archived(ctx context.Context, open func()) error {
 		return nil
 	}
 	p.segments(ctx, found["segment"])
+	letters := deadletter.New(p.bucket, p.name)
+	for _, d := range found["once"] {
+		p.mend(d.at, func() error { return batch.MendFirstSeen(ctx, p.archive, letters, d.Once) })
+	}
 	again := p.manifests(ctx, found["manifest"])
 	open()
 	if err := p.daysAndRuns(ctx, found["run"], found["day"]); err != nil {
@@ -69,6 +73,8 @@ func (p *checked) check(ctx context.Context) (map[string][]told, error) {
 			meaning, todo = "backfills of its days stop; published views stay right", "--repair makes it again from the segments"
 		case "state", "result":
 			meaning, todo = "queries of view "+archive.ViewOf(d.View)+" fail, or its next batch", "--repair computes it again from the day files"
+		case "once":
+			meaning, todo = "batch stops at the conflicting copies of its segment; published views stay right", "--repair takes the time again from the dead letters that bear it"
 		case "orphan":
 			meaning, todo = "none", "nothing: the server collects it when it is old enough"
 		}
