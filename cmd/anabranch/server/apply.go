@@ -80,7 +80,7 @@ func (p *pipeline) unbuilt(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, v := range p.views {
-		if f := m.Views[v.Name()]; f == nil || f.Version != v.Version() {
+		if _, files := m.VersionOf(v.Name(), v.Version()); files == nil {
 			names = append(names, v.Name())
 		}
 	}

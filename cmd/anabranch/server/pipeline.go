@@ -271,7 +271,7 @@ func (p *pipeline) fetchViews(ctx context.Context, m *archive.Manifest) error {
 	var files []archive.ResultFile
 	var size int64
 	for _, v := range slices.Concat(p.views, p.kept) {
-		if of := m.Views[v.Name()]; of != nil && of.Version == v.Version() {
+		if _, of := m.VersionOf(archive.ViewOf(v.Name()), v.Version()); of != nil {
 			for _, f := range of.Results {
 				files, size = append(files, f), size+f.Size
 			}
