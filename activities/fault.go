@@ -93,6 +93,12 @@ func Rephrase(err error, phrase func(said string, kind fault.Kind) string) error
 	return temporal.NewApplicationErrorWithOptions(phrase(app.Message(), kindNamed(app.Type())), app.Type(), opts)
 }
 
+// Said returns the kind and the words of a step's error.
+func Said(err error) (fault.Kind, string) {
+	err = FromTemporal(err)
+	return fault.KindOf(err), err.Error()
+}
+
 // IsAlreadyPublished reports whether a step answered batch.ErrDone: nothing is
 // left to do and nothing is wrong.
 func IsAlreadyPublished(err error) bool {

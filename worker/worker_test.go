@@ -282,6 +282,21 @@ func TestSecondStartJoinsTheFirst(t *testing.T) {
 
 func TestCancelEndsAfterItsSteps(t *testing.T) {
 	t.Parallel()
+	for name, cancel := range map[string]func(context.Context, client.Client, string) error{
+		"Temporal's own": workflows.Cancel,
+		"an update": func(ctx context.Context, c client.Client, id string) error {
+			_, err := workflows.Tell(ctx, c, id, workflows.CancelUpdate, workflows.Instruction{By: "ana", Reason: "wrong days"})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cancelEndsAfterItsSteps(t, cancel)
+		})
+	}
+}
+
+func cancelEndsAfterItsSteps(t *testing.T, cancel func(context.Context, client.Client, string) error) {
 	var working atomic.Int32
 	reached := make(chan struct{}, 10)
 	w := &activitiestest.World{Before: func(ctx context.Context, step string, _ int) error {
@@ -296,12 +311,12 @@ func TestCancelEndsAfterItsSteps(t *testing.T) {
 	}}
 	b := setup(t, w)
 	b.work(time.Minute)
-	run, err := workflows.StartBackfill(t.Context(), b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", From: "2011-03-01"}, time.Unix(0, 0))
-	if err != nil || run.ID != "backfill-retail-all-2011-03-01-last-19700101T000000Z" {
+	run, err := workflows.StartBackfill(t.Context(), b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", From: "2011-03-01", Key: t.Name()}, time.Unix(0, 0))
+	if err != nil || !strings.HasPrefix(run.ID, "backfill-retail-all-2011-03-01-last-Test") {
 		t.Fatal(run, err)
 	}
 	<-reached
-	if err := workflows.Cancel(t.Context(), b.client, run.ID); err != nil {
+	if err := cancel(t.Context(), b.client, run.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := workflows.Await(t.Context(), b.client, run, time.Second, clock.Wall, nil); fault.CodeOf(err) != "cancelled" {
@@ -314,11 +329,94 @@ func TestCancelEndsAfterItsSteps(t *testing.T) {
 		t.Error("published")
 	}
 	b.details(run.ID, "**cancelled**")
-	if err := workflows.Cancel(t.Context(), b.client, "nobody"); !fault.Is(err, fault.NotFound) {
+	if err := cancel(t.Context(), b.client, "nobody"); !fault.Is(err, fault.NotFound) {
 		t.Error(err)
 	}
 	if _, err := workflows.QueryProgress(t.Context(), b.client, "nobody"); !fault.Is(err, fault.NotFound) {
 		t.Error(err)
+	}
+}
+
+// TestSteeredOnTheRealServer pauses a run, turns it down, lets a unit fail,
+// retries it, and ends it, in the words of the Temporal UI.
+func TestSteeredOnTheRealServer(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	broken.Store(true)
+	reached, release := make(chan struct{}, 100), make(chan struct{})
+	w := &activitiestest.World{Folds: 12, Before: func(_ context.Context, step string, unit int) error {
+		if step != "fold" {
+			return nil
+		}
+		if unit == 5 && broken.Load() {
+			return fault.New(fault.Corrupt, "another checksum")
+		}
+		reached <- struct{}{}
+		<-release
+		return nil
+	}}
+	b := setup(t, w)
+	b.work(time.Minute)
+	ctx := t.Context()
+	run, err := workflows.StartBackfill(ctx, b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", Key: "steered", Parallel: 3}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	because := workflows.Instruction{By: "ana", Reason: "load"}
+	tell := func(update string, in workflows.Instruction, want string) {
+		t.Helper()
+		if got, err := workflows.Tell(ctx, b.client, run.ID, update, in); err != nil || got != want {
+			t.Errorf("%s: %q %v, want %q", update, got, err, want)
+		}
+	}
+	until := func(waits string) workflows.Progress {
+		t.Helper()
+		for {
+			p, err := workflows.QueryProgress(ctx, b.client, run.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Waits == waits {
+				return p
+			}
+			<-time.After(20 * time.Millisecond)
+		}
+	}
+	<-reached
+	<-reached
+	<-reached
+	tell(workflows.PauseUpdate, because, "being paused, 3 of its units still run")
+	close(release)
+	if p := until("resume"); p.Done != 3 {
+		t.Errorf("%+v", p)
+	}
+	b.details(run.ID, "**fold**, paused", "pause by ana: load")
+	tell(workflows.ParallelUpdate, workflows.Instruction{By: "ana", Reason: "gently", Parallel: 1}, "paused")
+	tell(workflows.ResumeUpdate, because, "running")
+	if p := until("retry"); p.Done != 11 || len(p.Failed) != 1 || p.Failed[0].Unit != 5 {
+		t.Errorf("%+v", p)
+	}
+	b.details(run.ID, "waits for a retry: 1 failed", "| another checksum | corrupt |")
+	if _, err := workflows.Tell(ctx, b.client, run.ID, workflows.RetryUpdate, workflows.Instruction{By: "ana"}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "why?") {
+		t.Error(err)
+	}
+	broken.Store(false)
+	tell(workflows.RetryUpdate, because, "running")
+	if got, err := workflows.Await(ctx, b.client, run, time.Second, clock.Wall, nil); err != nil || got.Version != 1 || got.Units != 14 {
+		t.Fatal(got, err)
+	}
+	if _, err := workflows.Tell(ctx, b.client, run.ID, workflows.PauseUpdate, because); !fault.Is(err, fault.Conflict) {
+		t.Errorf("told after its end: %v", err)
+	}
+	if _, err := workflows.Tell(ctx, b.client, "nobody", workflows.PauseUpdate, because); !fault.Is(err, fault.NotFound) {
+		t.Error(err)
+	}
+	if _, err := workflows.Tell(ctx, b.client, run.ID, "hurry", because); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	again, err := workflows.StartBackfill(ctx, b.client, b.queue, workflows.BackfillInput{Pipeline: "retail", Key: "steered"}, time.Now())
+	if err != nil || again != run {
+		t.Errorf("a second start does not join the first: %v %v", again, err)
 	}
 }
 

@@ -51,15 +51,26 @@ type Progress struct {
 	Attempt  int       `json:"attempt"`
 	K        uint64    `json:"k,omitempty"`
 	Note     string    `json:"note,omitempty"` // how it ended
+
+	State     string   `json:"state"`               // how it stands, in a sentence
+	Waits     string   `json:"waits,omitempty"`     // what a person has to do before it goes on: resume, retry
+	Parallel  int      `json:"parallel"`            // units that may run at once
+	Running   int      `json:"running"`             // steps that run
+	Remaining float64  `json:"remaining,omitempty"` // seconds until all rows are read, at Rate
+	Failed    []Failed `json:"failed,omitempty"`    // what waits for a retry
+	Acts      []Act    `json:"acts,omitempty"`      // the last instructions
 }
 
 // Ended reports whether the run is over, well or not.
 func (p Progress) Ended() bool { return order[p.Phase] == order[phaseDone] }
 
+func (r *run) ended() bool { return order[r.s.Phase] == order[phaseDone] }
+
 func (r *run) progress() Progress {
 	p := Progress{
 		Pipeline: r.request.Pipeline, Kind: r.request.Kind, View: r.request.View, From: r.request.From, To: r.request.To,
 		Phase: r.s.Phase, Done: r.s.Units, Rows: r.s.Rows, Bytes: r.s.Bytes, Started: r.s.Started, Attempt: r.s.Attempt, K: r.s.K, Note: r.note,
+		State: r.state(), Waits: r.waits(), Parallel: r.s.Steering.Parallel, Running: r.running, Failed: r.s.Failed, Acts: r.s.Steering.Acts,
 	}
 	compact, fold, finish := r.units()
 	p.Total = compact + fold + finish
@@ -69,8 +80,11 @@ func (r *run) progress() Progress {
 	if r.s.Fold != nil {
 		p.RowsAll += r.s.Fold.Rows
 	}
-	if r.seconds > 0 {
-		p.Rate = float64(r.s.Rows) / r.seconds
+	if seconds := r.s.Worked.Seconds(); seconds > 0 {
+		p.Rate = float64(r.s.Rows) / seconds
+	}
+	if p.Rate > 0 && !p.Ended() {
+		p.Remaining = float64(max(0, p.RowsAll-p.Rows)) / p.Rate
 	}
 	return p
 }
@@ -99,8 +113,11 @@ func orElse(s, t string) string {
 // enter begins a phase and shows it.
 func (r *run) enter(ctx workflow.Context, phase string) {
 	r.s.Phase = phase
-	workflow.SetCurrentDetails(ctx, r.table())
+	r.show(ctx)
 }
+
+// show shows how far the run is in the Temporal UI.
+func (r *run) show(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, r.table()) }
 
 // did counts one unit and shows it.
 func (r *run) did(ctx workflow.Context, phase string, d batch.Ref) {
@@ -109,8 +126,7 @@ func (r *run) did(ctx workflow.Context, phase string, d batch.Ref) {
 		r.s.Rows += d.Rows
 	}
 	r.s.Bytes += d.Bytes
-	r.seconds = workflow.Now(ctx).Sub(r.s.Working).Seconds()
-	workflow.SetCurrentDetails(ctx, r.table())
+	r.show(ctx)
 }
 
 // table is the progress for a person, in Markdown.
@@ -119,6 +135,9 @@ func (r *run) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s of %s\n\n", r.name, p.Pipeline)
 	fmt.Fprintf(&b, "**%s**", p.Phase)
+	if !p.Ended() && p.State != "running" {
+		fmt.Fprintf(&b, ", %s", p.State)
+	}
 	if p.Note != "" {
 		fmt.Fprintf(&b, ": %s", p.Note)
 	}
@@ -142,12 +161,31 @@ func (r *run) table() string {
 	if p.Rows > 0 {
 		row("rows", "%d of %d, %.0f a second", p.Rows, max(p.Rows, p.RowsAll), p.Rate)
 	}
+	if p.Remaining > 0 {
+		row("reading for", "%s more at this rate", (time.Duration(p.Remaining) * time.Second).String())
+	}
+	if p.Total > 0 && !p.Ended() {
+		row("running", "%d, at most %d at once", p.Running, p.Parallel)
+	}
 	if p.Attempt > 1 {
 		row("attempt", "%d: another run published first", p.Attempt)
 	}
 	row("started", "%s", p.Started.UTC().Format(time.RFC3339))
 	if r.request.Reason != "" || r.request.By != "" {
 		row("asked for by", "%s: %s", orElse(cell(r.request.By), "?"), cell(r.request.Reason))
+	}
+	if len(p.Failed) > 0 {
+		b.WriteString("\n| failed | why | kind |\n|---|---|---|\n")
+		for _, f := range p.Failed {
+			fmt.Fprintf(&b, "| %s, %s | %s | %s |\n", f.Phase, cell(f.Label), cell(f.Error), f.Kind)
+		}
+		b.WriteString("\nMend it and send the update `retry`, or `cancel`.\n")
+	}
+	if len(p.Acts) > 0 {
+		b.WriteString("\n")
+		for _, a := range p.Acts {
+			fmt.Fprintf(&b, "- %s %s\n", a.At.UTC().Format(time.RFC3339), cell(a.String()))
+		}
 	}
 	return b.String()
 }

@@ -37,27 +37,41 @@ type Resume struct {
 	Units  int            `json:"units"` // done
 	Rows   int64          `json:"rows"`
 	Bytes  int64          `json:"bytes"`
-	// Working is when the first unit of this attempt began.
-	Working time.Time `json:"working,omitzero"`
+	Worked time.Duration  `json:"worked,omitempty"` // in which units ran
+	// Failed is what failed for good and waits for a retry, Again the units of
+	// Phase to which that was granted.
+	Failed []Failed `json:"failed,omitempty"`
+	Again  []int    `json:"again,omitempty"`
+
+	Steering Steering `json:"steering,omitzero"`
 }
 
 // run is one batch run.
 type run struct {
-	name     string // of the workflow type
-	request  activities.Request
-	parallel int
-	resumed  bool
-	s        Resume
-	again    func(*Resume) any // the input of the next history
-	seconds  float64           // of work in this attempt, at the last change
-	note     string
+	name    string // of the workflow type
+	request activities.Request
+	// patient: what fails for good waits for a retry instead of failing the run.
+	patient bool
+	resumed bool
+	s       Resume
+	again   func(*Resume) any // the input of the next history
+	cancel  func()
+	note    string
+
+	running   int       // steps that run now
+	busy      time.Time // up to when Worked counts
+	cancelled bool
 }
 
+// defaultParallel is how many units of a run are given out at once.
+const defaultParallel = 8
+
 func newRun(name string, request activities.Request, parallel int, s *Resume) *run {
-	r := &run{name: name, request: request, parallel: cmp.Or(parallel, 8)}
+	r := &run{name: name, request: request}
 	if s != nil {
 		r.s, r.resumed = *s, true
 	}
+	r.s.Steering.Parallel = cmp.Or(r.s.Steering.Parallel, parallel, defaultParallel)
 	return r
 }
 
@@ -67,6 +81,7 @@ var steps *activities.Activities
 // do takes all steps.
 func (r *run) do(ctx workflow.Context, again func(*Resume) any) (Result, error) {
 	r.again = again
+	ctx, r.cancel = workflow.WithCancel(ctx)
 	if err := r.setup(ctx); err != nil {
 		return Result{}, err
 	}
@@ -79,6 +94,7 @@ func (r *run) do(ctx workflow.Context, again func(*Resume) any) (Result, error) 
 	case errors.As(err, &more):
 		return Result{}, err
 	case temporal.IsCanceledError(err):
+		r.note = "nothing was published"
 		r.enter(ctx, phaseCancelled)
 		return Result{}, temporal.NewCanceledError("nothing was published")
 	case err != nil:
@@ -100,10 +116,20 @@ func (r *run) do(ctx workflow.Context, again func(*Resume) any) (Result, error) 
 func (r *run) setup(ctx workflow.Context) error {
 	info := workflow.GetInfo(ctx)
 	if !r.resumed {
-		r.s = Resume{Started: info.WorkflowStartTime, RunID: info.WorkflowExecution.RunID, Attempt: 1}
+		r.s = Resume{Started: info.WorkflowStartTime, RunID: info.WorkflowExecution.RunID, Attempt: 1, Steering: r.s.Steering}
 		if err := workflow.UpsertTypedSearchAttributes(ctx, r.attributes()...); err != nil {
 			return err
 		}
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		ctx.Done().Receive(ctx, nil)
+		r.cancelled = true
+		if !r.ended() {
+			r.show(ctx)
+		}
+	})
+	if err := r.listen(ctx); err != nil {
+		return err
 	}
 	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (Progress, error) { return r.progress(), nil },
 		workflow.QueryHandlerOptions{Description: "How far the run is, as JSON."})
@@ -124,7 +150,7 @@ func (r *run) untilPublished(ctx workflow.Context) (Result, error) {
 		}
 		workflow.GetLogger(ctx).Info("another run published first, planning again", "pipeline", r.request.Pipeline, "attempt", r.s.Attempt)
 		// What was made stays in the bucket: the next plan takes up what fits.
-		r.s = Resume{Started: r.s.Started, RunID: r.s.RunID, Attempt: r.s.Attempt + 1, K: r.s.K, Sealed: r.s.Sealed}
+		r.s = Resume{Started: r.s.Started, RunID: r.s.RunID, Attempt: r.s.Attempt + 1, K: r.s.K, Sealed: r.s.Sealed, Steering: r.s.Steering}
 	}
 }
 
@@ -134,18 +160,18 @@ func (r *run) barrier(ctx workflow.Context) error {
 	if r.s.K == 0 {
 		r.enter(ctx, phaseBarrier)
 		var b activities.Barrier
-		if err := workflow.ExecuteActivity(quick(ctx, "choose the next barrier"), steps.NextBarrier, activities.Target{Pipeline: r.request.Pipeline}).Get(ctx, &b); err != nil {
+		if err := r.step(ctx, quick, "choose the next barrier", steps.NextBarrier, activities.Target{Pipeline: r.request.Pipeline}, &b); err != nil {
 			return err
 		}
 		r.s.K = b.K
 	}
 	at := activities.AtBarrier{Pipeline: r.request.Pipeline, K: r.s.K}
-	if err := workflow.ExecuteActivity(quick(ctx, fmt.Sprintf("barrier %d into every partition", r.s.K)), steps.AppendBarriers, at).Get(ctx, nil); err != nil {
+	if err := r.step(ctx, quick, fmt.Sprintf("barrier %d into every partition", r.s.K), steps.AppendBarriers, at, nil); err != nil {
 		return err
 	}
 	r.enter(ctx, phaseSealed)
 	var sealed activities.Sealed
-	if err := workflow.ExecuteActivity(long(ctx, fmt.Sprintf("archive sealed up to barrier %d", r.s.K)), steps.AwaitSealed, at).Get(ctx, &sealed); err != nil {
+	if err := r.step(ctx, long, fmt.Sprintf("archive sealed up to barrier %d", r.s.K), steps.AwaitSealed, at, &sealed); err != nil {
 		return err
 	}
 	r.s.Sealed = true
@@ -168,12 +194,12 @@ func (r *run) attempt(ctx workflow.Context) (Result, error) {
 	of := r.ofPlan()
 	r.enter(ctx, phaseVerify)
 	var report batch.Report
-	if err := workflow.ExecuteActivity(long(ctx, "compare what was made with what went in"), steps.Verify, of).Get(ctx, &report); err != nil {
+	if err := r.step(ctx, long, "compare what was made with what went in", steps.Verify, of, &report); err != nil {
 		return Result{}, err
 	}
 	r.enter(ctx, phasePublish)
 	var published batch.Published
-	if err := workflow.ExecuteActivity(quick(ctx, fmt.Sprintf("one conditional put on top of version %d", r.s.Plan.Parent)), steps.Publish, of).Get(ctx, &published); err != nil {
+	if err := r.step(ctx, final, fmt.Sprintf("one conditional put on top of version %d", r.s.Plan.Parent), steps.Publish, of, &published); err != nil {
 		return Result{}, err
 	}
 	return Result{Outcome: OutcomePublished, Version: published.Version, K: published.K, Report: report}, nil
@@ -184,7 +210,7 @@ func (r *run) plan(ctx workflow.Context) error {
 	request := r.request
 	request.K, request.RunID, request.Attempt = r.s.K, r.s.RunID, r.s.Attempt-1
 	var plan batch.PlanRef
-	if err := workflow.ExecuteActivity(long(ctx, "what has to be counted"), steps.Plan, request).Get(ctx, &plan); err != nil {
+	if err := r.step(ctx, long, "what has to be counted", steps.Plan, request, &plan); err != nil {
 		return err
 	}
 	r.s.Plan = &plan

@@ -35,6 +35,13 @@ func long(ctx workflow.Context, summary string) workflow.Context {
 	return options(ctx, longTimeout, summary)
 }
 
+// final is for the step that publishes. A cancel comes too late for it: ended
+// half way, nobody would know whether it had published.
+func final(ctx workflow.Context, summary string) workflow.Context {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	return quick(ctx, summary)
+}
+
 func options(ctx workflow.Context, timeout time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: timeout, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: retry, Summary: summary,
@@ -82,7 +89,7 @@ func (r *run) split(ctx workflow.Context, name string, method any, summary strin
 	}
 	r.enter(ctx, name)
 	var units batch.Units
-	if err := workflow.ExecuteActivity(long(ctx, summary), method, r.ofPlan()).Get(ctx, &units); err != nil {
+	if err := r.step(ctx, long, summary, method, r.ofPlan(), &units); err != nil {
 		return err
 	}
 	*to = &units
@@ -98,10 +105,36 @@ func label(u *batch.Units, i int) string {
 	return of
 }
 
+// step takes a step that is not split into units: when the run is not paused,
+// and where that is wished again after it failed.
+func (r *run) step(ctx workflow.Context, options func(workflow.Context, string) workflow.Context, summary string, method, in, out any) error {
+	for {
+		if err := r.await(ctx, func() bool { return !r.s.Steering.Paused }); err != nil {
+			return err
+		}
+		r.running++
+		err := workflow.ExecuteActivity(options(ctx, summary), method, in).Get(ctx, out)
+		r.running--
+		if err == nil || !r.mendable(err) {
+			return err
+		}
+		r.failed(ctx, -1, summary, err)
+		if err := r.await(ctx, func() bool { return len(r.s.Failed) == 0 }); err != nil {
+			return err
+		}
+	}
+}
+
+// mendable reports whether to wait for a retry after an error. A plan that
+// fails has cost nothing, so that a run which asks for what cannot be ends.
+func (r *run) mendable(err error) bool {
+	return r.patient && r.s.Plan != nil && !temporal.IsCanceledError(err) && !activities.IsConflict(err)
+}
+
 // work does the units of one phase, a bounded number at a time. When the
 // history has grown long it lets what was given out end and continues with a
-// fresh one. The first error cancels the rest, and is returned once all have
-// ended.
+// fresh one. An error cancels the rest, and is returned once all have ended;
+// or, where the run is patient, waits for a retry while the others go on.
 func (r *run) work(ctx workflow.Context, p phase) error {
 	if order[p.name] < order[r.s.Phase] {
 		return nil // done in an earlier history
@@ -110,44 +143,85 @@ func (r *run) work(ctx workflow.Context, p phase) error {
 		r.s.Next = 0
 		r.enter(ctx, p.name)
 	}
-	if r.s.Working.IsZero() {
-		r.s.Working = workflow.Now(ctx)
-	}
-	ctx, cancel := workflow.WithCancel(ctx)
+	inner, cancel := workflow.WithCancel(ctx)
 	defer cancel()
-	var first error
-	all := workflow.NewWaitGroup(ctx)
-	for range min(r.parallel, p.total-r.s.Next) {
-		all.Add(1)
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			defer all.Done()
-			for mine := 0; r.s.Next < p.total && first == nil; mine++ {
-				// Each history gets something done, however long it says it is.
-				if mine > 0 && tooLong(ctx) {
-					return
-				}
-				i := r.s.Next
-				r.s.Next++
-				method, unit, summary := p.step(i)
-				var done batch.Ref
-				in := activities.Unit{Pipeline: r.request.Pipeline, Plan: *r.s.Plan, N: unit}
-				if err := workflow.ExecuteActivity(long(ctx, summary), method, in).Get(ctx, &done); err != nil {
-					if first == nil {
-						first = err
-						cancel()
-					}
-					return
-				}
+	var first error // that ends the phase
+	given, more := 0, false
+	give := func() bool { // a unit may be given out
+		return !r.s.Steering.Paused && r.running < r.s.Steering.Parallel && len(r.s.Failed) < manyFailed && (len(r.s.Again) > 0 || r.s.Next < p.total)
+	}
+	left := func() bool { return r.running > 0 || len(r.s.Failed)+len(r.s.Again) > 0 || r.s.Next < p.total }
+	for left() {
+		// Each history gets something done, however long it says it is.
+		if more = given >= r.s.Steering.Parallel && tooLong(ctx); more {
+			break
+		}
+		if err := r.await(ctx, func() bool { return first != nil || give() || !left() }); err != nil && first == nil {
+			first = err
+		}
+		if first != nil {
+			break
+		}
+		if !give() {
+			continue
+		}
+		i := r.next()
+		given++
+		if r.running == 0 {
+			r.busy = workflow.Now(ctx)
+		}
+		r.running++ // here, as the coroutine begins later
+		workflow.Go(inner, func(ctx workflow.Context) {
+			done, err := r.unit(ctx, p, i)
+			switch {
+			case err == nil:
 				r.did(ctx, p.name, done)
+			case first != nil: // it was told to end
+			case r.mendable(err):
+				_, _, label := p.step(i)
+				r.failed(ctx, i, label, err)
+			default:
+				first = err
+				cancel()
 			}
 		})
 	}
-	all.Wait(ctx)
-	if first == nil && r.s.Next < p.total {
+	// Also a cancelled run ends after its units.
+	calm, _ := workflow.NewDisconnectedContext(ctx)
+	if err := workflow.Await(calm, func() bool { return r.running == 0 }); err != nil {
+		return err
+	}
+	if first == nil && more && left() {
 		s := r.s
 		return workflow.NewContinueAsNewError(ctx, r.name, r.again(&s))
 	}
 	return first
+}
+
+// manyFailed stops a run from trying everything when everything fails.
+const manyFailed = 20
+
+// next takes the unit that is given out next.
+func (r *run) next() int {
+	if len(r.s.Again) > 0 {
+		i := r.s.Again[0]
+		r.s.Again = r.s.Again[1:]
+		return i
+	}
+	r.s.Next++
+	return r.s.Next - 1
+}
+
+// unit does one unit. Only the time in which some unit runs is working time.
+func (r *run) unit(ctx workflow.Context, p phase, i int) (done batch.Ref, err error) {
+	method, unit, summary := p.step(i)
+	in := activities.Unit{Pipeline: r.request.Pipeline, Plan: *r.s.Plan, N: unit}
+	err = workflow.ExecuteActivity(long(ctx, summary), method, in).Get(ctx, &done)
+	now := workflow.Now(ctx)
+	r.s.Worked += now.Sub(r.busy)
+	r.busy = now
+	r.running--
+	return done, err
 }
 
 // longHistory is far below what the server refuses (51,200 events), in case it

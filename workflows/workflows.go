@@ -53,6 +53,9 @@ type NightlyInput struct {
 	By     string `json:"by,omitempty"`     // who asked, for people
 	// Parallel is how many units are given out at once; default 8.
 	Parallel int `json:"parallel,omitempty"`
+	// OnFailure says what becomes of the run when a step fails for good: it
+	// fails with it ("fail"), or waits for a retry ("wait"). Default: fail.
+	OnFailure string `json:"on_failure,omitempty"`
 	// Resume is filled in when a long run continues with a fresh history.
 	Resume *Resume `json:"resume,omitempty"`
 }
@@ -67,10 +70,18 @@ type BackfillInput struct {
 	Reason   string `json:"reason,omitempty"`
 	By       string `json:"by,omitempty"`
 	// Key tells backfills of the same days apart; may be empty.
-	Key      string  `json:"key,omitempty"`
-	Parallel int     `json:"parallel,omitempty"`
-	Resume   *Resume `json:"resume,omitempty"`
+	Key      string `json:"key,omitempty"`
+	Parallel int    `json:"parallel,omitempty"`
+	// OnFailure is as of a nightly run. Default: wait.
+	OnFailure string  `json:"on_failure,omitempty"`
+	Resume    *Resume `json:"resume,omitempty"`
 }
+
+// What becomes of a run when a step of it fails for good.
+const (
+	OnFailureWait = "wait"
+	OnFailureFail = "fail"
+)
 
 // Outcomes of a run that ended well.
 const (
@@ -100,9 +111,11 @@ func Nightly(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 	if err := decode(raw, &in); err != nil {
 		return Result{}, err
 	}
-	return newRun(NightlyType, activities.Request{
+	r := newRun(NightlyType, activities.Request{
 		Kind: batch.Nightly, Pipeline: in.Pipeline, Reason: in.Reason, By: in.By,
-	}, in.Parallel, in.Resume).do(ctx, func(s *Resume) any { in.Resume = s; return in })
+	}, in.Parallel, in.Resume)
+	r.patient = in.OnFailure == OnFailureWait
+	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 
 // Backfill counts days below the published cut again. Its argument is a
@@ -115,9 +128,11 @@ func Backfill(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 	if err := checkDays(in.From, in.To); err != nil {
 		return Result{}, err
 	}
-	return newRun(BackfillType, activities.Request{
+	r := newRun(BackfillType, activities.Request{
 		Kind: batch.Backfill, Pipeline: in.Pipeline, View: in.View, From: in.From, To: in.To, Reason: in.Reason, By: in.By,
-	}, in.Parallel, in.Resume).do(ctx, func(s *Resume) any { in.Resume = s; return in })
+	}, in.Parallel, in.Resume)
+	r.patient = in.OnFailure != OnFailureFail
+	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 
 const maxParallel = 500
@@ -137,19 +152,21 @@ func decode(raw converter.RawValue, in any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the input goes on behind its end: give one JSON object like %s", example(in))
 	}
-	var pipeline string
+	var pipeline, onFailure string
 	var parallel int
 	switch in := in.(type) {
 	case *NightlyInput:
-		pipeline, parallel = in.Pipeline, in.Parallel
+		pipeline, parallel, onFailure = in.Pipeline, in.Parallel, in.OnFailure
 	case *BackfillInput:
-		pipeline, parallel = in.Pipeline, in.Parallel
+		pipeline, parallel, onFailure = in.Pipeline, in.Parallel, in.OnFailure
 	}
 	switch {
 	case pipeline == "":
 		return invalid("pipeline is missing: give JSON like %s", example(in))
 	case parallel < 0 || parallel > maxParallel:
 		return invalid("parallel %d: want 1 to %d, or leave it out", parallel, maxParallel)
+	case onFailure != "" && onFailure != OnFailureWait && onFailure != OnFailureFail:
+		return invalid("on_failure %q: want %q or %q, or leave it out", onFailure, OnFailureWait, OnFailureFail)
 	}
 	return nil
 }

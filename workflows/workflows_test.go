@@ -401,11 +401,12 @@ func TestLinksIntoTheUI(t *testing.T) {
 func TestTableStaysATable(t *testing.T) {
 	t.Parallel()
 	r := newRun(BackfillType, activities.Request{Kind: batch.Backfill, Pipeline: "retail", From: "2011-03-01", Reason: "a|b\nc", By: "ana"}, 0, nil)
-	r.s = Resume{Phase: phaseFold, Attempt: 2, Units: 3, Rows: 9000, Started: time.Unix(0, 0), Fold: &batch.Units{N: 10, Rows: 30000}}
-	r.seconds = 3
+	r.s = Resume{Phase: phaseFold, Attempt: 2, Units: 3, Rows: 9000, Started: time.Unix(0, 0), Fold: &batch.Units{N: 10, Rows: 30000}, Worked: 3 * time.Second,
+		Failed: []Failed{{Phase: phaseFold, Unit: 4, Label: "2011-03-04", Kind: "corrupt", Error: "checksum|of a file"}}}
+	r.s.Steering = Steering{Parallel: 8, Acts: []Act{{At: time.Unix(60, 0), Do: "parallel", Instruction: Instruction{By: "ana", Reason: "night", Parallel: 8}}}}
 	want := `### Backfill of retail
 
-**fold**
+**fold**, waits for a retry: 1 failed
 
 | | |
 |---|---|
@@ -413,9 +414,19 @@ func TestTableStaysATable(t *testing.T) {
 | event days | 2011-03-01 to the last |
 | units | 3 of 10 (compact 0, fold 10, finish 0) |
 | rows | 9000 of 30000, 3000 a second |
+| reading for | 7s more at this rate |
+| running | 0, at most 8 at once |
 | attempt | 2: another run published first |
 | started | 1970-01-01T00:00:00Z |
 | asked for by | ana: a\|b c |
+
+| failed | why | kind |
+|---|---|---|
+| fold, 2011-03-04 | checksum\|of a file | corrupt |
+
+Mend it and send the update ` + "`retry`, or `cancel`" + `.
+
+- 1970-01-01T00:01:00Z parallel 8 by ana: night
 `
 	if got := r.table(); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)

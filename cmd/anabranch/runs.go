@@ -46,37 +46,6 @@ the command leaves the batch running.`,
 	return c
 }
 
-func newBackfill() *cobra.Command {
-	var a asking
-	var req api.StartBackfill
-	var detach bool
-	c := &cobra.Command{
-		Use:   "backfill PIPELINE --from DAY --to DAY --reason TEXT",
-		Short: "Compute event days again, under the published cut, and swap them in at once",
-		Long: `Compute the event days from --from to --to (both included) again from the
-archive, as a Temporal workflow, and publish the result with one conditional
-put. Until then readers keep the version they have.`,
-		Example: `  anabranch backfill retail --from 2011-03-01 --to 2011-03-31 --reason "price list corrected"
-  anabranch backfill retail --view customer --from 2011-03-01 --to 2011-03-31 --reason "audit"`,
-		Args: exactly(1, "a pipeline"),
-		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
-			req.By = me()
-			return startRun(c, cl, p, detach, "/v1/pipelines/"+args[0]+"/backfills", req)
-		}),
-	}
-	a.flags(c)
-	c.Flags().StringVar(&req.View, "view", "", "only this view; all when not given")
-	c.Flags().StringVar(&req.From, "from", "", "first event day, YYYY-MM-DD")
-	c.Flags().StringVar(&req.To, "to", "", "last event day, YYYY-MM-DD")
-	c.Flags().StringVar(&req.Reason, "reason", "", "why, kept with the version it publishes")
-	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
-	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
-	for _, f := range []string{"from", "to", "reason"} {
-		_ = c.MarkFlagRequired(f)
-	}
-	return c
-}
-
 // me names who asks, for the history of versions.
 func me() string {
 	if u, err := user.Current(); err == nil {
@@ -121,8 +90,13 @@ func follow(ctx context.Context, cl *client.Client, r api.Run, out io.Writer) (a
 	began := time.Now()
 	f, isFile := out.(*os.File)
 	live := isFile && term.IsTerminal(int(f.Fd()))
-	phase, away := "", time.Time{} // since when the server does not answer
+	phase, state, away := "", "", time.Time{} // since when the server does not answer
 	for r.State == "running" {
+		if p := r.Progress; p != nil && p.State != state {
+			if state = p.State; state != "running" {
+				fmt.Fprint(out, map[bool]string{true: "\r\033[K"}[live], r.ID, ": ", state, "\n", advice(r))
+			}
+		}
 		if live {
 			fmt.Fprintf(out, "\r\033[K%s: %s %d of %d, %s", r.Kind, r.Phase, r.Done, r.Total, time.Since(began).Round(time.Second))
 		} else if r.Phase != phase {

@@ -60,33 +60,6 @@ type StartBatch struct {
 	By     string `json:"by,omitempty"`
 }
 
-// StartBackfill asks for event days to be computed again under the published
-// cut. Days are YYYY-MM-DD, both included.
-type StartBackfill struct {
-	View   string `json:"view,omitempty"`
-	From   string `json:"from"`
-	To     string `json:"to"`
-	Reason string `json:"reason"`
-	Key    string `json:"key,omitempty"`
-	By     string `json:"by,omitempty"`
-}
-
-// Run is one batch or backfill, as far as it has come.
-type Run struct {
-	ID       string         `json:"id"`
-	Kind     string         `json:"kind"`
-	State    string         `json:"state"` // running, completed, failed, cancelled, terminated, timed out
-	UI       string         `json:"ui,omitempty"`
-	Phase    string         `json:"phase,omitempty"`
-	Done     int            `json:"done"`
-	Total    int            `json:"total"`
-	Rows     int64          `json:"rows"`
-	Manifest uint64         `json:"manifest,omitempty"`
-	Barrier  uint64         `json:"barrier,omitempty"`
-	Error    string         `json:"error,omitempty"`
-	Detail   map[string]any `json:"detail,omitempty"`
-}
-
 // Ledger says where every event of a pipeline is. Received is what came in at
 // the door: rows in the log and letters refused there.
 type Ledger struct {

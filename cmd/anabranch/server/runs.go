@@ -200,7 +200,7 @@ func (s *Server) postBackfill(r *http.Request) (any, error) {
 			return workflows.Started{}, fault.New(fault.Invalid, "pipeline %s has no view %q: it has %s", p.def.Name, in.View, strings.Join(p.describe().Views, ", "))
 		}
 		return workflows.StartBackfill(ctx, c, s.runs.queue, workflows.BackfillInput{
-			Pipeline: p.def.Name, View: in.View, From: in.From, To: in.To, Key: in.Key, Reason: in.Reason, By: in.By,
+			Pipeline: p.def.Name, View: in.View, From: in.From, To: in.To, Key: in.Key, Reason: in.Reason, By: in.By, Parallel: in.Parallel, OnFailure: in.OnFailure,
 		}, time.Now())
 	})
 }
@@ -229,6 +229,25 @@ func (s *Server) getRun(r *http.Request) (any, error) {
 	return s.describeRun(r.Context(), c, r.PathValue("id"))
 }
 
+// tellRun pauses, resumes, cancels or otherwise steers a run.
+func (s *Server) tellRun(r *http.Request) (any, error) {
+	var in workflows.Instruction
+	if err := readJSON(r, 1<<20, &in); err != nil {
+		return nil, err
+	}
+	c, err := s.temporal()
+	if err != nil {
+		return nil, err
+	}
+	said, err := workflows.Tell(r.Context(), c, r.PathValue("id"), r.PathValue("instruction"), in)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.describeRun(r.Context(), c, r.PathValue("id"))
+	out.Answer = said
+	return out, err
+}
+
 // describeRun tells how far a run is: what Temporal knows, and what the
 // workflow itself answers.
 func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (api.Run, error) {
@@ -248,7 +267,7 @@ func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (a
 	// A worker that is away does not answer; what Temporal knows is enough.
 	asked, cancel := context.WithTimeout(ctx, 2*time.Second)
 	if p, err := workflows.QueryProgress(asked, c, id); err == nil {
-		out.Phase, out.Done, out.Total, out.Rows, out.Barrier = p.Phase, p.Done, p.Total, p.Rows, p.K
+		out.Phase, out.Done, out.Total, out.Rows, out.Barrier, out.Progress = p.Phase, p.Done, p.Total, p.Rows, p.K, &p
 	}
 	cancel()
 	if out.State == "running" {

@@ -1,0 +1,38 @@
+package api
+
+import "anabranch/workflows"
+
+// StartBackfill asks for event days to be computed again under the published
+// cut. Days are YYYY-MM-DD, both included.
+type StartBackfill struct {
+	View   string `json:"view,omitempty"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+	Reason string `json:"reason"`
+	Key    string `json:"key,omitempty"`
+	By     string `json:"by,omitempty"`
+	// Parallel is how many units may run at once; 0: the default.
+	Parallel int `json:"parallel,omitempty"`
+	// OnFailure says what becomes of the run when a unit fails for good: "wait"
+	// for a retry, which is the default, or "fail".
+	OnFailure string `json:"on_failure,omitempty"`
+}
+
+// Run is one batch or backfill, as far as it has come.
+type Run struct {
+	ID       string `json:"id"`
+	Kind     string `json:"kind"`
+	State    string `json:"state"` // running, completed, failed, cancelled, terminated, timed out
+	UI       string `json:"ui,omitempty"`
+	Phase    string `json:"phase,omitempty"`
+	Done     int    `json:"done"`
+	Total    int    `json:"total"`
+	Rows     int64  `json:"rows"`
+	Manifest uint64 `json:"manifest,omitempty"`
+	Barrier  uint64 `json:"barrier,omitempty"`
+	Error    string `json:"error,omitempty"`
+	// Progress is what the run itself answers; nil when no worker does.
+	Progress *workflows.Progress `json:"progress,omitempty"`
+	// Answer is how the run stands after an instruction, in a sentence.
+	Answer string `json:"answer,omitempty"`
+}

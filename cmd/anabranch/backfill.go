@@ -1,0 +1,174 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"anabranch/cmd/anabranch/api"
+	"anabranch/cmd/anabranch/client"
+	"anabranch/fault"
+	"anabranch/workflows"
+)
+
+func newBackfill() *cobra.Command {
+	var a asking
+	var req api.StartBackfill
+	var detach bool
+	c := &cobra.Command{
+		Use:   "backfill PIPELINE --from DAY --to DAY --reason TEXT",
+		Short: "Compute event days again, under the published cut, and swap them in at once",
+		Long: `Compute the event days from --from to --to (both included) again from the
+archive, as a Temporal workflow, and publish the result with one conditional
+put. Until then readers keep the version they have.
+
+While it runs it takes instructions, from here, over HTTP, or as an Update from
+the Temporal UI: pause, resume, cancel, parallel, retry. What fails for good
+waits for a retry.`,
+		Example: `  anabranch backfill retail --from 2011-03-01 --to 2011-03-31 --reason "price list corrected"
+  anabranch backfill retail --view customer --from 2011-03-01 --to 2011-03-31 --reason "audit"
+  anabranch backfill pause backfill-retail-all-2011-03-01-2011-03-31-x --reason "month-end load"`,
+		Args: exactly(1, "a pipeline"),
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
+			req.By = me()
+			return startRun(c, cl, p, detach, "/v1/pipelines/"+url.PathEscape(args[0])+"/backfills", req)
+		}),
+	}
+	a.flags(c)
+	c.Flags().StringVar(&req.View, "view", "", "only this view; all when not given")
+	c.Flags().StringVar(&req.From, "from", "", "first event day, YYYY-MM-DD")
+	c.Flags().StringVar(&req.To, "to", "", "last event day, YYYY-MM-DD")
+	c.Flags().StringVar(&req.Reason, "reason", "", "why, kept with the version it publishes")
+	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
+	c.Flags().IntVar(&req.Parallel, "parallel", 0, "units that may run at once; 0: the server's default")
+	c.Flags().StringVar(&req.OnFailure, "on-failure", "wait", "when a unit fails for good: wait for a retry, or fail")
+	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	for _, f := range []string{"from", "to", "reason"} {
+		_ = c.MarkFlagRequired(f)
+	}
+	c.AddCommand(newShowRun(),
+		newTell(workflows.PauseUpdate, "Give out nothing more; units that run may end"),
+		newTell(workflows.ResumeUpdate, "Go on after a pause"),
+		newTell(workflows.CancelUpdate, "End a run when its units have stopped; nothing is published"),
+		newTell(workflows.ParallelUpdate, "Change how many units may run at once"),
+		newTell(workflows.RetryUpdate, "Take up again what failed, and only that"),
+	)
+	return c
+}
+
+// newTell makes a command that gives an instruction to a run.
+func newTell(instruction, short string) *cobra.Command {
+	var a asking
+	in := workflows.Instruction{}
+	use, wants, what := instruction+" RUN --reason TEXT", 1, "a run"
+	if instruction == workflows.ParallelUpdate {
+		use, wants, what = instruction+" RUN UNITS --reason TEXT", 2, "a run and a number of units"
+	}
+	c := &cobra.Command{
+		Use: use, Short: short, Args: exactly(wants, what),
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
+			in.By = me()
+			if wants == 2 {
+				n, err := strconv.Atoi(args[1])
+				if err != nil {
+					return fault.New(fault.Invalid, "%q is no number of units", args[1])
+				}
+				in.Parallel = n
+			}
+			var r api.Run
+			if err := cl.JSON(c.Context(), http.MethodPost, runPath(args[0], instruction), in, &r); err != nil {
+				return err
+			}
+			return p.value(r, []string{"run", "state", "phase", "done", "total"},
+				[][]string{{r.ID, r.Answer, r.Phase, strconv.Itoa(r.Done), strconv.Itoa(r.Total)}})
+		}),
+	}
+	a.flags(c)
+	c.Flags().StringVar(&in.Reason, "reason", "", "why, kept in the run's history")
+	_ = c.MarkFlagRequired("reason")
+	return c
+}
+
+func runPath(id string, more ...string) string {
+	path := "/v1/runs/" + url.PathEscape(id)
+	for _, m := range more {
+		path += "/" + url.PathEscape(m)
+	}
+	return path
+}
+
+func newShowRun() *cobra.Command {
+	var a asking
+	c := &cobra.Command{
+		Use:   "show RUN",
+		Short: "Show how a run stands, what failed in it, and what it was told",
+		Args:  exactly(1, "a run"),
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
+			var r api.Run
+			if err := cl.JSON(c.Context(), http.MethodGet, runPath(args[0]), nil, &r); err != nil {
+				return err
+			}
+			if p.format != "table" {
+				return p.value(r, []string{"run", "kind", "state", "phase", "done", "total", "rows"}, [][]string{
+					{r.ID, r.Kind, r.State, r.Phase, strconv.Itoa(r.Done), strconv.Itoa(r.Total), strconv.FormatInt(r.Rows, 10)}})
+			}
+			fmt.Fprint(c.OutOrStdout(), describe(r), advice(r))
+			return nil
+		}),
+	}
+	a.flags(c)
+	return c
+}
+
+// describe says how a run stands.
+func describe(r api.Run) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", r.ID, r.State)
+	p := r.Progress
+	if p == nil {
+		fmt.Fprintf(&b, ", and no worker says more\n")
+		return b.String()
+	}
+	if r.State == "running" && p.State != "running" {
+		fmt.Fprintf(&b, ", %s", p.State)
+	}
+	if r.Error != "" {
+		fmt.Fprintf(&b, ": %s", r.Error)
+	} else if p.Note != "" {
+		fmt.Fprintf(&b, ": %s", p.Note)
+	}
+	fmt.Fprintf(&b, "\n%s, %d of %d units, %d rows", p.Phase, p.Done, p.Total, p.Rows)
+	if p.Rate > 0 {
+		fmt.Fprintf(&b, ", %.0f a second", p.Rate)
+	}
+	if p.Remaining > 0 {
+		fmt.Fprintf(&b, ", %s more to read", (time.Duration(p.Remaining) * time.Second).String())
+	}
+	if r.State == "running" {
+		fmt.Fprintf(&b, "; %d run, at most %d at once", p.Running, p.Parallel)
+	}
+	b.WriteByte('\n')
+	for _, f := range p.Failed {
+		fmt.Fprintf(&b, "failed (%s): %s %s: %s\n", f.Kind, f.Phase, f.Label, f.Error)
+	}
+	for _, act := range p.Acts {
+		fmt.Fprintf(&b, "%s  %s\n", act.At.Local().Format("2006-01-02 15:04:05"), act)
+	}
+	if r.UI != "" {
+		fmt.Fprintln(&b, r.UI)
+	}
+	return b.String()
+}
+
+// advice says what a run waits for, and how to give it that.
+func advice(r api.Run) string {
+	if r.Progress == nil || r.Progress.Waits == "" {
+		return ""
+	}
+	return fmt.Sprintf("it goes on after: anabranch backfill %s %s --reason TEXT\n", r.Progress.Waits, r.ID)
+}
