@@ -19,7 +19,9 @@ type Letter struct {
 	Kind     string    `json:"kind,omitempty"`   // the fault kind: "poison", "conflict"
 	Line     int       `json:"line,omitempty"`   // where in the body, 1-based; 0 when not known
 	Column   int       `json:"column,omitempty"`
-	Raw      []byte    `json:"raw,omitempty"` // the event as received
+	Raw      []byte    `json:"raw,omitempty"`    // the event as received
+	Format   string    `json:"format,omitempty"` // of Raw: "ndjson" (one JSON object), "csv" (a record); "": JSON
+	Header   []byte    `json:"header,omitempty"` // of a CSV record: the line that names its fields; none when Raw holds it
 	Received time.Time `json:"received"`
 
 	// A conflicting copy got as far as the log; these say where it stands,

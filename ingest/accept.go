@@ -29,6 +29,7 @@ type request struct {
 	last    []place // by partition: where the newest row of this request stands
 	pending []*frame
 
+	header       []byte // of a CSV body; the decoder's
 	letters      []deadletter.Letter
 	letterBytes  int
 	parts        int        // of letters stored
@@ -117,6 +118,7 @@ func (r *request) read(ctx context.Context, d *schemas.Decoder) error {
 			return bodyError(err, read)
 		}
 		read += rows.Batch.N + len(rows.Bad)
+		r.header = d.Header()
 		if err := r.take(ctx, rows); err != nil {
 			return err
 		}
@@ -126,6 +128,25 @@ func (r *request) read(ctx context.Context, d *schemas.Decoder) error {
 // take judges the rows, puts those that pass into frames and makes letters of
 // the rest.
 func (r *request) take(ctx context.Context, rows *schemas.Rows) error {
+	if err := r.sort(rows); err != nil {
+		return err
+	}
+	for p, of := range r.byPartition {
+		if err := r.send(ctx, rows, p, of); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.lettersOfNow {
+		if err := r.reject(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sort sets byPartition to the rows that pass and lettersOfNow to the rest, in
+// the order of the body.
+func (r *request) sort(rows *schemas.Rows) error {
 	var err error
 	if r.verdicts, r.match, err = judge(r.g.opts.Rules, rows.Batch, r.verdicts, r.match); err != nil {
 		return fmt.Errorf("evaluate the quality rules: %w", err)
@@ -151,11 +172,6 @@ func (r *request) take(ctx context.Context, rows *schemas.Rows) error {
 			Code: code, Message: message, Field: rule.Field, Line: rows.Lines[i] + r.lineShift, Column: 1, Raw: slices.Clone(rows.Raw(i)),
 		})
 	}
-	for p, of := range r.byPartition {
-		if err := r.send(ctx, rows, p, of); err != nil {
-			return err
-		}
-	}
 	for _, bad := range rows.Bad {
 		column := bad.Column
 		if r.single && bad.Line == 1 {
@@ -166,11 +182,6 @@ func (r *request) take(ctx context.Context, rows *schemas.Rows) error {
 		})
 	}
 	slices.SortStableFunc(r.lettersOfNow, func(a, b deadletter.Letter) int { return a.Line - b.Line })
-	for _, l := range r.lettersOfNow {
-		if err := r.reject(ctx, l); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

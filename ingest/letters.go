@@ -3,9 +3,11 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"anabranch/deadletter"
 	"anabranch/fault"
+	"anabranch/schemas"
 )
 
 // Letters are stored together up to these bounds, which depend on the body
@@ -22,6 +24,10 @@ func (r *request) reject(ctx context.Context, l deadletter.Letter) error {
 		l.Source = r.meta.Request
 	}
 	l.SchemaVersion = r.g.opts.Schema.Version()
+	l.Format = schemas.NDJSON.String() // an element of an array is an object too
+	if r.meta.Format == schemas.CSV {
+		l.Format, l.Header = schemas.CSV.String(), slices.Clone(r.header)
+	}
 	r.letters = append(r.letters, l)
 	r.letterBytes += len(l.Raw)
 	r.answer.ErrorsTotal++

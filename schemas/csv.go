@@ -10,7 +10,8 @@ import (
 // csvParser splits the records of a CSV body (RFC 4180: comma, double quotes,
 // any line end).
 type csvParser struct {
-	columns []int // field of each column, -1 for one that the schema does not have
+	columns []int  // field of each column, -1 for one that the schema does not have
+	header  []byte // as received
 }
 
 // oneCSV decodes the next record.
@@ -212,9 +213,14 @@ func (d *Decoder) header(b []byte) step {
 		d.in.pass(n)
 		return end
 	}
+	d.csv.header = append(d.csv.header[:0], bytes.TrimRight(b[:next], "\r\n")...)
 	d.in.pass(next)
 	return done
 }
+
+// Header returns the header line of a CSV body, without its line end, once its
+// first record was read; valid until the next body.
+func (d *Decoder) Header() []byte { return d.csv.header }
 
 // headerNames splits the first record; next is 0 when it does not end.
 func (d *Decoder) headerNames(b []byte) (names []string, next int) {

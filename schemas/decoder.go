@@ -106,6 +106,7 @@ func (s *Schema) NewDecoder(f Format, id Identity) (*Decoder, error) {
 func (d *Decoder) Reset(r io.Reader) {
 	d.in.reset(r)
 	d.begun, d.over, d.skip, d.array = false, false, false, beforeArray
+	d.csv.header = d.csv.header[:0]
 }
 
 // step is what became of one attempt to decode an event.
