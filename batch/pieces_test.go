@@ -209,4 +209,10 @@ func TestSpreadDays(t *testing.T) {
 	if len(got.Units) != 1 || !slices.Equal(got.Units[0].Days, []int32{2, 3, 5, 6}) {
 		t.Errorf("a backfill from day 2: %+v", got.Units)
 	}
+	to := int32(2)
+	p.Request = Request{Kind: Nightly, From: &from, To: &to}
+	got = spreadDays(p, files, made, 1000)
+	if len(got.Units) != 1 || !slices.Equal(got.Units[0].Days, []int32{2, 3, 5, 6}) {
+		t.Errorf("a nightly that computes day 2 again: %+v", got.Units)
+	}
 }

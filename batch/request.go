@@ -32,8 +32,9 @@ type Request struct {
 
 	// Backfill and Rollback: the view; empty: all.
 	View string
-	// Backfill: the event days to recompute, both inclusive, as days since
-	// 1970; nil: no bound.
+	// The event days to recompute, both inclusive, as days since 1970.
+	// Backfill: nil means no bound. Nightly: besides the days with new events;
+	// both or none.
 	From, To *int32
 
 	Back uint64 // Rollback: the version to go back to
@@ -55,8 +56,10 @@ func (q Request) check() error {
 	switch {
 	case q.Kind != Nightly && q.Kind != Backfill && q.Kind != Rollback:
 		return fault.New(fault.Invalid, "plan a run: kind %q: want %q, %q or %q", q.Kind, Nightly, Backfill, Rollback)
-	case q.Kind == Nightly && (q.K == 0 || q.View != "" || q.From != nil || q.To != nil):
-		return fault.New(fault.Invalid, "plan a nightly run: want a barrier and neither view nor days")
+	case q.Kind == Nightly && (q.K == 0 || q.View != ""):
+		return fault.New(fault.Invalid, "plan a nightly run: want a barrier and no view")
+	case q.Kind == Nightly && (q.From == nil) != (q.To == nil):
+		return fault.New(fault.Invalid, "plan a nightly run: want the first and the last day to recompute, or neither")
 	case q.Kind != Nightly && q.K != 0:
 		return fault.New(fault.Invalid, "plan a %s: it stays at the published barrier, %d was given", q.Kind, q.K)
 	case (q.Kind == Rollback) != (q.Back != 0):
@@ -64,7 +67,7 @@ func (q Request) check() error {
 	case q.Kind == Rollback && (q.From != nil || q.To != nil):
 		return fault.New(fault.Invalid, "plan a rollback: it goes back in all days")
 	case q.From != nil && q.To != nil && *q.From > *q.To:
-		return fault.New(fault.Invalid, "plan a backfill: its first day lies behind its last")
+		return fault.New(fault.Invalid, "plan a %s: its first day lies behind its last", q.Kind)
 	case bucket.CheckName(q.run()) != nil || strings.Contains(q.run(), "/"):
 		return fault.New(fault.Invalid, "plan a run: run id %q: want letters, digits and ._-=", q.RunID)
 	}

@@ -129,7 +129,7 @@ func spreadDays(p *plan, files []archive.DayFile, made []compacted, unitRows int
 	}
 	q := p.Request
 	asked := func(day int32) bool {
-		if q.Kind != Backfill {
+		if touched[day] || q.Kind != Backfill && q.From == nil {
 			return touched[day]
 		}
 		return (q.From == nil || day >= *q.From) && (q.To == nil || day <= *q.To)

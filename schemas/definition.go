@@ -25,7 +25,7 @@ type Definition struct {
 	Views       []ViewText
 	Rules       []Rule
 	Lateness    time.Duration
-	Schedule    string // cron, when the nightly batch runs; empty: never by itself
+	Schedule    Schedule
 	Linger      time.Duration
 	FrameBytes  int
 	Lanes       []Lane

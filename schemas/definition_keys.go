@@ -228,20 +228,6 @@ var codes = []string{
 	CodeBadDecimal, CodeOutOfRange, CodeBadUTF8, CodeDuplicateKey, CodeTooLong,
 }
 
-// schedule takes five fields of cron, or a word like @daily; what is in them
-// is the scheduler's to judge.
-func (r *definitionReader) schedule(n ast.Node) {
-	s, ok := r.text(n, "the schedule")
-	if !ok {
-		return
-	}
-	words := []string{"@hourly", "@daily", "@weekly", "@monthly", "@yearly"}
-	if len(strings.Fields(s)) != 5 && !slices.Contains(words, s) {
-		r.at(n.GetToken(), fmt.Sprintf("the schedule is %q", s), `write five fields of cron, like "0 3 * * *" for every night at three, or @daily`)
-	}
-	r.d.Schedule = s
-}
-
 func (r *definitionReader) lanes(e entry) {
 	r.d.Lanes = nil
 	for _, n := range r.list(e.value) {

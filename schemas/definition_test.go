@@ -74,7 +74,7 @@ func TestReadDefinition(t *testing.T) {
 			{Code: "free", SQL: "price = 0", Action: ActionDeadLetter, Message: "a gift", File: "pipeline.yaml", Line: 13, Column: 13},
 			{Code: "odd", SQL: "price <\n0\n", Action: ActionDeadLetter, File: "pipeline.yaml", Line: 17, Column: 7},
 		},
-		Schedule: "0 3 * * *", Linger: 20 * time.Millisecond, FrameBytes: 512 << 10,
+		Schedule: Schedule{Cron: "0 3 * * *", Timezone: "UTC", Overlap: OverlapSkip, CatchUp: 12 * time.Hour}, Linger: 20 * time.Millisecond, FrameBytes: 512 << 10,
 		Lanes: []Lane{{"live", 10}, {"history", 1}},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -106,7 +106,7 @@ func TestDefinitionDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Partitions != 4 || d.Format != NDJSON || d.Linger != 5*time.Millisecond || d.FrameBytes != 1<<20 || d.Schedule != "" ||
+	if d.Partitions != 4 || d.Format != NDJSON || d.Linger != 5*time.Millisecond || d.FrameBytes != 1<<20 || d.Schedule != (Schedule{}) ||
 		!d.Identity.Content || d.Identity.Key != nil || len(d.Lanes) != 1 || d.Schema.Version() != 3 {
 		t.Errorf("%+v", d)
 	}

@@ -154,6 +154,16 @@ func (r *definitionReader) whole(n ast.Node, what string, low, high int) int {
 	return v
 }
 
+// truth returns true or false.
+func (r *definitionReader) truth(n ast.Node, what string) bool {
+	b, ok := n.(*ast.BoolNode)
+	if !ok {
+		r.at(n.GetToken(), what+" is neither true nor false", "")
+		return false
+	}
+	return b.Value
+}
+
 // duration reads 5ms, 48h or 7d.
 func (r *definitionReader) duration(n ast.Node, what string) time.Duration {
 	s, ok := r.text(n, what)

@@ -155,7 +155,7 @@ func ensureSearchAttributes(ctx context.Context, operator operatorservice.Operat
 	_, err = operator.AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: missing})
 	if err != nil {
 		return fault.WithHint(fault.Wrap(fault.Denied, fmt.Errorf("add search attributes to namespace %s: %w", namespace, err)),
-			"let somebody who may run: temporal operator search-attribute create --namespace %s --name Pipeline --type Keyword, and View, RunKind, EventDayFrom, EventDayTo likewise", namespace)
+			"let somebody who may run: temporal operator search-attribute create --namespace %s --name Pipeline --type Keyword, and ViewName, RunKind, EventDayFrom, EventDayTo, DataDate likewise", namespace)
 	}
 	return nil
 }

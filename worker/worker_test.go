@@ -493,58 +493,6 @@ func TestTwoBackfillsRace(t *testing.T) {
 	}
 }
 
-func TestScheduleStartsNightlies(t *testing.T) {
-	t.Parallel()
-	b := setup(t, &activitiestest.World{})
-	b.work(time.Minute)
-	ctx := t.Context()
-	if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", "61 * * * *"); !fault.Is(err, fault.Invalid) {
-		t.Fatal(err)
-	}
-	for _, cron := range []string{"0 4 * * *", "0 3 * * *"} { // the second start finds the first's
-		if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", cron); err != nil {
-			t.Fatal(err)
-		}
-	}
-	schedule := b.client.ScheduleClient().GetHandle(ctx, workflows.ScheduleID("retail"))
-	described, err := schedule.Describe(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if next := described.Info.NextActionTimes; len(next) == 0 || next[0].UTC().Hour() != 3 {
-		t.Fatalf("next %v", next)
-	}
-	if err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		described, err := schedule.Describe(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if actions := described.Info.RecentActions; len(actions) > 0 {
-			run := actions[0].StartWorkflowResult
-			if !strings.HasPrefix(run.WorkflowID, "nightly-retail-20") {
-				t.Fatal(run.WorkflowID)
-			}
-			got, err := workflows.Await(ctx, b.client, workflows.Started{ID: run.WorkflowID, RunID: run.FirstExecutionRunID}, time.Second, clock.Wall, nil)
-			if err != nil || got.Version != 1 {
-				t.Fatal(got, err)
-			}
-			break
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-	for range 2 { // ending what has ended is fine
-		if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := schedule.Describe(ctx); err == nil {
-		t.Fatal("the schedule is still there")
-	}
-}
-
 // TestRunSurvivesKillOfTheServer kills the server in the middle of a run.
 func TestRunSurvivesKillOfTheServer(t *testing.T) {
 	t.Parallel()

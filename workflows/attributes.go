@@ -13,6 +13,7 @@ var (
 	attrView     = temporal.NewSearchAttributeKeyKeyword("ViewName")
 	attrKind     = temporal.NewSearchAttributeKeyKeyword("RunKind")
 	attrFrom     = temporal.NewSearchAttributeKeyKeyword("EventDayFrom")
+	attrDate     = temporal.NewSearchAttributeKeyKeyword("DataDate")
 	attrTo       = temporal.NewSearchAttributeKeyKeyword("EventDayTo")
 )
 
@@ -20,7 +21,7 @@ var (
 // before workflows run.
 func SearchAttributes() map[string]enums.IndexedValueType {
 	m := map[string]enums.IndexedValueType{}
-	for _, key := range []temporal.SearchAttributeKey{attrPipeline, attrView, attrKind, attrFrom, attrTo} {
+	for _, key := range []temporal.SearchAttributeKey{attrPipeline, attrView, attrKind, attrFrom, attrTo, attrDate} {
 		m[key.GetName()] = key.GetValueType()
 	}
 	return m
@@ -36,6 +37,9 @@ func (r *run) attributes() []temporal.SearchAttributeUpdate {
 	}
 	if p.To != "" {
 		updates = append(updates, attrTo.ValueSet(p.To))
+	}
+	if p.Date != "" {
+		updates = append(updates, attrDate.ValueSet(p.Date))
 	}
 	return updates
 }

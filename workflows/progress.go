@@ -40,6 +40,7 @@ type Progress struct {
 	View     string    `json:"view,omitempty"`
 	From     string    `json:"from,omitempty"`
 	To       string    `json:"to,omitempty"`
+	Date     string    `json:"date,omitempty"` // data date of a nightly run
 	Phase    string    `json:"phase"`
 	Done     int       `json:"done"`                 // units of this attempt that are done
 	Total    int       `json:"total"`                // units of this attempt, as far as known; it grows when compacting and folding end
@@ -68,7 +69,7 @@ func (r *run) ended() bool { return order[r.s.Phase] == order[phaseDone] }
 
 func (r *run) progress() Progress {
 	p := Progress{
-		Pipeline: r.request.Pipeline, Kind: r.request.Kind, View: r.request.View, From: r.request.From, To: r.request.To,
+		Pipeline: r.request.Pipeline, Kind: r.request.Kind, View: r.request.View, From: r.request.From, To: r.request.To, Date: r.date,
 		Phase: r.s.Phase, Done: r.s.Units, Rows: r.s.Rows, Bytes: r.s.Bytes, Started: r.s.Started, Attempt: r.s.Attempt, K: r.s.K, Note: r.note,
 		State: r.state(), Waits: r.waits(), Parallel: r.s.Steering.Parallel, Running: r.running, Failed: r.s.Failed, Acts: r.s.Steering.Acts,
 	}
@@ -150,6 +151,9 @@ func (r *run) table() string {
 	}
 	if p.From != "" || p.To != "" {
 		row("event days", "%s to %s", orElse(p.From, "the first"), orElse(p.To, "the last"))
+	}
+	if p.Date != "" {
+		row("data date", "%s", p.Date)
 	}
 	if p.K != 0 {
 		row("barrier", "%d", p.K)

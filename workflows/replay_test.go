@@ -111,6 +111,14 @@ var scenarios = map[string]scenario{
 		}
 		return w
 	}),
+	"nightly-scheduled-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "nightly-retail-2011-09-01T03:00:00Z", TaskQueue: queue}, workflows.NightlyType,
+			workflows.NightlyInput{Pipeline: "retail", Reason: "recorded", By: "schedule", Schedule: &workflows.Nominal{Timezone: "Europe/Berlin", CatchUp: "12h"}})
+		if err != nil {
+			return workflows.Started{}, err
+		}
+		return workflows.Started{ID: run.GetID(), RunID: run.GetRunID()}, nil
+	}},
 	"nightly-already-published-v1": nightly("already", func(func()) *activitiestest.World {
 		return &activitiestest.World{Before: func(_ context.Context, step string, _ int) error {
 			if step == "plan" {

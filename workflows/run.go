@@ -50,6 +50,7 @@ type Resume struct {
 type run struct {
 	name    string // of the workflow type
 	request activities.Request
+	date    string // data date of a nightly run; may be empty
 	// patient: what fails for good waits for a retry instead of failing the run.
 	patient bool
 	resumed bool

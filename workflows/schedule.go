@@ -1,60 +1,161 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
-)
 
-// catchUp is how late a nightly run still starts after the server was down;
-// older ones are covered by the next.
-const catchUp = 12 * time.Hour
+	"anabranch/fault"
+	"anabranch/schemas"
+)
 
 // ScheduleID returns the name of a pipeline's schedule in the Temporal UI.
 func ScheduleID(pipeline string) string { return "nightly-" + pipeline }
 
-// EnsureSchedule makes a pipeline's nightly runs start by themselves at the
-// times of a cron expression (UTC), or no longer when cron is empty. It may be
-// called at every start: a schedule that somebody paused in the Temporal UI
-// stays paused. A run that is due while the last one still runs is left out,
-// because that one counts what there is anyway. Errors: Invalid, Transient.
-func EnsureSchedule(ctx context.Context, c client.Client, queue, pipeline, cron string) error {
+var overlaps = map[string]enums.ScheduleOverlapPolicy{
+	schemas.OverlapSkip:      enums.SCHEDULE_OVERLAP_POLICY_SKIP,
+	schemas.OverlapBufferOne: enums.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE,
+	schemas.OverlapBufferAll: enums.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
+	schemas.OverlapCancel:    enums.SCHEDULE_OVERLAP_POLICY_CANCEL_OTHER,
+	schemas.OverlapAllow:     enums.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
+}
+
+// EnsureSchedule makes a pipeline's nightly runs start by themselves as s
+// says, or no longer when it has no Cron. It may be called at every start: a
+// schedule that somebody paused stays paused. Errors: Invalid, Transient.
+func EnsureSchedule(ctx context.Context, c client.Client, queue, pipeline string, s schemas.Schedule) error {
 	if err := plainName("pipeline", pipeline); err != nil {
 		return err
 	}
 	id := ScheduleID(pipeline)
 	handle := c.ScheduleClient().GetHandle(ctx, id)
-	if cron == "" {
+	if s.Cron == "" {
 		var none *serviceerror.NotFound
 		if err := handle.Delete(ctx); err != nil && !errors.As(err, &none) {
 			return ofServer(fmt.Errorf("end schedule %s: %w", id, err))
 		}
 		return nil
 	}
-	spec := client.ScheduleSpec{CronExpressions: []string{cron}}
+	spec := client.ScheduleSpec{CronExpressions: []string{s.Cron}, TimeZoneName: s.Timezone}
 	// Temporal appends the nominal time to the id, so each run has its own.
 	action := &client.ScheduleWorkflowAction{
-		ID: id, Workflow: NightlyType, TaskQueue: queue,
-		Args: []any{NightlyInput{Pipeline: pipeline, Reason: "schedule " + cron, By: "schedule"}},
+		ID: id, Workflow: NightlyType, TaskQueue: queue, StaticSummary: "nightly of " + pipeline,
+		Args: []any{NightlyInput{
+			Pipeline: pipeline, Reason: "schedule " + s.Cron, By: "schedule",
+			Schedule: &Nominal{Timezone: s.Timezone, CatchUp: s.CatchUp.String()},
+		}},
 	}
+	policy := client.SchedulePolicies{Overlap: overlaps[s.Overlap], CatchupWindow: s.CatchUp, PauseOnFailure: s.PauseOnFailure}
 	_, err := c.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID: id, Spec: spec, Action: action, Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchUp,
+		ID: id, Spec: spec, Action: action, Overlap: policy.Overlap, CatchupWindow: policy.CatchupWindow, PauseOnFailure: policy.PauseOnFailure,
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		err = handle.Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			s := in.Description.Schedule
-			s.Spec, s.Action = &spec, action
-			return &client.ScheduleUpdate{Schedule: &s}, nil
+			now := in.Description.Schedule
+			now.Spec, now.Action, now.Policy = &spec, action, &policy
+			return &client.ScheduleUpdate{Schedule: &now}, nil
 		}})
 	}
 	if err != nil {
-		return ofServer(fmt.Errorf("schedule %s at %q: %w", id, cron, err))
+		return ofServer(fmt.Errorf("schedule %s at %q: %w", id, s.Cron, err))
+	}
+	return nil
+}
+
+// DescribeSchedule returns what Temporal knows of a pipeline's schedule.
+// Errors: NotFound, Transient.
+func DescribeSchedule(ctx context.Context, c client.Client, pipeline string) (*client.ScheduleDescription, error) {
+	d, err := c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Describe(ctx)
+	return d, ofSchedule("look at", pipeline, err)
+}
+
+// PauseSchedule has no further nightly run of a pipeline start by itself; one
+// that runs goes on. Errors: NotFound, Transient.
+func PauseSchedule(ctx context.Context, c client.Client, pipeline, reason, by string) error {
+	err := c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Pause(ctx, client.SchedulePauseOptions{Note: noted("paused", reason, by)})
+	return ofSchedule("pause", pipeline, err)
+}
+
+// ResumeSchedule has them start again. Errors: NotFound, Transient.
+func ResumeSchedule(ctx context.Context, c client.Client, pipeline, reason, by string) error {
+	err := c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Unpause(ctx, client.ScheduleUnpauseOptions{Note: noted("resumed", reason, by)})
+	return ofSchedule("resume", pipeline, err)
+}
+
+// TriggerSchedule starts a nightly run now, as if it were due, paused or not.
+// Errors: NotFound, Transient.
+func TriggerSchedule(ctx context.Context, c client.Client, pipeline, reason, by string) error {
+	if err := note(ctx, c, pipeline, noted("triggered", reason, by)); err != nil {
+		return err
+	}
+	return ofSchedule("trigger", pipeline, c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Trigger(ctx, client.ScheduleTriggerOptions{}))
+}
+
+// BackfillSchedule takes the nights of the past whose data dates are the days
+// from first to last, one after the other, as if each were due now, paused or
+// not. A night that is over computes the events of its day again. Errors:
+// Invalid, NotFound, Transient.
+func BackfillSchedule(ctx context.Context, c client.Client, pipeline string, s schemas.Schedule, first, last, reason, by string) error {
+	var days [2]time.Time
+	for i, text := range []string{first, last} {
+		var err error
+		if days[i], err = time.Parse(time.DateOnly, text); err != nil {
+			return fault.New(fault.Invalid, "day %q: want one like 2011-03-01", text)
+		}
+	}
+	if days[1].Before(days[0]) {
+		return fault.New(fault.Invalid, "the last day %s is before the first, %s: swap them", last, first)
+	}
+	from, to, err := s.DueOn(days[0], days[1])
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err)
+	}
+	if err := note(ctx, c, pipeline, noted(fmt.Sprintf("nights of %s to %s started again", first, last), reason, by)); err != nil {
+		return err
+	}
+	err = c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+		// Both ends are included.
+		Start: from, End: to.Add(-time.Second), Overlap: enums.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
+	}}})
+	return ofSchedule("backfill", pipeline, err)
+}
+
+// noted says who did what, and why.
+func noted(what, reason, by string) string {
+	return fmt.Sprintf("%s by %s: %s", what, cmp.Or(by, "somebody"), cmp.Or(strings.Join(strings.Fields(reason), " "), "no reason given"))
+}
+
+// note leaves word at the schedule. Why it is paused stays readable.
+func note(ctx context.Context, c client.Client, pipeline, text string) error {
+	err := c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+		now := in.Description.Schedule
+		if now.State.Paused {
+			why, _, _ := strings.Cut(now.State.Note, noteBreak)
+			text = why + noteBreak + text
+		}
+		now.State.Note = text
+		return &client.ScheduleUpdate{Schedule: &now}, nil
+	}})
+	return ofSchedule("leave a note at", pipeline, err)
+}
+
+const noteBreak = "; "
+
+func ofSchedule(do, pipeline string, err error) error {
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		return fault.WithHint(fault.New(fault.NotFound, "%s the schedule of %s: there is none", do, pipeline), "give pipeline.yaml a batch.schedule and apply it")
+	}
+	if err != nil {
+		return ofServer(fmt.Errorf("%s schedule %s: %w", do, ScheduleID(pipeline), err))
 	}
 	return nil
 }

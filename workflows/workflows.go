@@ -51,6 +51,13 @@ type NightlyInput struct {
 	Key    string `json:"key,omitempty"`
 	Reason string `json:"reason,omitempty"` // why, for people
 	By     string `json:"by,omitempty"`     // who asked, for people
+	// Date is the data date, for people and searches: the day whose end the
+	// run follows, such as 2011-08-31.
+	Date string `json:"date,omitempty"`
+	// Again has the events of Date computed again, besides those that came.
+	Again bool `json:"again,omitempty"`
+	// Schedule is filled in by a schedule; it then decides on Date and Again.
+	Schedule *Nominal `json:"schedule,omitempty"`
 	// Parallel is how many units are given out at once; default 8.
 	Parallel int `json:"parallel,omitempty"`
 	// OnFailure says what becomes of the run when a step fails for good: it
@@ -111,9 +118,20 @@ func Nightly(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 	if err := decode(raw, &in); err != nil {
 		return Result{}, err
 	}
-	r := newRun(NightlyType, activities.Request{
-		Kind: batch.Nightly, Pipeline: in.Pipeline, Reason: in.Reason, By: in.By,
-	}, in.Parallel, in.Resume)
+	if err := in.due(ctx); err != nil {
+		return Result{}, err
+	}
+	request := activities.Request{Kind: batch.Nightly, Pipeline: in.Pipeline, Reason: in.Reason, By: in.By}
+	switch _, err := time.Parse(time.DateOnly, in.Date); {
+	case in.Date != "" && err != nil:
+		return Result{}, invalid("date %q: want a day like 2011-03-01", in.Date)
+	case in.Date == "" && in.Again:
+		return Result{}, invalid("again is for a date: give date too, like 2011-03-01")
+	case in.Again:
+		request.From, request.To = in.Date, in.Date
+	}
+	r := newRun(NightlyType, request, in.Parallel, in.Resume)
+	r.date = in.Date
 	r.patient = in.OnFailure == OnFailureWait
 	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }

@@ -71,7 +71,7 @@ Begin with:  anabranch demo`,
 	})
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
-		newApply(), newTest(), newSend(), newBatch(), newBackfill(), newVersions(),
+		newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(),
 		newQuery(), newLedger(), newDeadLetters(), newVerify(), newFsck(),
 		newExitCodes(), newVersion(),
 	)

@@ -51,6 +51,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/runs/{id}", answer(s.getRun))
 	mux.HandleFunc("POST /v1/runs/{id}/{instruction}", answer(s.tellRun))
 	s.versionRoutes(mux)
+	s.scheduleRoutes(mux)
 	mux.HandleFunc("GET /v1/pipelines/{name}/ledger", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) {
 		l, err := p.ledger(r.Context())
 		if err == nil && r.URL.Query().Get("bisect") == "true" {
