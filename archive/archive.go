@@ -89,16 +89,18 @@ func (a *Archive) Pipeline() string { return a.pipeline }
 // Everything of a pipeline lies under its name:
 //
 //	<pipeline>/segments/p0003/<from>.parquet
-//	<pipeline>/runs/p0003/k<k>-<hash>.run
-//	<pipeline>/days/k<k>/p0003-<n>-<hash>.parquet
+//	<pipeline>/runs/p0003/k<k>-<plan>-<hash>.run
+//	<pipeline>/days/k<k>/p0003-<n>-<plan>-<hash>.parquet
 //	<pipeline>/views/<view>/<version>/states/<tag>-<hash>.parquet
-//	<pipeline>/views/<view>/<version>/results/<period>-<shard>-<hash>.parquet
+//	<pipeline>/views/<view>/<version>/results/<period>-<shard>-<plan>-<hash>.parquet
 //	<pipeline>/comparisons/<name>/<view>-<hash>.parquet
 //	<pipeline>/manifests/<version>.json.zst
 //	<pipeline>/work/<run>/<name>
 //	<pipeline>/once/<name>
 //
-// Numbers have leading zeros, so that the order of names is their order.
+// Numbers have leading zeros, so that the order of names is their order. Plan
+// tells the plans of batch apart, so that no two of them write one object;
+// files of old have none. Collect relies on it.
 func (a *Archive) object(format string, args ...any) string {
 	return path.Join(a.pipeline, fmt.Sprintf(format, args...))
 }
@@ -111,20 +113,20 @@ func (a *Archive) segmentName(partition int, from uint64) string {
 	return a.segmentPrefix(partition) + fmt.Sprintf("%020d.parquet", from)
 }
 
-func (a *Archive) runName(partition int, k uint64, sum string) string {
-	return a.object("runs/p%04d/k%012d-%s.run", partition, k, short(sum))
+func (a *Archive) runName(partition int, k uint64, plan, sum string) string {
+	return a.object("runs/p%04d/k%012d-%s.run", partition, k, unique(plan, sum))
 }
 
-func (a *Archive) dayName(k uint64, partition, n int, sum string) string {
-	return a.object("days/k%012d/p%04d-%d-%s.parquet", k, partition, n, short(sum))
+func (a *Archive) dayName(k uint64, partition, n int, plan, sum string) string {
+	return a.object("days/k%012d/p%04d-%d-%s.parquet", k, partition, n, unique(plan, sum))
 }
 
 func (a *Archive) stateName(view, version, tag, sum string) string {
 	return a.object("views/%s/%s/states/%s-%s.parquet", view, version, tag, short(sum))
 }
 
-func (a *Archive) resultName(view, version, period string, shard int, sum string) string {
-	return a.object("views/%s/%s/results/%s-%04d-%s.parquet", view, version, period, shard, short(sum))
+func (a *Archive) resultName(view, version, period string, shard int, plan, sum string) string {
+	return a.object("views/%s/%s/results/%s-%04d-%s.parquet", view, version, period, shard, unique(plan, sum))
 }
 
 // A comparison holds the differing cells of one view between two versions, or
@@ -140,6 +142,14 @@ func (a *Archive) manifestPrefix() string { return a.object("manifests") + "/" }
 
 func (a *Archive) manifestName(v uint64) string {
 	return a.manifestPrefix() + fmt.Sprintf("%012d.json.zst", v)
+}
+
+// unique is the end of the name of an object that a plan has made.
+func unique(plan, sum string) string {
+	if plan == "" {
+		return short(sum)
+	}
+	return plan + "-" + short(sum)
 }
 
 // short is the part of a SHA-256 that goes into names.

@@ -281,7 +281,7 @@ func TestWhatIsWrittenIsLocalAtOnce(t *testing.T) {
 	tb := setup(t, 37)
 	calls := faultbucket.Wrap(tb.bucket, nil)
 	a := tb.open(calls, t.TempDir())
-	f, err := a.WriteResult(t.Context(), "v", "1", "p", 0, tb.groups(1, 50))
+	f, err := a.WriteResult(t.Context(), "v", "1", "p", 0, "", tb.groups(1, 50))
 	if err != nil {
 		t.Fatal(err)
 	}

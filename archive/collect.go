@@ -13,6 +13,10 @@ import (
 	"anabranch/internal/planted"
 )
 
+// KeepVersions is how many versions Collect is to keep at least, where
+// rollbacks are to be possible. They go back no further.
+const KeepVersions = 30
+
 // Collect deletes what nobody can need any more: id runs, day files, view
 // files and notes of runs that are older than minAge and that neither one of
 // the newest keep manifests, nor a manifest younger than minAge, nor the notes
@@ -23,10 +27,20 @@ import (
 // A run that was planned on top of the newest manifest can still publish,
 // however long it has stood still: nothing that was written since its first
 // note is deleted. A run that was planned on top of an older one never can.
-// When a version is published meanwhile, Collect ends early: another may need
-// what it took for garbage. Only a process that stands still between its last
-// look and the delete behind it could harm, and only when just that object is
-// written again meanwhile.
+// When a version is published meanwhile, Collect ends early: it knows too
+// little then.
+//
+// A process may stand still between its last look and the delete behind it for
+// as long as it likes, and no object store joins the two. It harms nobody,
+// because what is garbage once is never needed again:
+//   - No two plans write an object of one name, and a plan that could not
+//     publish when Collect looked never can: the number of its version is taken.
+//     A plan made behind that look has written nothing that Collect has seen.
+//   - A version mentions files of another plan only when its parent has them,
+//     which was the newest then and is kept, or when a rollback takes them from
+//     one of the newest KeepVersions. Those are kept too, if keep is no less; and
+//     a version that has fallen out of them since the rollback was planned is
+//     followed by one whose number the rollback would need.
 func (a *Archive) Collect(ctx context.Context, keep int, minAge time.Duration) (deleted int, err error) {
 	old := a.opts.Clock.Now().Add(-minAge)
 	newest, err := a.Newest(ctx)

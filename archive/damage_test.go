@@ -72,7 +72,7 @@ func TestDamage(t *testing.T) {
 	for i := range 3000 {
 		entries = append(entries, Entry{ID: event.ID{Hi: uint64(i) << 40, Lo: rnd.Uint64()}, Hash: rnd.Uint64(), Offset: uint64(rnd.IntN(1000)), Row: int32(rnd.IntN(100))})
 	}
-	ids, err := a.WriteRun(ctx, 0, 1, entries)
+	ids, err := a.WriteRun(ctx, 0, 1, "", entries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestDamage(t *testing.T) {
 		return nil
 	})
 
-	w := a.NewDayWriter(ctx, 1, 0)
+	w := a.NewDayWriter(ctx, 1, 0, "")
 	for day := range int32(5) {
 		if err := w.Write(day, tb.batch(3, 400)); err != nil {
 			t.Fatal(err)
@@ -129,7 +129,7 @@ func TestDamage(t *testing.T) {
 		return a.ReadStates(ctx, states, nil, func(_ int32, b *event.Batch) error { return rowsOf(emit)(b) })
 	})
 
-	result, err := a.WriteResult(ctx, "v", "1", "all", 0, tb.batch(3, 1500))
+	result, err := a.WriteResult(ctx, "v", "1", "all", 0, "", tb.batch(3, 1500))
 	if err != nil {
 		t.Fatal(err)
 	}

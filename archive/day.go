@@ -18,8 +18,9 @@ type DayFile struct {
 	Schema    uint32    `json:"schema"` // version of the schema its columns follow
 	Days      []DayRows `json:"days"`
 	Size      int64     `json:"size"`
-	Sum       string    `json:"sum"`      // SHA-256
-	Segments  []string  `json:"segments"` // lineage: the segments its events come from
+	Sum       string    `json:"sum"`            // SHA-256
+	Segments  []string  `json:"segments"`       // lineage: the segments its events come from
+	Plan      string    `json:"plan,omitempty"` // part of its name
 }
 
 // DayRows says where the events of one day are in a file.
@@ -48,6 +49,7 @@ type DayWriter struct {
 	a         *Archive
 	k         uint64
 	partition int
+	plan      string
 	schema    *schemas.Schema
 	files     []*dayOpen
 	closed    bool
@@ -59,9 +61,9 @@ type dayOpen struct {
 	days []DayRows
 }
 
-// NewDayWriter returns a writer of files named after k and partition.
-func (a *Archive) NewDayWriter(ctx context.Context, k uint64, partition int) *DayWriter {
-	return &DayWriter{a: a, k: k, partition: partition, schema: a.schemas.Newest()}
+// NewDayWriter returns a writer of files named after k, partition and plan.
+func (a *Archive) NewDayWriter(ctx context.Context, k uint64, partition int, plan string) *DayWriter {
+	return &DayWriter{a: a, k: k, partition: partition, plan: plan, schema: a.schemas.Newest()}
 }
 
 // Write adds events of a day, in the newest schema's shape and sorted by time
@@ -132,9 +134,9 @@ func (w *DayWriter) Close(ctx context.Context, lineage []string) ([]DayFile, err
 		if err := f.finish(dayKey, meta); err != nil {
 			return nil, fmt.Errorf("write day file %d of partition %d: %w", i, w.partition, err)
 		}
-		d := DayFile{Partition: w.partition, K: w.k, Schema: w.schema.Version(), Days: f.days, Segments: lineage}
+		d := DayFile{Partition: w.partition, K: w.k, Schema: w.schema.Version(), Days: f.days, Segments: lineage, Plan: w.plan}
 		var err error
-		d.Name, d.Size, d.Sum, err = f.spool.put(ctx, func(sum string) string { return w.a.dayName(w.k, w.partition, i, sum) })
+		d.Name, d.Size, d.Sum, err = f.spool.put(ctx, func(sum string) string { return w.a.dayName(w.k, w.partition, i, w.plan, sum) })
 		if err != nil {
 			return nil, err
 		}

@@ -33,7 +33,7 @@ func TestDaysComeBackAsWritten(t *testing.T) {
 		want := map[int32][]string{}
 		var files []DayFile
 		for k := uint64(1); k <= 3; k++ { // three nightly batches
-			w := a.NewDayWriter(ctx, k, 1)
+			w := a.NewDayWriter(ctx, k, 1, "")
 			for day := int32(-3); day < 20; day++ {
 				for range tb.r.IntN(3) {
 					b := tb.batch(3, tb.r.IntN(200))
@@ -85,7 +85,7 @@ func TestLargeDaysAreSplit(t *testing.T) {
 	tb := setup(t, 22)
 	ctx := context.Background()
 	a := tb.open(tb.bucket, "")
-	w := a.NewDayWriter(ctx, 1, 0)
+	w := a.NewDayWriter(ctx, 1, 0, "")
 	b := tb.batch(3, 5000)
 	const n = 60
 	for range n {
@@ -115,7 +115,7 @@ func TestDayWriterRefusesDisorder(t *testing.T) {
 	tb := setup(t, 23)
 	dir := t.TempDir()
 	a := tb.open(tb.bucket, dir)
-	w := a.NewDayWriter(t.Context(), 1, 0)
+	w := a.NewDayWriter(t.Context(), 1, 0, "")
 	if err := w.Write(5, tb.batch(3, 2)); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestOldDaysAreReadUp(t *testing.T) {
 	tb.set = set(t, 1)
 	old := tb.open(tb.bucket, "")
 	b := tb.batch(1, 50)
-	w := old.NewDayWriter(ctx, 1, 0)
+	w := old.NewDayWriter(ctx, 1, 0, "")
 	if err := w.Write(1, b); err != nil {
 		t.Fatal(err)
 	}
@@ -302,11 +302,11 @@ func TestResultsComeBack(t *testing.T) {
 	a := tb.open(tb.bucket, t.TempDir())
 	for _, n := range []int{0, 1, 1000, groupRows + 5} {
 		b := tb.groups(0, n)
-		f, err := a.WriteResult(t.Context(), "sales", "v1", "2011-11", 3, b)
+		f, err := a.WriteResult(t.Context(), "sales", "v1", "2011-11", 3, "", b)
 		if err != nil || f.Rows != int64(n) || f.Shard != 3 || f.Period != "2011-11" {
 			t.Fatal(f, err)
 		}
-		again, err := a.WriteResult(t.Context(), "sales", "v1", "2011-11", 3, b)
+		again, err := a.WriteResult(t.Context(), "sales", "v1", "2011-11", 3, "", b)
 		if err != nil || again != f {
 			t.Fatalf("the same rows have another file: %+v %+v %v", again, f, err)
 		}
@@ -322,7 +322,7 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 	tb := setup(t, 28)
 	ctx := context.Background()
 	a := tb.open(tb.bucket, "")
-	w := a.NewDayWriter(ctx, 1, 0)
+	w := a.NewDayWriter(ctx, 1, 0, "")
 	if err := w.Write(3, tb.batch(3, 40)); err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := a.WriteResult(ctx, "sales", "v1", "p", 0, tb.groups(3, 9))
+	result, err := a.WriteResult(ctx, "sales", "v1", "p", 0, "", tb.groups(3, 9))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,7 +209,7 @@ func TestPublishWhenTheNthCallFails(t *testing.T) {
 			w := tb.open(tb.bucket, "")
 			one := next(tb.newest(w), "x")
 			tb.publish(w, one)
-			f, err := w.WriteResult(t.Context(), "v", "1", "p", 0, tb.groups(1, 1))
+			f, err := w.WriteResult(t.Context(), "v", "1", "p", 0, "", tb.groups(1, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -368,7 +368,7 @@ func TestCollectKeepsWhatIsReferenced(t *testing.T) {
 			for step := range 60 {
 				tb.clock.Advance(time.Duration(tb.r.IntN(20)) * time.Hour)
 				result := func() ResultFile {
-					f, err := a.WriteResult(ctx, "v", "1", fmt.Sprint(step), tb.r.IntN(9), tb.groups(int32(step), 1+tb.r.IntN(3)))
+					f, err := a.WriteResult(ctx, "v", "1", fmt.Sprint(step), tb.r.IntN(9), "", tb.groups(int32(step), 1+tb.r.IntN(3)))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -393,7 +393,7 @@ func TestCollectKeepsWhatIsReferenced(t *testing.T) {
 					if len(keep) > 2 {
 						keep = keep[1:]
 					}
-					run, err := a.WriteRun(ctx, 0, m.K, []Entry{{ID: event.ID{Hi: uint64(step)}}})
+					run, err := a.WriteRun(ctx, 0, m.K, "", []Entry{{ID: event.ID{Hi: uint64(step)}}})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -466,7 +466,7 @@ func TestCollectDeletesNothingWhenAManifestIsDamaged(t *testing.T) {
 	one := next(tb.newest(a), "x")
 	tb.publish(a, one)
 	tb.publish(a, next(one, "y"))
-	f, err := a.WriteResult(t.Context(), "v", "1", "p", 0, tb.groups(1, 1))
+	f, err := a.WriteResult(t.Context(), "v", "1", "p", 0, "", tb.groups(1, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,9 @@ import (
 )
 
 // MergeRuns stores all entries of runs, which are of one partition, as one
-// run. Of two entries with one ID the first in log order stays.
-func (a *Archive) MergeRuns(ctx context.Context, runs []Run, k uint64) (Run, error) {
+// run. Of two entries with one ID the first in log order stays. Plan becomes part
+// of its name.
+func (a *Archive) MergeRuns(ctx context.Context, runs []Run, k uint64, plan string) (Run, error) {
 	if len(runs) == 0 {
 		return Run{}, fault.New(fault.Bug, "merge no id runs")
 	}
@@ -32,7 +33,7 @@ func (a *Archive) MergeRuns(ctx context.Context, runs []Run, k uint64) (Run, err
 		readers = append(readers, r)
 		most += run.Entries
 	}
-	w, err := a.newRunWriter(runs[0].Partition, k, most)
+	w, err := a.newRunWriter(runs[0].Partition, k, plan, most)
 	if err != nil {
 		return Run{}, err
 	}

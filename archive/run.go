@@ -30,8 +30,9 @@ type Run struct {
 	K         uint64 `json:"k"` // the batch cycle that wrote it
 	Entries   int64  `json:"entries"`
 	Size      int64  `json:"size"`
-	Sum       string `json:"sum"`    // SHA-256
-	Filter    int64  `json:"filter"` // bytes of its filter, which stays in memory while it is open
+	Sum       string `json:"sum"`            // SHA-256
+	Filter    int64  `json:"filter"`         // bytes of its filter, which stays in memory while it is open
+	Plan      string `json:"plan,omitempty"` // part of its name
 }
 
 // runWriter writes an id run as its entries come.
@@ -40,6 +41,7 @@ type runWriter struct {
 	spool     *spool
 	partition int
 	k         uint64
+	plan      string
 	tail      runTail
 	open      []Entry
 	last      event.ID
@@ -47,13 +49,13 @@ type runWriter struct {
 }
 
 // newRunWriter returns a writer of up to most entries.
-func (a *Archive) newRunWriter(partition int, k uint64, most int64) (*runWriter, error) {
+func (a *Archive) newRunWriter(partition int, k uint64, plan string, most int64) (*runWriter, error) {
 	s, err := a.newSpool()
 	if err != nil {
 		return nil, err
 	}
 	w := &runWriter{
-		a: a, spool: s, partition: partition, k: k, open: make([]Entry, 0, runBlock),
+		a: a, spool: s, partition: partition, k: k, plan: plan, open: make([]Entry, 0, runBlock),
 		tail: runTail{partition: partition, k: k, filter: newFilter(most)},
 	}
 	if _, err := s.Write([]byte{runMagic[0], runMagic[1], runMagic[2], runMagic[3], runFormat, 0, 0, 0}); err != nil {
@@ -101,15 +103,16 @@ func (w *runWriter) finish(ctx context.Context) (Run, error) {
 	if _, err := w.spool.Write(w.tail.append(nil, w.spool.size)); err != nil {
 		return Run{}, fmt.Errorf("write an id run: %w", err)
 	}
-	run := Run{Partition: w.partition, K: w.k, Entries: w.tail.entries, Filter: int64(len(w.tail.filter)) * filterBlock}
+	run := Run{Partition: w.partition, K: w.k, Entries: w.tail.entries, Filter: int64(len(w.tail.filter)) * filterBlock, Plan: w.plan}
 	var err error
-	run.Name, run.Size, run.Sum, err = w.spool.put(ctx, func(sum string) string { return w.a.runName(w.partition, w.k, sum) })
+	run.Name, run.Size, run.Sum, err = w.spool.put(ctx, func(sum string) string { return w.a.runName(w.partition, w.k, w.plan, sum) })
 	return run, err
 }
 
-// WriteRun stores entries, sorted by ID and each ID once, as a run.
-func (a *Archive) WriteRun(ctx context.Context, partition int, k uint64, sorted []Entry) (Run, error) {
-	w, err := a.newRunWriter(partition, k, int64(len(sorted)))
+// WriteRun stores entries, sorted by ID and each ID once, as a run. Plan becomes
+// part of its name.
+func (a *Archive) WriteRun(ctx context.Context, partition int, k uint64, plan string, sorted []Entry) (Run, error) {
+	w, err := a.newRunWriter(partition, k, plan, int64(len(sorted)))
 	if err != nil {
 		return Run{}, err
 	}

@@ -114,7 +114,7 @@ func TestLookupAgainstAMap(t *testing.T) {
 				} else {
 					ids = ids[size/2:]
 				}
-				run, err := a.WriteRun(ctx, 1, uint64(i+1), entries)
+				run, err := a.WriteRun(ctx, 1, uint64(i+1), "", entries)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -139,7 +139,7 @@ func TestLookupAgainstAMap(t *testing.T) {
 			defer open.Close()
 			checkLookup(t, tb.r, open, want, ask)
 
-			merged, err := a.MergeRuns(ctx, runs, 99)
+			merged, err := a.MergeRuns(ctx, runs, 99, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -178,7 +178,7 @@ func TestLookupSideBySide(t *testing.T) {
 	a := tb.open(tb.bucket, t.TempDir())
 	ids := randomIDs(tb.r, 20000)
 	entries := randomEntries(tb.r, ids)
-	run, err := a.WriteRun(context.Background(), 0, 1, entries)
+	run, err := a.WriteRun(context.Background(), 0, 1, "", entries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestWriteRunRefusesDisorder(t *testing.T) {
 		{{ID: event.ID{Hi: 2}}, {ID: event.ID{Hi: 1}}},
 		{{ID: event.ID{Lo: 2}}, {ID: event.ID{Lo: 2}}},
 	} {
-		if _, err := a.WriteRun(t.Context(), 0, 1, bad); !fault.Is(err, fault.Bug) {
+		if _, err := a.WriteRun(t.Context(), 0, 1, "", bad); !fault.Is(err, fault.Bug) {
 			t.Fatal(err)
 		}
 	}
@@ -250,7 +250,7 @@ func TestDamagedRunsAreNamed(t *testing.T) {
 	ctx := context.Background()
 	ids := randomIDs(tb.r, 1200)
 	entries := randomEntries(tb.r, ids)
-	run, err := tb.open(tb.bucket, "").WriteRun(ctx, 2, 5, entries)
+	run, err := tb.open(tb.bucket, "").WriteRun(ctx, 2, 5, "", entries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestADamagedCopyOfARunIsReadFromTheBucket(t *testing.T) {
 	ids := randomIDs(tb.r, 3000)
 	entries := randomEntries(tb.r, ids)
 	a := tb.open(tb.bucket, dir)
-	run, err := a.WriteRun(ctx, 0, 1, entries)
+	run, err := a.WriteRun(ctx, 0, 1, "", entries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +323,7 @@ func TestLookupSurvivesTheNthBucketCall(t *testing.T) {
 	ctx := context.Background()
 	ids := randomIDs(tb.r, 3000)
 	entries := randomEntries(tb.r, ids)
-	run, err := tb.open(tb.bucket, "").WriteRun(ctx, 0, 1, entries)
+	run, err := tb.open(tb.bucket, "").WriteRun(ctx, 0, 1, "", entries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,7 +404,7 @@ func BenchmarkLookup(b *testing.B) {
 	for i := range ids {
 		ids[i] = event.ID{Hi: tb.r.Uint64(), Lo: tb.r.Uint64()}
 	}
-	run, err := a.WriteRun(ctx, 0, 1, randomEntries(tb.r, ids))
+	run, err := a.WriteRun(ctx, 0, 1, "", randomEntries(tb.r, ids))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -203,8 +203,8 @@ func (a *Archive) KeyColumns(ctx context.Context, v *ViewFiles) ([]event.Field, 
 }
 
 // WriteResult stores finished rows (output columns and "_state"), sorted by
-// key.
-func (a *Archive) WriteResult(ctx context.Context, view, version, period string, shard int, b *event.Batch) (ResultFile, error) {
+// key. Plan becomes part of the object's name.
+func (a *Archive) WriteResult(ctx context.Context, view, version, period string, shard int, plan string, b *event.Batch) (ResultFile, error) {
 	file, err := a.newParquet(b.Shape)
 	if err != nil {
 		return ResultFile{}, err
@@ -223,7 +223,7 @@ func (a *Archive) WriteResult(ctx context.Context, view, version, period string,
 		return ResultFile{}, fmt.Errorf("write result of view %s: %w", view, err)
 	}
 	f := ResultFile{Period: period, Shard: shard, Rows: file.rows}
-	f.Name, f.Size, f.Sum, err = file.spool.put(ctx, func(sum string) string { return a.resultName(view, version, period, shard, sum) })
+	f.Name, f.Size, f.Sum, err = file.spool.put(ctx, func(sum string) string { return a.resultName(view, version, period, shard, plan, sum) })
 	return f, err
 }
 

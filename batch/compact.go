@@ -61,7 +61,7 @@ func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (_ Ref
 		out.Reuse = true
 		return out, err
 	}
-	c := &compaction{r: r, k: p.K, out: compacted{Partition: partition, Runs: slices.Clone(parent.Runs[partition]), Filtered: map[string]int64{}}}
+	c := &compaction{r: r, k: p.K, tag: p.tag(), out: compacted{Partition: partition, Runs: slices.Clone(parent.Runs[partition]), Filtered: map[string]int64{}}}
 	if err := c.all(ctx, p.Segments[partition]); err != nil {
 		return Ref{}, fmt.Errorf("run %s: compact partition %d: %w", ref.Run, partition, err)
 	}
@@ -76,6 +76,7 @@ func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (_ Ref
 type compaction struct {
 	r   *Runner
 	k   uint64
+	tag string // of the plan, for the names of files
 	out compacted
 
 	runs    *archive.Runs // opened out.Runs
@@ -105,7 +106,7 @@ func (c *compaction) all(ctx context.Context, segments []archive.Segment) error 
 		if len(merge) == 0 {
 			return nil
 		}
-		merged, err := c.r.Archive.MergeRuns(ctx, merge, c.k)
+		merged, err := c.r.Archive.MergeRuns(ctx, merge, c.k, c.tag)
 		if err != nil {
 			return fmt.Errorf("merge %d id runs: %w", len(merge), err)
 		}
@@ -282,7 +283,7 @@ func (c *compaction) keep(b *event.Batch, rows []uint32) error {
 // flush writes what the chunk has found and forgets it.
 func (c *compaction) flush(ctx context.Context) error {
 	if entries := c.ids.fresh(); len(entries) > 0 {
-		run, err := c.r.Archive.WriteRun(ctx, c.out.Partition, c.k, entries)
+		run, err := c.r.Archive.WriteRun(ctx, c.out.Partition, c.k, c.tag, entries)
 		if err != nil {
 			return fmt.Errorf("write an id run: %w", err)
 		}
@@ -290,7 +291,7 @@ func (c *compaction) flush(ctx context.Context) error {
 		c.out.Runs = append(slices.Clone(c.out.Runs), run)
 	}
 	if len(c.refs) > 0 {
-		w := c.r.Archive.NewDayWriter(ctx, c.k, c.out.Partition)
+		w := c.r.Archive.NewDayWriter(ctx, c.k, c.out.Partition, c.tag)
 		defer w.Abandon()
 		if err := writeDays(c.parts, c.refs, w.Write); err != nil {
 			return fmt.Errorf("write day files: %w", err)

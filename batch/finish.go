@@ -53,8 +53,15 @@ func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (_ Ref, err 
 	if unit < 0 || unit >= len(g.Units) {
 		return Ref{}, fault.New(fault.Invalid, "run %s: finish unit %d: there are %d", ref.Run, unit, len(g.Units))
 	}
+	p, err := r.planned(ctx, ref.Run)
+	if err == nil && p == nil {
+		err = fmt.Errorf("there is no plan of run %s: %w", ref.Run, errNoNote)
+	}
+	if err != nil {
+		return Ref{}, err
+	}
 	u := g.Units[unit]
-	done, err = r.finish(ctx, u, g.Views[u.View.Name])
+	done, err = r.finish(ctx, p, u, g.Views[u.View.Name])
 	if err != nil {
 		return Ref{}, fmt.Errorf("run %s: finish %s: %w", ref.Run, u.label(), err)
 	}
@@ -64,7 +71,7 @@ func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (_ Ref, err 
 	return done.ref(), nil
 }
 
-func (r *Runner) finish(ctx context.Context, u finishUnit, files *archive.ViewFiles) (finished, error) {
+func (r *Runner) finish(ctx context.Context, p *plan, u finishUnit, files *archive.ViewFiles) (finished, error) {
 	out := finished{Label: u.label()}
 	v, err := r.compiled(u.View)
 	if err != nil {
@@ -104,7 +111,7 @@ func (r *Runner) finish(ctx context.Context, u finishUnit, files *archive.ViewFi
 		if unfinished != "" {
 			r.Logger.Warn("a view has no answer", "pipeline", r.Pipeline, "unit", u.label(), "because", unfinished)
 		}
-		file, err := r.Archive.WriteResult(ctx, u.View.Name, u.View.Version, u.Period, shard, rows)
+		file, err := r.Archive.WriteResult(ctx, u.View.Name, u.View.Version, u.Period, shard, p.tag(), rows)
 		if err != nil {
 			return out, fmt.Errorf("write the result: %w", err)
 		}

@@ -109,7 +109,7 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files 
 			s.Reset()
 		}
 	}
-	tag := fmt.Sprintf("k%012d-%s-u%06d", p.K, p.Request.run(), unit)
+	tag := fmt.Sprintf("k%012d-%s-%s-u%06d", p.K, p.Request.run(), p.tag(), unit)
 	for i, pv := range u.Views {
 		file, err := r.Archive.WriteStates(ctx, pv.Name, pv.Version, tag, func(emit func(int32, *event.Batch) error) error {
 			for d, day := range u.Days {

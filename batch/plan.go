@@ -2,6 +2,8 @@ package batch
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -34,6 +36,15 @@ type plan struct {
 	Views      []planView
 	Serves     map[string]string // of the new manifest
 	Touched    []int32           // Rollback: the days with events since the version it goes back to
+}
+
+// tag tells the plan apart from every other, those of the same run that was
+// planned anew once its notes were collected too. It stands in the names of
+// all files that are made by the plan, so that no other plan writes an object
+// of the same name, whose older copy a collector may just be about to delete.
+func (p *plan) tag() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", p.Request.run(), p.Created.UnixNano(), p.ParentHash))
+	return hex.EncodeToString(sum[:6])
 }
 
 func (p *plan) ref() PlanRef {
@@ -134,6 +145,10 @@ func (r *Runner) planBack(ctx context.Context, p *plan, m *archive.Manifest) err
 	base, err := r.base(ctx, p)
 	if err != nil {
 		return err
+	}
+	if m.Version-base.Version >= archive.KeepVersions {
+		return fault.WithHint(fault.New(fault.Invalid, "version %d is %d versions old: its files may be collected; a rollback goes back %d at most", base.Version, m.Version-base.Version, archive.KeepVersions-1),
+			"apply the definition of then and run a backfill")
 	}
 	then := map[string]bool{}
 	for _, f := range base.Days {

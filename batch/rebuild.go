@@ -35,7 +35,7 @@ func (r *Runner) RebuildRuns(ctx context.Context, m *archive.Manifest, partition
 	for _, run := range gone {
 		k, want = max(k, run.K), want+run.Entries
 	}
-	c := &compaction{r: r, k: k, out: compacted{Partition: partition, Runs: there, Filtered: map[string]int64{}}}
+	c := &compaction{r: r, k: k, tag: gone[0].Plan, out: compacted{Partition: partition, Runs: there, Filtered: map[string]int64{}}}
 	defer c.closeRuns()
 	segments, err := r.newSegments(ctx, partition, 0, m.Cut[partition])
 	if err != nil {
@@ -53,7 +53,7 @@ func (r *Runner) RebuildRuns(ctx context.Context, m *archive.Manifest, partition
 	}
 	made := c.out.Runs[len(there):]
 	if len(made) > 1 {
-		merged, err := r.Archive.MergeRuns(ctx, made, k)
+		merged, err := r.Archive.MergeRuns(ctx, made, k, c.tag)
 		if err != nil {
 			return nil, fmt.Errorf("merge %d id runs: %w", len(made), err)
 		}
@@ -109,7 +109,7 @@ func (r *Runner) RebuildDays(ctx context.Context, m *archive.Manifest, f archive
 			old = append(old, d)
 		}
 	}
-	c := &compaction{r: r, k: f.K, out: compacted{Partition: f.Partition, Runs: m.Runs[f.Partition], Filtered: map[string]int64{}}}
+	c := &compaction{r: r, k: f.K, tag: f.Plan, out: compacted{Partition: f.Partition, Runs: m.Runs[f.Partition], Filtered: map[string]int64{}}}
 	defer c.closeRuns()
 	if err := c.openRuns(ctx); err != nil {
 		return nil, nil, err

@@ -1,6 +1,8 @@
 package batch_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -236,4 +238,21 @@ func TestRollbackOfABackfill(t *testing.T) {
 	if err != nil || !c.Equal() {
 		t.Errorf("%v %+v", err, c)
 	}
+}
+
+// A rollback goes no further back than what a collector is sure to keep, also
+// where the files happen to be there still.
+func TestRollbackTooFar(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.history(t, rand.New(rand.NewPCG(1, 0)), 2, 10, 10, 2)
+	r := w.runner(t, w.bucket)
+	mustRun(t, r, nightly("night", w.begin(t)))
+	for n := range archive.KeepVersions {
+		mustRun(t, r, batch.Request{Kind: batch.Backfill, RunID: fmt.Sprint("again-", n)})
+	}
+	if _, err := batch.Run(t.Context(), r, batch.Request{Kind: batch.Rollback, RunID: "far", Back: 1}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("back to version 1 of %d: %v", w.newest(t).Version, err)
+	}
+	mustRun(t, r, batch.Request{Kind: batch.Rollback, RunID: "near", Back: 2})
 }

@@ -107,47 +107,67 @@ func zombieRun(t *testing.T, record *soak.Run, rnd *rand.Rand, w *world, q batch
 	return true
 }
 
-// A collector stands still before one of its looks, while the run whose files
-// it takes for garbage goes on and publishes them, or another does. It wakes
-// and deletes nothing that is published. Not between the last look and its
-// delete, which no object store makes one: Collect's comment says what is left.
+// A collector stands still before one of its calls, its last look and the
+// delete behind it among them, while the run whose files it takes for garbage
+// goes on and publishes them, or another does. It wakes and deletes nothing
+// that is published.
 func TestZombieCollector(t *testing.T) {
 	t.Parallel()
 	eachSeed(t, "zombie-batch", func(t *testing.T, record *soak.Run, rnd *rand.Rand) {
 		base, k := crashWorldOf(t, rnd)
 		for _, q := range []batch.Request{nightly("run", k), backfill("run")} {
+			for _, op := range []faultbucket.Op{faultbucket.Stat, faultbucket.Delete} {
+				if !zombieCollect(t, record, rnd, base.copied(t), q, op, 0) {
+					t.Fatalf("%s: the collector found no garbage", q.Kind)
+				}
+			}
 			for n, reached := rnd.IntN(zombieStride), true; reached; n += 1 + rnd.IntN(2*zombieStride-1) {
-				w := base.copied(t)
-				dying := faultbucket.Wrap(w.bucket, faultbucket.From(20+rnd.IntN(200), faultbucket.Harm{Kind: fault.Transient}))
-				_, _ = batch.Run(t.Context(), w.runner(t, dying, oneAtATime), q)
-				if rnd.IntN(3) == 0 { // its parent is not the newest any more
-					mustRun(t, w.runner(t, w.bucket, oneAtATime), batch.Request{Kind: batch.Backfill, RunID: "other"})
-				}
-				reached = false
-				meanwhile := func(c faultbucket.Call) {
-					reached = true
-					if c.Op == faultbucket.Delete {
-						return
-					}
-					record.Add("zombies", 1)
-					if c.Op == faultbucket.Stat {
-						record.Sometimes("a collector stood before its last look")
-					}
-					q := q
-					if rnd.IntN(3) == 0 {
-						q.RunID = "successor"
-					}
-					mustRun(t, w.runner(t, w.bucket, oneAtATime), q)
-					w.intact(t)
-				}
-				if err := w.collect(t, faultbucket.Wrap(w.bucket, stopped(n, meanwhile)), 1); err != nil {
-					t.Fatal(err)
-				}
-				w.intact(t)
+				reached = zombieCollect(t, record, rnd, base.copied(t), q, "", n)
 				if t.Failed() {
 					t.Fatalf("the collector stood before call %d", n)
 				}
 			}
 		}
 	})
+}
+
+// zombieCollect stops the collector before call n, or, given an op, before its
+// first such call for a file of the dead run, whatever the dice say.
+func zombieCollect(t *testing.T, record *soak.Run, rnd *rand.Rand, w *world, q batch.Request, op faultbucket.Op, n int) (reached bool) {
+	t.Helper()
+	die := faultbucket.From(20+rnd.IntN(200), faultbucket.Harm{Kind: fault.Transient})
+	if op != "" { // with all its files written
+		die = func(c faultbucket.Call) (faultbucket.Harm, bool) {
+			return faultbucket.Harm{Kind: fault.Transient}, c.Op == faultbucket.Put && strings.HasPrefix(c.Name, pipeline+"/manifests/")
+		}
+	}
+	_, _ = batch.Run(t.Context(), w.runner(t, faultbucket.Wrap(w.bucket, die), oneAtATime), q)
+	if op != "" || rnd.IntN(3) == 0 { // its parent is not the newest any more
+		mustRun(t, w.runner(t, w.bucket, oneAtATime), batch.Request{Kind: batch.Backfill, RunID: "other"})
+	}
+	rule := func(c faultbucket.Call) (faultbucket.Harm, bool) {
+		if op == "" && c.N != n || op != "" && (c.Op != op || strings.HasPrefix(c.Name, pipeline+"/work/")) || reached {
+			return faultbucket.Harm{}, false
+		}
+		reached = true
+		record.Add("zombies", 1)
+		switch c.Op {
+		case faultbucket.Stat:
+			record.Sometimes("a collector stood before its last look")
+		case faultbucket.Delete:
+			record.Sometimes("a collector stood between its last look and its delete")
+		}
+		q := q
+		if op != "" || rnd.IntN(3) == 0 {
+			q.RunID = "successor"
+		}
+		mustRun(t, w.runner(t, w.bucket, oneAtATime), q)
+		w.intact(t)
+		return faultbucket.Harm{}, false
+	}
+	if err := w.collect(t, faultbucket.Wrap(w.bucket, rule), 1); err != nil {
+		t.Fatal(err)
+	}
+	w.intact(t)
+	return reached
 }

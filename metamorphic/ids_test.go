@@ -177,7 +177,7 @@ func (d *dedupe) build() ([]archive.Run, error) {
 			entries = append(entries, archive.Entry{ID: d.id(i), Hash: d.hash(i), Offset: at.Offset, Row: at.Row})
 		}
 		slices.SortFunc(entries, func(a, b archive.Entry) int { return a.ID.Compare(b.ID) })
-		run, err := d.archive.WriteRun(d.ctx, 0, 1, entries)
+		run, err := d.archive.WriteRun(d.ctx, 0, 1, "", entries)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +187,7 @@ func (d *dedupe) build() ([]archive.Run, error) {
 			if len(merge) == 0 {
 				break
 			}
-			merged, err := d.archive.MergeRuns(d.ctx, merge, 1)
+			merged, err := d.archive.MergeRuns(d.ctx, merge, 1, "")
 			if err != nil {
 				return nil, err
 			}

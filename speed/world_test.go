@@ -438,12 +438,12 @@ func (w *world) finish(k uint64, crash float64) {
 			}
 			if len(fresh) > 0 {
 				slices.SortFunc(fresh, func(a, b archive.Entry) int { return a.ID.Compare(b.ID) })
-				run, err := w.archive.WriteRun(ctx, p, k, fresh)
+				run, err := w.archive.WriteRun(ctx, p, k, "", fresh)
 				w.no(err)
 				next.m.Runs[p] = append(next.m.Runs[p], run)
 			}
 			if len(next.m.Runs[p]) > 2 {
-				run, err := w.archive.MergeRuns(ctx, next.m.Runs[p], k)
+				run, err := w.archive.MergeRuns(ctx, next.m.Runs[p], k, "")
 				w.no(err)
 				next.m.Runs[p] = []archive.Run{run}
 			}

@@ -171,7 +171,7 @@ func (b *bench) publish(k uint64, fold ...*event.Batch) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		f, err := b.archive.WriteResult(b.Context(), v.Name(), v.Version(), "all", 0, withState(result, groups))
+		f, err := b.archive.WriteResult(b.Context(), v.Name(), v.Version(), "all", 0, "", withState(result, groups))
 		if err != nil {
 			b.Fatal(err)
 		}

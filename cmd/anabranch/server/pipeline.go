@@ -296,7 +296,6 @@ const prefetchBytes = 2 << 30
 // What collect keeps, and how often it looks. A run that takes longer than
 // keepFor would lose what it has made; it would then be planned again.
 const (
-	keepVersions = 30
 	keepFor      = 24 * time.Hour
 	collectEvery = time.Hour
 )
@@ -311,7 +310,7 @@ func (p *pipeline) collect(ctx context.Context, logger *slog.Logger) {
 			return
 		case <-time.After(collectEvery):
 		}
-		if _, err := p.archive.Collect(ctx, keepVersions, keepFor); ctx.Err() == nil {
+		if _, err := p.archive.Collect(ctx, archive.KeepVersions, keepFor); ctx.Err() == nil {
 			collecting.see(err)
 		}
 	}
