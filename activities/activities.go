@@ -39,6 +39,7 @@ type Runner interface {
 	Gather(ctx context.Context, p batch.PlanRef) (batch.Units, error)
 	Finish(ctx context.Context, p batch.PlanRef, unit int) (batch.Ref, error)
 	Verify(ctx context.Context, p batch.PlanRef) (batch.Report, error)
+	Review(ctx context.Context, p batch.PlanRef) (batch.Review, error)
 	Publish(ctx context.Context, p batch.PlanRef) (batch.Published, error)
 }
 
@@ -226,6 +227,11 @@ func (a *Activities) Finish(ctx context.Context, in Unit) (batch.Ref, error) {
 // Verify checks what was made.
 func (a *Activities) Verify(ctx context.Context, in OfPlan) (batch.Report, error) {
 	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Report, error) { return r.Verify(ctx, in.Plan) })
+}
+
+// Review compares what was made with what is published.
+func (a *Activities) Review(ctx context.Context, in OfPlan) (batch.Review, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Review, error) { return r.Review(ctx, in.Plan) })
 }
 
 // Publish makes it the present.

@@ -52,6 +52,10 @@ func ToTemporal(ctx context.Context, err error) error {
 	return temporal.NewApplicationErrorWithOptions(err.Error(), kind.String(), opts)
 }
 
+// Ended turns an error that a workflow itself ends with, of a kind that is not
+// retried, into one of Temporal.
+func Ended(err error) error { return ToTemporal(context.Background(), err) }
+
 // FromTemporal turns the error of a workflow or activity back into one with a
 // kind. Cancelled is Conflict with code "cancelled": somebody decided so.
 func FromTemporal(err error) error {

@@ -9,7 +9,7 @@ import (
 )
 
 // The types of this file, and those of batch that steps take and return
-// (PlanRef, Units, Ref, Report, Published), are kept in workflow histories as
+// (PlanRef, Units, Ref, Report, Review, Published), are kept in workflow histories as
 // JSON: fields are added, never renamed and never given another meaning.
 
 // Request says what to recompute, as batch.Request does, in words that a person

@@ -7,6 +7,7 @@ import (
 
 	"anabranch/archive"
 	"anabranch/fault"
+	"anabranch/schemas"
 	"anabranch/view"
 )
 
@@ -105,10 +106,17 @@ func (w *viewPlanner) answer(v *view.View) {
 		w.add(planView{Name: kept, Version: was.Version, From: key, Days: daysNone})
 	}
 	before := w.parent.Views[name] // what was declared when it was made
-	if fresh := before == nil || before.Version != v.Version(); fresh && planned(name) && !w.p.Request.Hold {
+	if fresh := before == nil || before.Version != v.Version(); fresh && planned(name) && !w.holds() {
 		return
 	}
 	w.serves[name] = kept
+}
+
+// holds reports whether a view's new version stands beside the old one until
+// somebody promotes it. A nightly does not ask, and must not be kept waiting.
+func (w *viewPlanner) holds() bool {
+	q := w.p.Request
+	return q.Hold || q.Kind == Nightly && w.r.Publishes.Mode != schemas.PublishAuto
 }
 
 // planRollback plans to have the views answer as they did in an older version,

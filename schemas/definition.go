@@ -26,6 +26,7 @@ type Definition struct {
 	Rules       []Rule
 	Lateness    time.Duration
 	Schedule    Schedule
+	Publish     Publish
 	Linger      time.Duration
 	FrameBytes  int
 	Lanes       []Lane

@@ -45,8 +45,12 @@ func (r *definitionReader) pipeline(root ast.Node) {
 		r.quality(e)
 	}
 	if e, ok := keys["batch"]; ok {
-		if s, ok := r.mapping(e.value, "batch", "schedule")["schedule"]; ok {
+		in := r.mapping(e.value, "batch", "schedule", "publish")
+		if s, ok := in["schedule"]; ok {
 			r.schedule(s.value)
+		}
+		if s, ok := in["publish"]; ok {
+			r.publish(s.value)
 		}
 	}
 	if e, ok := keys["ingest"]; ok {

@@ -112,6 +112,20 @@ func TestDefinitionDefaults(t *testing.T) {
 	}
 }
 
+func TestPublishPolicies(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Publish{
+		"auto": {}, "approval": {Mode: PublishApproval}, "within 1%": {Mode: PublishWithin, Bound: 0.01}, "within 0.5 %": {Mode: PublishWithin, Bound: 0.005},
+	} {
+		files := small()
+		files["pipeline.yaml"] = strings.Replace(smallPipeline, `"0 3 * * *"`, `"0 3 * * *", publish: `+text, 1)
+		d, err := ReadDefinition(folder(files))
+		if err != nil || d.Publish != want || d.Publish.String() != strings.Replace(text, " %", "%", 1) {
+			t.Errorf("%s: %+v %v", text, d, err)
+		}
+	}
+}
+
 func TestDefinitionProblems(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -132,6 +146,9 @@ func TestDefinitionProblems(t *testing.T) {
 		{"code twice", "code: odd", "code: free", `pipeline.yaml:15:11: the code "free" is used twice`},
 		{"own code", "code: odd", "code: malformed", `pipeline.yaml:15:11: the code "malformed" is one of the system's own: choose another`},
 		{"schedule", `"0 3 * * *"`, `nightly`, `pipeline.yaml:19:19: the schedule is "nightly": write five fields of cron, like "0 3 * * *" for every night at three, or @daily`},
+		{"publish", `"0 3 * * *"`, `"0 3 * * *", publish: never`, `pipeline.yaml:19:41: publish is "never": write auto, approval, or "within 1%"`},
+		{"no share", `"0 3 * * *"`, `"0 3 * * *", publish: within 1`, `pipeline.yaml:19:41: publish is "within 1": write a share like "within 1%", from 0% to 100%`},
+		{"too large a share", `"0 3 * * *"`, `"0 3 * * *", publish: within 101%`, `pipeline.yaml:19:41: publish is "within 101%": write a share like "within 1%", from 0% to 100%`},
 		{"size", "512KiB", "1GB", `pipeline.yaml:20:37: frame_bytes is "1GB": write a size from 4KiB to 4096KiB, like 1MiB`},
 		{"lane twice", "name: history", "name: live", `pipeline.yaml:21:44: the lane "live" is there twice`},
 		{"not a mapping", "source: {format: json}", "source: json", `pipeline.yaml:3:9: source is a list of keys and values: it has format`},

@@ -21,6 +21,8 @@ const (
 	phaseGather    = "gather"
 	phaseFinish    = "finish"
 	phaseVerify    = "verify"
+	phaseReview    = "review"
+	phaseApproval  = "approval"
 	phasePublish   = "publish"
 	phaseDone      = "done"
 	phaseCancelled = "cancelled"
@@ -30,7 +32,7 @@ const (
 // order says which phase comes before which; a run that begins is before all.
 var order = map[string]int{
 	"": 0, phaseBarrier: 1, phaseSealed: 2, phasePlan: 3, phaseCompact: 4, phaseSpread: 5, phaseFold: 6, phaseGather: 7, phaseFinish: 8,
-	phaseVerify: 9, phasePublish: 10, phaseDone: 11, phaseCancelled: 11, phaseFailed: 11,
+	phaseVerify: 9, phaseReview: 10, phaseApproval: 11, phasePublish: 12, phaseDone: 13, phaseCancelled: 13, phaseFailed: 13,
 }
 
 // Progress tells how far a run is. It answers the query "progress".
@@ -53,13 +55,15 @@ type Progress struct {
 	K        uint64    `json:"k,omitempty"`
 	Note     string    `json:"note,omitempty"` // how it ended
 
-	State     string   `json:"state"`               // how it stands, in a sentence
-	Waits     string   `json:"waits,omitempty"`     // what a person has to do before it goes on: resume, retry
-	Parallel  int      `json:"parallel"`            // units that may run at once
-	Running   int      `json:"running"`             // steps that run
-	Remaining float64  `json:"remaining,omitempty"` // seconds until all rows are read, at Rate
-	Failed    []Failed `json:"failed,omitempty"`    // what waits for a retry
-	Acts      []Act    `json:"acts,omitempty"`      // the last instructions
+	State     string        `json:"state"`               // how it stands, in a sentence
+	Waits     string        `json:"waits,omitempty"`     // what a person has to do before it goes on: resume, retry, approve
+	Parallel  int           `json:"parallel"`            // units that may run at once
+	Running   int           `json:"running"`             // steps that run
+	Remaining float64       `json:"remaining,omitempty"` // seconds until all rows are read, at Rate
+	Failed    []Failed      `json:"failed,omitempty"`    // what waits for a retry
+	Acts      []Act         `json:"acts,omitempty"`      // the last instructions
+	Review    *batch.Review `json:"review,omitempty"`    // what would change, or has
+	Ask       string        `json:"ask,omitempty"`       // why it wants an approval
 }
 
 // Ended reports whether the run is over, well or not.
@@ -71,7 +75,10 @@ func (r *run) progress() Progress {
 	p := Progress{
 		Pipeline: r.request.Pipeline, Kind: r.request.Kind, View: r.request.View, From: r.request.From, To: r.request.To, Date: r.date,
 		Phase: r.s.Phase, Done: r.s.Units, Rows: r.s.Rows, Bytes: r.s.Bytes, Started: r.s.Started, Attempt: r.s.Attempt, K: r.s.K, Note: r.note,
-		State: r.state(), Waits: r.waits(), Parallel: r.s.Steering.Parallel, Running: r.running, Failed: r.s.Failed, Acts: r.s.Steering.Acts,
+		State: r.state(), Waits: r.waits(), Parallel: r.s.Steering.Parallel, Running: r.running, Failed: r.s.Failed, Acts: r.s.Steering.Acts, Review: r.review,
+	}
+	if r.asking() {
+		p.Ask = r.ask()
 	}
 	compact, fold, finish := r.units()
 	p.Total = compact + fold + finish
@@ -190,6 +197,13 @@ func (r *run) table() string {
 		for _, a := range p.Acts {
 			fmt.Fprintf(&b, "- %s %s\n", a.At.UTC().Format(time.RFC3339), cell(a.String()))
 		}
+	}
+	if p.Review != nil {
+		fmt.Fprintf(&b, "\n### What changes\n\nAgainst version %d, digest `%s`, policy %s.\n\n", p.Review.Old, p.Review.Digest, p.Review.Policy)
+		if p.Ask != "" {
+			fmt.Fprintf(&b, "**It wants an approval:** %s. Send the update `approve` with `{\"by\":\"\",\"reason\":\"\",\"digest\":\"%.8s\"}`, or `reject`.\n\n", cell(p.Ask), p.Review.Digest)
+		}
+		b.WriteString(p.Review.Markdown)
 	}
 	return b.String()
 }

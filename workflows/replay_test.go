@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +81,49 @@ func TestReplayNoticesAChange(t *testing.T) {
 type scenario struct {
 	start func(ctx context.Context, c client.Client, queue string) (workflows.Started, error)
 	world func(cancel func()) *activitiestest.World
+	// told is what the run is told, each when it waits.
+	told []told
+}
+
+type told struct {
+	waits, update string
+	in            workflows.Instruction
+}
+
+// steered is a backfill that waits, and is told how to go on.
+func steered(key string, w func(cancel func()) *activitiestest.World, first string, acts ...told) scenario {
+	s := backfill(workflows.BackfillInput{Pipeline: "retail", Key: key, Parallel: 1}, w)
+	start := s.start
+	s.start = func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		run, err := start(ctx, c, queue)
+		if err == nil && first != "" {
+			_, err = workflows.Tell(ctx, c, run.ID, first, workflows.Instruction{By: "test", Reason: "recorded"})
+		}
+		return run, err
+	}
+	s.told = acts
+	return s
+}
+
+func tell(waits, update string, in workflows.Instruction) told {
+	in.By, in.Reason = "test", "recorded"
+	return told{waits, update, in}
+}
+
+func asks(func()) *activitiestest.World {
+	return &activitiestest.World{Reviews: func(p batch.PlanRef) batch.Review {
+		return batch.Review{Old: p.Parent, Digest: "3fa91c2055aa00ff", Policy: "approval", Ask: "the pipeline wants every backfill approved", Markdown: "| view |\n"}
+	}}
+}
+
+func breaks(func()) *activitiestest.World {
+	var broken atomic.Int32
+	return &activitiestest.World{Before: func(_ context.Context, step string, unit int) error {
+		if step == "fold" && unit == 1 && broken.Add(1) == 1 {
+			return fault.New(fault.Corrupt, "day file has another checksum")
+		}
+		return nil
+	}}
 }
 
 func nightly(key string, w func(cancel func()) *activitiestest.World) scenario {
@@ -155,7 +199,27 @@ var scenarios = map[string]scenario{
 		_, _ = w.Fold(ctx, p, 1)
 		return w
 	}),
-	"backfill-bad-input-v1": backfill(workflows.BackfillInput{Pipeline: "retail", Key: "bad", Parallel: -1}, plain),
+	"backfill-paused-v1": steered("paused", plain, workflows.PauseUpdate,
+		tell("resume", workflows.ParallelUpdate, workflows.Instruction{Parallel: 4}), tell("resume", workflows.ResumeUpdate, workflows.Instruction{})),
+	"backfill-paused-and-cancelled-v1": steered("paused and cancelled", plain, workflows.PauseUpdate, tell("resume", workflows.CancelUpdate, workflows.Instruction{})),
+	"backfill-retried-v1":              steered("retried", breaks, "", tell("retry", workflows.RetryUpdate, workflows.Instruction{})),
+	"backfill-approved-v1":             steered("approved", asks, "", tell("approve", workflows.ApproveUpdate, workflows.Instruction{Digest: "3fa91c20"})),
+	"backfill-rejected-v1":             steered("rejected", asks, "", tell("approve", workflows.RejectUpdate, workflows.Instruction{})),
+	"backfill-bad-input-v1":            backfill(workflows.BackfillInput{Pipeline: "retail", Key: "bad", Parallel: -1}, plain),
+}
+
+// awaitWaits waits until a run waits for something.
+func awaitWaits(ctx context.Context, t *testing.T, c client.Client, id, what string) {
+	for {
+		p, err := workflows.QueryProgress(ctx, c, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Waits == what {
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }
 
 func recordHistories(t *testing.T) {
@@ -188,6 +252,12 @@ func recordHistories(t *testing.T) {
 			t.Fatal(err)
 		}
 		close(started)
+		for _, told := range s.told {
+			awaitWaits(ctx, t, c, run.ID, told.waits)
+			if _, err := workflows.Tell(ctx, c, run.ID, told.update, told.in); err != nil {
+				t.Fatal(err)
+			}
+		}
 		result, err := workflows.Await(ctx, c, run, time.Second, clock.Wall, nil)
 		t.Logf("%s: %+v, %v", name, result, err)
 		history := &historypb.History{}

@@ -53,14 +53,18 @@ type run struct {
 	date    string // data date of a nightly run; may be empty
 	// patient: what fails for good waits for a retry instead of failing the run.
 	patient bool
-	resumed bool
-	s       Resume
-	again   func(*Resume) any // the input of the next history
-	cancel  func()
-	note    string
+	// compares: what was made is compared with what is published; approval:
+	// whatever comes out, somebody has to approve it.
+	compares, approval bool
+	resumed            bool
+	s                  Resume
+	again              func(*Resume) any // the input of the next history
+	cancel             func()
+	note               string
 
-	running   int       // steps that run now
-	busy      time.Time // up to when Worked counts
+	review    *batch.Review // of this attempt
+	running   int           // steps that run now
+	busy      time.Time     // up to when Worked counts
 	cancelled bool
 }
 
@@ -146,7 +150,7 @@ func (r *run) untilPublished(ctx workflow.Context) (Result, error) {
 	}
 	for {
 		result, err := r.attempt(ctx)
-		if !activities.IsConflict(err) || activities.IsAlreadyPublished(err) || r.s.Attempt >= maxAttempts {
+		if !activities.IsConflict(err) || r.s.Steering.Rejected != nil || activities.IsAlreadyPublished(err) || r.s.Attempt >= maxAttempts {
 			return result, err
 		}
 		workflow.GetLogger(ctx).Info("another run published first, planning again", "pipeline", r.request.Pipeline, "attempt", r.s.Attempt)
@@ -187,6 +191,7 @@ func (r *run) attempt(ctx workflow.Context) (Result, error) {
 			return Result{}, err
 		}
 	}
+	r.review = nil
 	for _, do := range []func(workflow.Context) error{r.compact, r.fold, r.finish} {
 		if err := do(ctx); err != nil {
 			return Result{}, err
@@ -198,12 +203,15 @@ func (r *run) attempt(ctx workflow.Context) (Result, error) {
 	if err := r.step(ctx, long, "compare what was made with what went in", steps.Verify, of, &report); err != nil {
 		return Result{}, err
 	}
+	if err := r.inspect(ctx); err != nil {
+		return Result{}, err
+	}
 	r.enter(ctx, phasePublish)
 	var published batch.Published
 	if err := r.step(ctx, final, fmt.Sprintf("one conditional put on top of version %d", r.s.Plan.Parent), steps.Publish, of, &published); err != nil {
 		return Result{}, err
 	}
-	return Result{Outcome: OutcomePublished, Version: published.Version, K: published.K, Report: report}, nil
+	return Result{Outcome: OutcomePublished, Version: published.Version, K: published.K, Report: report, Approval: r.s.Steering.Approval}, nil
 }
 
 func (r *run) plan(ctx workflow.Context) error {
@@ -225,7 +233,7 @@ func (r *run) ofPlan() activities.OfPlan {
 // explain puts the step's own words first.
 func (r *run) explain(err error) error {
 	return activities.Rephrase(err, func(said string, kind fault.Kind) string {
-		if kind == fault.Conflict {
+		if kind == fault.Conflict && r.s.Steering.Rejected == nil {
 			return fmt.Sprintf("%s: other runs published first %d times in a row, last: %s: start it again when they are done", r.name, r.s.Attempt, said)
 		}
 		return fmt.Sprintf("%s, %s: %s", r.name, r.s.Phase, said)

@@ -21,6 +21,8 @@ const (
 	CancelUpdate   = "cancel"   // end, and publish nothing
 	ParallelUpdate = "parallel" // how many units may run at once
 	RetryUpdate    = "retry"    // what failed, once more
+	ApproveUpdate  = "approve"  // publish what the comparison shows
+	RejectUpdate   = "reject"   // end, as what it shows is wrong
 )
 
 // Instruction is what a person says to a run. Who and why are always wanted.
@@ -28,6 +30,7 @@ type Instruction struct {
 	By       string `json:"by"`
 	Reason   string `json:"reason"`
 	Parallel int    `json:"parallel,omitempty"` // of "parallel"
+	Digest   string `json:"digest,omitempty"`   // of "approve": which comparison, or how its digest begins
 }
 
 // Act is an Instruction that was followed.
@@ -61,6 +64,9 @@ type Steering struct {
 	Paused   bool  `json:"paused,omitempty"`
 	Parallel int   `json:"parallel,omitempty"` // units that may run at once
 	Acts     []Act `json:"acts,omitempty"`     // the last ones
+	// Approval is the last one; Digest names all of the comparison.
+	Approval *Act `json:"approval,omitempty"`
+	Rejected *Act `json:"rejected,omitempty"`
 }
 
 // keptActs is how many acts a run shows; its history has all.
@@ -71,20 +77,24 @@ const keptActs = 10
 type steer struct {
 	name, description string
 	check             func(r *run, in Instruction) error // nil: always
-	do                func(r *run, in Instruction)
+	do                func(r *run, act Act)
 }
 
 var steers = []steer{
 	{PauseUpdate, `Give out nothing more; units that run may end. {"by":"ana","reason":"month-end load"}`, nil,
-		func(r *run, _ Instruction) { r.s.Steering.Paused = true }},
+		func(r *run, _ Act) { r.s.Steering.Paused = true }},
 	{ResumeUpdate, `Go on after a pause. {"by":"ana","reason":"load is gone"}`, nil,
-		func(r *run, _ Instruction) { r.s.Steering.Paused = false }},
+		func(r *run, _ Act) { r.s.Steering.Paused = false }},
 	{CancelUpdate, `End when the running units have stopped; nothing is published. {"by":"ana","reason":"wrong days"}`, nil,
-		func(r *run, _ Instruction) { r.cancelled = true; r.cancel() }},
+		func(r *run, _ Act) { r.cancelled = true; r.cancel() }},
 	{ParallelUpdate, `How many units may run at once, from now on. {"by":"ana","reason":"night time","parallel":16}`, checkParallel,
-		func(r *run, in Instruction) { r.s.Steering.Parallel = in.Parallel }},
+		func(r *run, act Act) { r.s.Steering.Parallel = act.Parallel }},
 	{RetryUpdate, `Take up again what failed, and only that. {"by":"ana","reason":"disk replaced"}`, checkRetry,
-		func(r *run, _ Instruction) { r.retry() }},
+		func(r *run, _ Act) { r.retry() }},
+	{ApproveUpdate, `Publish what the comparison shows; the digest says which one you read. {"by":"ana","reason":"as expected","digest":"3fa91c20"}`, checkApprove,
+		func(r *run, act Act) { act.Digest = r.review.Digest; r.s.Steering.Approval = &act }},
+	{RejectUpdate, `End without publishing what the comparison shows. {"by":"ana","reason":"returns are missing"}`, checkReject,
+		func(r *run, act Act) { r.s.Steering.Rejected = &act }},
 }
 
 func checkParallel(_ *run, in Instruction) error {
@@ -118,9 +128,10 @@ func (r *run) listen(ctx workflow.Context) error {
 			return nil
 		}
 		do := func(ctx workflow.Context, in Instruction) (string, error) {
-			acts := append(r.s.Steering.Acts, Act{At: workflow.Now(ctx), Do: s.name, Instruction: in})
+			act := Act{At: workflow.Now(ctx), Do: s.name, Instruction: in}
+			acts := append(r.s.Steering.Acts, act)
 			r.s.Steering.Acts = acts[max(0, len(acts)-keptActs):]
-			s.do(r, in)
+			s.do(r, act)
 			r.show(ctx)
 			return r.state(), nil
 		}
@@ -158,8 +169,9 @@ func (r *run) failed(ctx workflow.Context, unit int, label string, err error) {
 
 // What a run waits for.
 const (
-	waitsResume = "resume"
-	waitsRetry  = "retry"
+	waitsResume  = "resume"
+	waitsRetry   = "retry"
+	waitsApprove = "approve"
 )
 
 // waits says what a person has to do before the run goes on; empty: nothing.
@@ -171,6 +183,8 @@ func (r *run) waits() string {
 		return waitsResume
 	case r.stuck():
 		return waitsRetry
+	case r.asking():
+		return waitsApprove
 	}
 	return ""
 }
@@ -191,6 +205,8 @@ func (r *run) state() string {
 		return "paused"
 	case r.stuck():
 		return fmt.Sprintf("waits for a retry: %d failed", len(r.s.Failed))
+	case r.asking():
+		return "waits for an approval of " + r.review.Digest
 	}
 	return "running"
 }

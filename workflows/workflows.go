@@ -3,7 +3,7 @@
 // person can follow in the Temporal UI.
 //
 //	Nightly:  barrier -> append -> sealed -> plan -> compact -> spread -> fold -> gather -> finish -> verify -> publish
-//	Backfill: the same from plan on
+//	Backfill: the same from plan on, and between verify and publish: review -> approval
 //
 // Publishing is the only effect that counts, and it is one conditional put: a
 // run that fails, is cancelled or is killed leaves objects that nobody reads.
@@ -63,6 +63,9 @@ type NightlyInput struct {
 	// OnFailure says what becomes of the run when a step fails for good: it
 	// fails with it ("fail"), or waits for a retry ("wait"). Default: fail.
 	OnFailure string `json:"on_failure,omitempty"`
+	// Approve makes the run compare what it has made with what is published, and
+	// wait for an approval.
+	Approve bool `json:"approve,omitempty"`
 	// Resume is filled in when a long run continues with a fresh history.
 	Resume *Resume `json:"resume,omitempty"`
 }
@@ -80,8 +83,11 @@ type BackfillInput struct {
 	Key      string `json:"key,omitempty"`
 	Parallel int    `json:"parallel,omitempty"`
 	// OnFailure is as of a nightly run. Default: wait.
-	OnFailure string  `json:"on_failure,omitempty"`
-	Resume    *Resume `json:"resume,omitempty"`
+	OnFailure string `json:"on_failure,omitempty"`
+	// Approve makes the run wait for an approval, also where the pipeline's
+	// policy would not.
+	Approve bool    `json:"approve,omitempty"`
+	Resume  *Resume `json:"resume,omitempty"`
 }
 
 // What becomes of a run when a step of it fails for good.
@@ -108,6 +114,7 @@ type Result struct {
 	Bytes    int64        `json:"bytes"`             // bytes written in the last attempt
 	Seconds  float64      `json:"seconds"`
 	Report   batch.Report `json:"report"`
+	Approval *Act         `json:"approval,omitempty"` // who approved it
 }
 
 // Nightly counts what came since the last cut. Its argument is a NightlyInput;
@@ -133,6 +140,7 @@ func Nightly(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 	r := newRun(NightlyType, request, in.Parallel, in.Resume)
 	r.date = in.Date
 	r.patient = in.OnFailure == OnFailureWait
+	r.compares, r.approval = in.Approve, in.Approve
 	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 
@@ -150,6 +158,7 @@ func Backfill(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 		Kind: batch.Backfill, Pipeline: in.Pipeline, View: in.View, From: in.From, To: in.To, Reason: in.Reason, By: in.By,
 	}, in.Parallel, in.Resume)
 	r.patient = in.OnFailure != OnFailureFail
+	r.compares, r.approval = true, in.Approve
 	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 

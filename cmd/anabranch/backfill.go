@@ -29,7 +29,10 @@ put. Until then readers keep the version they have.
 
 While it runs it takes instructions, from here, over HTTP, or as an Update from
 the Temporal UI: pause, resume, cancel, parallel, retry. What fails for good
-waits for a retry.`,
+waits for a retry.
+
+Before it publishes it compares, cell by cell, and where the pipeline's policy
+wants it, waits for approve or reject.`,
 		Example: `  anabranch backfill retail --from 2011-03-01 --to 2011-03-31 --reason "price list corrected"
   anabranch backfill retail --view customer --from 2011-03-01 --to 2011-03-31 --reason "audit"
   anabranch backfill pause backfill-retail-all-2011-03-01-2011-03-31-x --reason "month-end load"`,
@@ -47,6 +50,7 @@ waits for a retry.`,
 	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
 	c.Flags().IntVar(&req.Parallel, "parallel", 0, "units that may run at once; 0: the server's default")
 	c.Flags().StringVar(&req.OnFailure, "on-failure", "wait", "when a unit fails for good: wait for a retry, or fail")
+	c.Flags().BoolVar(&req.Approve, "approval", false, "compare and wait for an approval, also where the pipeline's policy would publish")
 	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
 	for _, f := range []string{"from", "to", "reason"} {
 		_ = c.MarkFlagRequired(f)
@@ -57,6 +61,8 @@ waits for a retry.`,
 		newTell(workflows.CancelUpdate, "End a run when its units have stopped; nothing is published"),
 		newTell(workflows.ParallelUpdate, "Change how many units may run at once"),
 		newTell(workflows.RetryUpdate, "Take up again what failed, and only that"),
+		newTell(workflows.ApproveUpdate, "Publish what the comparison shows"),
+		newTell(workflows.RejectUpdate, "End a run without publishing what its comparison shows"),
 	)
 	return c
 }
@@ -90,6 +96,10 @@ func newTell(instruction, short string) *cobra.Command {
 	}
 	a.flags(c)
 	c.Flags().StringVar(&in.Reason, "reason", "", "why, kept in the run's history")
+	if instruction == workflows.ApproveUpdate {
+		c.Flags().StringVar(&in.Digest, "digest", "", "of the comparison that was read, or its first 8 digits; `anabranch backfill show` tells it")
+		_ = c.MarkFlagRequired("digest")
+	}
 	_ = c.MarkFlagRequired("reason")
 	return c
 }
@@ -156,6 +166,9 @@ func describe(r api.Run) string {
 	for _, f := range p.Failed {
 		fmt.Fprintf(&b, "failed (%s): %s %s: %s\n", f.Kind, f.Phase, f.Label, f.Error)
 	}
+	if p.Review != nil {
+		fmt.Fprintf(&b, "\ncompared with version %d, digest %s, policy %s\n\n%s\n", p.Review.Old, p.Review.Digest, p.Review.Policy, p.Review.Markdown)
+	}
 	for _, act := range p.Acts {
 		fmt.Fprintf(&b, "%s  %s\n", act.At.Local().Format("2006-01-02 15:04:05"), act)
 	}
@@ -170,5 +183,9 @@ func advice(r api.Run) string {
 	if r.Progress == nil || r.Progress.Waits == "" {
 		return ""
 	}
-	return fmt.Sprintf("it goes on after: anabranch backfill %s %s --reason TEXT\n", r.Progress.Waits, r.ID)
+	p := r.Progress
+	if p.Waits == workflows.ApproveUpdate && p.Review != nil {
+		return fmt.Sprintf("it wants an approval: %s\nread `anabranch backfill show %s`, then: anabranch backfill approve %[2]s --digest %.8s --reason TEXT, or reject\n", p.Ask, r.ID, p.Review.Digest)
+	}
+	return fmt.Sprintf("it goes on after: anabranch backfill %s %s --reason TEXT\n", p.Waits, r.ID)
 }

@@ -16,6 +16,9 @@ type StartBackfill struct {
 	// OnFailure says what becomes of the run when a unit fails for good: "wait"
 	// for a retry, which is the default, or "fail".
 	OnFailure string `json:"on_failure,omitempty"`
+	// Approve makes the run wait for an approval, also where the pipeline's
+	// policy would not.
+	Approve bool `json:"approve,omitempty"`
 }
 
 // Run is one batch or backfill, as far as it has come.

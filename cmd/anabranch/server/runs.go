@@ -200,7 +200,7 @@ func (s *Server) postBackfill(r *http.Request) (any, error) {
 			return workflows.Started{}, fault.New(fault.Invalid, "pipeline %s has no view %q: it has %s", p.def.Name, in.View, strings.Join(p.describe().Views, ", "))
 		}
 		return workflows.StartBackfill(ctx, c, s.runs.queue, workflows.BackfillInput{
-			Pipeline: p.def.Name, View: in.View, From: in.From, To: in.To, Key: in.Key, Reason: in.Reason, By: in.By, Parallel: in.Parallel, OnFailure: in.OnFailure,
+			Pipeline: p.def.Name, View: in.View, From: in.From, To: in.To, Key: in.Key, Reason: in.Reason, By: in.By, Parallel: in.Parallel, OnFailure: in.OnFailure, Approve: in.Approve,
 		}, time.Now())
 	})
 }
