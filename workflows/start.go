@@ -26,9 +26,15 @@ type Started struct {
 }
 
 // StartNightly starts a nightly run of a pipeline, or joins the one that has
-// the same key: one that runs, or one that ended well. Without a key now makes
-// one. Errors: Invalid, Transient (no server).
+// the same key: one that runs, or one that ended well. Without a key the data
+// date makes one, or else now. Errors: Invalid, Transient (no server).
 func StartNightly(ctx context.Context, c client.Client, queue string, in NightlyInput, now time.Time) (Started, error) {
+	if err := in.check(); err != nil {
+		return Started{}, activities.FromTemporal(err)
+	}
+	if in.Key == "" && in.Date != "" {
+		in.Key = "nightly-" + in.Date
+	}
 	if in.Key == "" {
 		in.Key = stamp(now)
 	}

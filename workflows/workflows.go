@@ -129,12 +129,10 @@ func Nightly(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 		return Result{}, err
 	}
 	request := activities.Request{Kind: batch.Nightly, Pipeline: in.Pipeline, Reason: in.Reason, By: in.By}
-	switch _, err := time.Parse(time.DateOnly, in.Date); {
-	case in.Date != "" && err != nil:
-		return Result{}, invalid("date %q: want a day like 2011-03-01", in.Date)
-	case in.Date == "" && in.Again:
-		return Result{}, invalid("again is for a date: give date too, like 2011-03-01")
-	case in.Again:
+	if err := in.check(); err != nil {
+		return Result{}, err
+	}
+	if in.Again {
 		request.From, request.To = in.Date, in.Date
 	}
 	r := newRun(NightlyType, request, in.Parallel, in.Resume)
@@ -160,6 +158,16 @@ func Backfill(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 	r.patient = in.OnFailure != OnFailureFail
 	r.compares, r.approval = true, in.Approve
 	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
+}
+
+func (in *NightlyInput) check() error {
+	if _, err := time.Parse(time.DateOnly, in.Date); in.Date != "" && err != nil {
+		return invalid("date %q: want a day like 2011-03-01", in.Date)
+	}
+	if in.Date == "" && in.Again {
+		return invalid("again is for a date: give date too, like 2011-03-01")
+	}
+	return nil
 }
 
 const maxParallel = 500

@@ -108,9 +108,11 @@ func newExitCodes() *cobra.Command {
 		Short: "What the exit codes mean",
 		Long: `0    done
 1    it ran, and the outcome is bad: views differ, a run failed, the ledger is out of balance
-2    the command line, a query or a definition is wrong
+2    refused: the command line, a query or a definition is wrong, or it is not allowed
 3    nobody answers, or the server asks to come back later
 4    no such pipeline, run or letter
+5    a run still ran when the time to wait for it was over; it goes on
+6    a run waits for a person, for example for an approval
 130  interrupted`,
 	}
 }

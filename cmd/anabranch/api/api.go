@@ -55,7 +55,9 @@ type Pipeline struct {
 // StartBatch asks for a nightly batch now. Key makes it repeatable: a second
 // start with one key joins the first.
 type StartBatch struct {
-	Key    string `json:"key,omitempty"`
+	Key    string `json:"key,omitempty"`   // default: nightly-DATE with a date, else the time
+	Date   string `json:"date,omitempty"`  // data date, YYYY-MM-DD
+	Again  bool   `json:"again,omitempty"` // compute the events of Date again, too
 	Reason string `json:"reason,omitempty"`
 	By     string `json:"by,omitempty"`
 }

@@ -34,6 +34,7 @@ type Run struct {
 	Manifest uint64 `json:"manifest,omitempty"`
 	Barrier  uint64 `json:"barrier,omitempty"`
 	Error    string `json:"error,omitempty"`
+	Fault    string `json:"fault,omitempty"` // the kind of the error: corrupt, invalid, ...
 	// Progress is what the run itself answers; nil when no worker does.
 	Progress *workflows.Progress `json:"progress,omitempty"`
 	// Answer is how the run stands after an instruction, in a sentence.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -186,7 +187,9 @@ func (s *Server) postBatch(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
-		return workflows.StartNightly(ctx, c, s.runs.queue, workflows.NightlyInput{Pipeline: p.def.Name, Key: in.Key, Reason: in.Reason, By: in.By}, time.Now())
+		return workflows.StartNightly(ctx, c, s.runs.queue, workflows.NightlyInput{
+			Pipeline: p.def.Name, Key: cmp.Or(in.Key, r.Header.Get("Idempotency-Key")), Date: in.Date, Again: in.Again, Reason: in.Reason, By: in.By,
+		}, time.Now())
 	})
 }
 
@@ -218,7 +221,7 @@ func (s *Server) startRun(r *http.Request, start func(context.Context, client.Cl
 	if err != nil {
 		return nil, err
 	}
-	return s.describeRun(r.Context(), c, started.ID)
+	return s.awaitRun(r, c, started.ID)
 }
 
 func (s *Server) getRun(r *http.Request) (any, error) {
@@ -226,7 +229,7 @@ func (s *Server) getRun(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.describeRun(r.Context(), c, r.PathValue("id"))
+	return s.awaitRun(r, c, r.PathValue("id"))
 }
 
 // tellRun pauses, resumes, cancels or otherwise steers a run.
@@ -275,7 +278,8 @@ func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (a
 	}
 	var result workflows.Result
 	if err := c.GetWorkflow(ctx, id, "").Get(ctx, &result); err != nil {
-		out.Error = err.Error()
+		err = activities.FromTemporal(err)
+		out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
 	} else {
 		out.Manifest, out.Barrier = result.Version, result.K
 	}

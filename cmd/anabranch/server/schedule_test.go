@@ -1,0 +1,90 @@
+package server_test
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"anabranch/cmd/anabranch/api"
+	"anabranch/cmd/anabranch/client"
+	"anabranch/cmd/anabranch/server"
+	"anabranch/fault"
+)
+
+// TestBatchesByKeyAndTheSchedule asks a server with a Temporal of its own what
+// a scheduler would.
+func TestBatchesByKeyAndTheSchedule(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := server.Start(t.Context(), server.Config{
+		Dir: dir, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", TemporalListen: "127.0.0.1:0", TemporalUI: "127.0.0.1:0",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	r := &running{T: t, dir: dir, server: s, client: client.New(s.Addresses().HTTP)}
+	text, err := os.ReadFile(retail + "/pipeline.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := strings.Index(string(text), "batch:")
+	folder := definition(t, map[string]string{"pipeline.yaml": string(text)[:begin] + `batch: {schedule: {cron: "0 3 * * *", timezone: Asia/Tokyo, overlap: buffer_one, catch_up: 90m}}`})
+	r.apply(folder)
+
+	call := func(method, path string, in, out any) error {
+		return r.client.JSON(t.Context(), method, "/v1/pipelines/retail"+path, in, out)
+	}
+	// One key is one run, also when it has ended; the answer waits for its end.
+	var first, second api.Run
+	start := api.StartBatch{Key: "nightly-2011-08-31", Date: "2011-08-31", Reason: "cron", By: "ana"}
+	for _, to := range []*api.Run{&first, &second} {
+		if err := call(http.MethodPost, "/batches?wait=2m", start, to); err != nil {
+			t.Fatal(err)
+		}
+		if to.State != "completed" || to.Manifest != 1 || to.ID != "nightly-retail-nightly-2011-08-31" || to.Progress == nil || to.Progress.Date != "2011-08-31" {
+			t.Fatalf("%+v", to)
+		}
+	}
+	var other api.Run
+	if err := call(http.MethodPost, "/batches?wait=2m", api.StartBatch{Date: "2011-09-01", Again: true}, &other); err != nil || other.ID != "nightly-retail-nightly-2011-09-01" || other.Manifest != 2 {
+		t.Fatalf("%+v %v", other, err)
+	}
+	for _, bad := range []struct {
+		query string
+		in    api.StartBatch
+	}{{"?wait=1h", start}, {"?wait=soon", start}, {"", api.StartBatch{Date: "31.8."}}, {"", api.StartBatch{Again: true}}} {
+		if err := call(http.MethodPost, "/batches"+bad.query, bad.in, nil); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+
+	var got api.Schedule
+	if err := call(http.MethodPost, "/schedule/pause", api.SteerSchedule{By: "ana"}, &got); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a pause without a reason: %v", err)
+	}
+	if err := call(http.MethodPost, "/schedule/pause", api.SteerSchedule{Reason: "moving", By: "ana"}, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.State != "paused" || got.Note != "paused by ana: moving" || got.Timezone != "Asia/Tokyo" || got.Overlap != "buffer_one" || got.CatchUp != "1h30m" || len(got.Next) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if err := call(http.MethodPost, "/schedule/resume", api.SteerSchedule{Reason: "moved", By: "ana"}, &got); err != nil || got.State != "active" {
+		t.Errorf("%+v %v", got, err)
+	}
+	var all api.Schedules
+	if err := r.client.JSON(t.Context(), http.MethodGet, "/v1/schedules", nil, &all); err != nil || len(all.Schedules) != 1 || all.Schedules[0].Pipeline != "retail" {
+		t.Errorf("%+v %v", all, err)
+	}
+	// A definition without a schedule ends it.
+	folder["pipeline.yaml"] = string(text)[:begin]
+	r.apply(folder)
+	got = api.Schedule{}
+	if err := call(http.MethodGet, "/schedule", nil, &got); err != nil || got.State != "none" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if err := call(http.MethodPost, "/schedule/trigger", api.SteerSchedule{Reason: "to see", By: "ana"}, &got); !fault.Is(err, fault.NotFound) {
+		t.Errorf("trigger of no schedule: %v", err)
+	}
+}
