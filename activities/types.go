@@ -23,13 +23,15 @@ type Request struct {
 	To       string `json:"to,omitempty"`   // backfill: last event day, inclusive; empty: the last there is
 	Reason   string `json:"reason,omitempty"`
 	By       string `json:"by,omitempty"`
-	RunID    string `json:"run_id"`  // names the run; safe as part of an object name
-	Attempt  int    `json:"attempt"` // tells the plans of a run apart, from 0
+	// Takes are the views of batch.PlanRef.Takes of the attempt before.
+	Takes   []string `json:"takes,omitempty"`
+	RunID   string   `json:"run_id"`  // names the run; safe as part of an object name
+	Attempt int      `json:"attempt"` // tells the plans of a run apart, from 0
 }
 
 // batch returns the request in batch's words; the error is Invalid.
 func (r Request) batch() (batch.Request, error) {
-	out := batch.Request{Kind: r.Kind, Reason: r.Reason, By: r.By, RunID: r.RunID, Attempt: r.Attempt, K: r.K, View: r.View}
+	out := batch.Request{Kind: r.Kind, Reason: r.Reason, By: r.By, RunID: r.RunID, Attempt: r.Attempt, K: r.K, View: r.View, Takes: r.Takes}
 	for _, d := range []struct {
 		text string
 		to   **int32

@@ -35,6 +35,7 @@ type plan struct {
 	Segments   [][]archive.Segment // new ones, by partition
 	Views      []planView
 	Serves     map[string]string // of the new manifest
+	Takes      []string          // views whose declared version begins to answer
 	Touched    []int32           // Rollback: the days with events since the version it goes back to
 }
 
@@ -48,7 +49,7 @@ func (p *plan) tag() string {
 }
 
 func (p *plan) ref() PlanRef {
-	ref := PlanRef{Run: p.Request.run(), Kind: p.Request.Kind, K: p.K, Cut: p.Cut, Parent: p.Parent}
+	ref := PlanRef{Run: p.Request.run(), Kind: p.Request.Kind, K: p.K, Cut: p.Cut, Parent: p.Parent, Takes: p.Takes, Held: slices.Sorted(maps.Keys(p.Serves))}
 	for partition, segments := range p.Segments {
 		if len(segments) > 0 {
 			ref.Compact = append(ref.Compact, partition)

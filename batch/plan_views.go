@@ -106,7 +106,9 @@ func (w *viewPlanner) answer(v *view.View) {
 		w.add(planView{Name: kept, Version: was.Version, From: key, Days: daysNone})
 	}
 	before := w.parent.Views[name] // what was declared when it was made
-	if fresh := before == nil || before.Version != v.Version(); fresh && planned(name) && !w.holds() {
+	fresh := before == nil || before.Version != v.Version()
+	if planned(name) && (fresh && !w.holds() || slices.Contains(w.p.Request.Takes, name)) {
+		w.p.Takes = append(w.p.Takes, name)
 		return
 	}
 	w.serves[name] = kept

@@ -42,6 +42,9 @@ type Request struct {
 	// Hold keeps a version of a view that is made for the first time from
 	// answering: it stands beside the one that does, until Serve.
 	Hold bool
+	// Takes names views whose declared version is to answer after this run,
+	// held or not: those that an earlier plan of the run had take over.
+	Takes []string
 }
 
 // run is the name of the folder of notes.
@@ -83,6 +86,10 @@ type PlanRef struct {
 	Parent  uint64    `json:"parent"`  // version of the manifest the plan starts from
 	Compact []int     `json:"compact"` // the partitions to compact: one call of Compact for each
 	Rows    int64     `json:"rows"`    // rows in the new segments
+	// Takes are the views whose declared version answers for the first time
+	// when this is published, Held those whose declared version does not.
+	Takes []string `json:"takes,omitempty"`
+	Held  []string `json:"held,omitempty"`
 }
 
 // Ref tells what a step has made. The references to its objects are in the

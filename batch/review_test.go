@@ -1,10 +1,12 @@
 package batch_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"anabranch/batch"
+	"anabranch/fault"
 	"anabranch/schemas"
 )
 
@@ -81,6 +83,37 @@ func TestDigestOutlivesANightly(t *testing.T) {
 	if third, err := changed.Review(t.Context(), planned(t, changed, q)); err != nil || third.Digest == first.Digest {
 		t.Errorf("other differences have the same digest: %+v, %v", third, err)
 	}
+}
+
+// TestApprovedBackfillTakesOverAlsoBehindANightly: the nightly made the new
+// version first, and held it; the approval was for having it answer.
+func TestApprovedBackfillTakesOverAlsoBehindANightly(t *testing.T) {
+	t.Parallel()
+	rnd := seeded(t)
+	w := newWorld(t, 2)
+	w.history(t, rnd, 20, 50, 200, 70)
+	mustRun(t, w.runner(t, w.bucket), nightly("one", w.begin(t)))
+	r := w.runner(t, w.bucket, w.changed(t), policy(schemas.Publish{Mode: schemas.PublishApproval}))
+	q := backfill("two")
+	first := planned(t, r, q)
+	if !slices.Equal(first.Takes, []string{"items"}) || len(first.Held) != 0 {
+		t.Fatalf("%+v", first)
+	}
+	mustRun(t, r, nightly("three", w.begin(t)))
+	w.answers(t, w.newest(t), "items")
+	if _, err := r.Publish(t.Context(), first); !fault.Is(err, fault.Conflict) {
+		t.Fatal(err)
+	}
+	q.Attempt = 1
+	if held := planned(t, r, q); !slices.Equal(held.Held, []string{"items"}) || len(held.Takes) != 0 {
+		t.Fatalf("%+v", held)
+	}
+	q.Attempt, q.Takes = 2, first.Takes
+	second := planned(t, r, q)
+	if _, err := r.Publish(t.Context(), second); err != nil || !slices.Equal(second.Takes, first.Takes) || len(second.Held) != 0 {
+		t.Fatalf("%+v %v", second, err)
+	}
+	w.answers(t, w.newest(t), "other")
 }
 
 // TestNightlyHoldsAChangedViewUnderAPolicy: it must neither wait nor change

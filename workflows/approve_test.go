@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,7 +129,7 @@ func TestApprovalHoldsForTheSameDifferences(t *testing.T) {
 		t.Run(fmt.Sprint("same: ", same), func(t *testing.T) {
 			t.Parallel()
 			other := "00000000" + digest[8:]
-			w := &world{}
+			w := &world{Takes: []string{"day"}}
 			w.Reviews = func(p batch.PlanRef) batch.Review {
 				if p.Parent > 0 && !same {
 					return differs(other)(p)
@@ -153,6 +154,9 @@ func TestApprovalHoldsForTheSameDifferences(t *testing.T) {
 			got := result(t, env)
 			if got.Version != 2 || got.Attempts != 2 || w.Count("review") != 2 || (asked == 0) != same {
 				t.Fatalf("%+v, asked again %d times, %v", got, asked, w.Log())
+			}
+			if r := w.Requests()[1]; !slices.Equal(r.Takes, w.Takes) {
+				t.Errorf("what was approved is not what the second plan does: %+v", r)
 			}
 		})
 	}

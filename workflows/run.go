@@ -43,6 +43,9 @@ type Resume struct {
 	Failed []Failed `json:"failed,omitempty"`
 	Again  []int    `json:"again,omitempty"`
 
+	// Takes are the views that the first plan had take over; so do later ones.
+	Takes []string `json:"takes,omitempty"`
+
 	Steering Steering `json:"steering,omitzero"`
 }
 
@@ -113,6 +116,9 @@ func (r *run) do(ctx workflow.Context, again func(*Resume) any) (Result, error) 
 	r.note = result.Note
 	if result.Outcome == OutcomePublished {
 		r.note = fmt.Sprintf("published version %d", result.Version)
+		for _, view := range r.s.Plan.Held {
+			r.note += fmt.Sprintf("; its version of view %s is held, until `anabranch versions promote %s %[1]s`", view, r.request.Pipeline)
+		}
 	}
 	r.enter(ctx, phaseDone)
 	return result, nil
@@ -155,7 +161,7 @@ func (r *run) untilPublished(ctx workflow.Context) (Result, error) {
 		}
 		workflow.GetLogger(ctx).Info("another run published first, planning again", "pipeline", r.request.Pipeline, "attempt", r.s.Attempt)
 		// What was made stays in the bucket: the next plan takes up what fits.
-		r.s = Resume{Started: r.s.Started, RunID: r.s.RunID, Attempt: r.s.Attempt + 1, K: r.s.K, Sealed: r.s.Sealed, Steering: r.s.Steering}
+		r.s = Resume{Started: r.s.Started, RunID: r.s.RunID, Attempt: r.s.Attempt + 1, K: r.s.K, Sealed: r.s.Sealed, Takes: r.s.Takes, Steering: r.s.Steering}
 	}
 }
 
@@ -217,12 +223,12 @@ func (r *run) attempt(ctx workflow.Context) (Result, error) {
 func (r *run) plan(ctx workflow.Context) error {
 	r.enter(ctx, phasePlan)
 	request := r.request
-	request.K, request.RunID, request.Attempt = r.s.K, r.s.RunID, r.s.Attempt-1
+	request.K, request.RunID, request.Attempt, request.Takes = r.s.K, r.s.RunID, r.s.Attempt-1, r.s.Takes
 	var plan batch.PlanRef
 	if err := r.step(ctx, long, "what has to be counted", steps.Plan, request, &plan); err != nil {
 		return err
 	}
-	r.s.Plan = &plan
+	r.s.Plan, r.s.Takes = &plan, plan.Takes
 	return nil
 }
 

@@ -23,6 +23,8 @@ type World struct {
 	Folds      int // units of Spread; default 3
 	Finishes   int // units of Gather; default 2
 
+	// Takes is what the first plan of a run says of itself.
+	Takes []string
 	// Reviews, when not nil, is what a plan's review says.
 	Reviews func(p batch.PlanRef) batch.Review
 
@@ -186,6 +188,9 @@ func (w *World) Plan(ctx context.Context, r batch.Request) (batch.PlanRef, error
 			for p := range or(w.Partitions, 2) {
 				ref.Compact, ref.Rows = append(ref.Compact, p), ref.Rows+1000
 			}
+		}
+		if ref.Takes = r.Takes; r.Attempt == 0 {
+			ref.Takes = w.Takes
 		}
 		w.plans[run] = &plan{ref: ref, done: map[string]bool{}}
 	}

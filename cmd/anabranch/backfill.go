@@ -160,7 +160,7 @@ func describe(r api.Run) string {
 		fmt.Fprintf(&b, ", %s more to read", (time.Duration(p.Remaining) * time.Second).String())
 	}
 	if r.State == "running" {
-		fmt.Fprintf(&b, "; %d run, at most %d at once", p.Running, p.Parallel)
+		fmt.Fprintf(&b, "; %d running, at most %d at once", p.Running, p.Parallel)
 	}
 	b.WriteByte('\n')
 	for _, f := range p.Failed {
