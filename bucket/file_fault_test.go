@@ -271,6 +271,33 @@ func TestFileDetectsDamage(t *testing.T) {
 	}
 }
 
+// A file that has another length than was put is damaged to those too who read
+// nothing of it, or read a part whose end goes while they read.
+func TestFileDetectsLostBytesWithoutReadingAll(t *testing.T) {
+	t.Parallel()
+	for _, bare := range []bool{false, true} {
+		files := &faultyFiles{fail: -1, bare: bare}
+		f := openFaulty(t, files)
+		if _, err := f.Put(t.Context(), "x", strings.NewReader("hello"), Condition{}); err != nil {
+			t.Fatal(err)
+		}
+		part, err := f.Range(t.Context(), "x", 1, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(filepath.Join(files.root, "x"), 3); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(part); !fault.Is(err, fault.Corrupt) {
+			t.Errorf("bare %t: a part of 4 bytes: %q, %v", bare, got, err)
+		}
+		part.Close()
+		if st, err := f.Stat(t.Context(), "x"); !bare && !fault.Is(err, fault.Corrupt) {
+			t.Errorf("described as %+v, %v", st, err)
+		}
+	}
+}
+
 func TestFileWithoutAttributes(t *testing.T) {
 	t.Parallel()
 	f := openFaulty(t, &faultyFiles{fail: -1, bare: true})

@@ -248,3 +248,28 @@ func TestDamageIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// The number in a name is counted without looking inside: it has to be right.
+func TestAnObjectThatHoldsOthersThanItsNameSays(t *testing.T) {
+	t.Parallel()
+	tb := setup(t)
+	id := tb.put(t, "r", "a", "b")[0].ID
+	name := names(t, tb.bucket, "letters/")[0]
+	body, _, err := tb.bucket.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tb.bucket.Put(t.Context(), strings.Replace(name, ".2.", ".3.", 1), bytes.NewReader(good), bucket.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.bucket.Delete(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tb.store.Get(t.Context(), id); !fault.Is(err, fault.Corrupt) {
+		t.Fatal(err)
+	}
+}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -138,3 +139,29 @@ var (
 	_ stream.Log = (*hooked)(nil)
 	_ Letters    = (*deadletter.Store)(nil)
 )
+
+// A letter keeps its bytes however far the body is read behind it.
+func TestLettersKeepTheirBytes(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, func(o *Options) {
+		o.Rules = []Rule{{Code: "zero", Action: schemas.ActionDeadLetter, Matches: quantityIs(0)}}
+	})
+	var lines []string
+	for i := range 6000 {
+		quantity := 1
+		if i%300 == 7 {
+			quantity = 0
+		}
+		lines = append(lines, sale(fmt.Sprint(i), strings.Repeat(fmt.Sprint("ann ", i, " "), 30), quantity))
+	}
+	a := tb.accept(t, strings.Join(lines, ""), Meta{Request: "r"})
+	letters := listLetters(t, tb.letters)
+	if a.DeadLettered != 20 || len(letters) != 20 {
+		t.Fatalf("%d dead letters, %d are there", a.DeadLettered, len(letters))
+	}
+	for i, l := range letters {
+		if want := strings.TrimSpace(lines[300*i+7]); string(l.Raw) != want {
+			t.Errorf("line %d: %.60q, want %.60q", l.Line, l.Raw, want)
+		}
+	}
+}

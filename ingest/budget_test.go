@@ -79,3 +79,28 @@ func TestBudgetUnderPressure(t *testing.T) {
 		t.Fatal(b.inUse(), b.waiting.Len())
 	}
 }
+
+// Whoever gives up at the moment at which its turn comes has taken nothing.
+func TestBudgetGivenUpAtItsTurn(t *testing.T) {
+	t.Parallel()
+	b := newBudget(10)
+	for range 500 {
+		if err := b.take(t.Context(), 10); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if b.take(ctx, 7) == nil {
+				b.give(7)
+			}
+		})
+		until(t, "it waits", func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.waiting.Len() == 1 })
+		cancel()
+		b.give(10)
+		wg.Wait()
+		if n := b.inUse(); n != 0 {
+			t.Fatalf("%d are taken and nobody has them", n)
+		}
+	}
+}

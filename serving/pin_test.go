@@ -2,6 +2,7 @@ package serving_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -58,5 +59,137 @@ func TestAnAnswerCoversWhatWasWaitedFor(t *testing.T) {
 		if pin, err := s.Pin(t.Context(), src, nil, serving.Fresh{}); err != nil || pin.Delta.At[1] != 3 {
 			t.Errorf("%s: nothing was asked for: %+v, %v", name, pin, err)
 		}
+	}
+}
+
+// answersOf is a source with two versions of one view, and a batch layer that
+// the test leads.
+func answersOf(t *testing.T) (src *serving.Source, b *ledBatch, declared, older *view.View) {
+	t.Helper()
+	schema, err := schemas.Parse(1, []byte(`{"type":"record","name":"E","fields":[{"name":"id","type":"string"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compile := func(name, sql string) *view.View {
+		v, err := view.Compile(t.Context(), view.Source{Name: name, SQL: sql}, schema.Shape(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	const was = "SELECT count(*) AS n FROM events"
+	declared = compile("v", "SELECT id, count(*) AS n FROM events GROUP BY ALL")
+	older = compile(archive.ViewKey("v", compile("v", was).Version()), was)
+	b = &ledBatch{m: &archive.Manifest{Version: 3, K: 2, Cut: event.Cut{4}, Views: map[string]*archive.ViewFiles{
+		"v":          {Version: declared.Version(), Results: []archive.ResultFile{{Name: "declared"}}},
+		older.Name(): {Version: older.Version(), Results: []archive.ResultFile{{Name: "older"}}},
+	}}}
+	return &serving.Source{Name: "shop", Views: []*view.View{declared}, Older: []*view.View{older}, Speed: &fallen{}, Batch: b}, b, declared, older
+}
+
+type ledBatch struct {
+	serving.Batch
+	m   *archive.Manifest
+	err error // of Newest
+
+	fetch error // of Local
+}
+
+func (l *ledBatch) Local(context.Context, string, int64, string) (string, func(), error) {
+	return "", func() {}, l.fetch
+}
+
+func (l *ledBatch) Newest(context.Context) (*archive.Manifest, error) { return l.m, l.err }
+func (l *ledBatch) Known() *archive.Manifest                          { return l.m }
+
+// The version that the manifest says answers, with its files and not those of
+// another.
+func TestTheVersionThatAnswers(t *testing.T) {
+	t.Parallel()
+	src, b, declared, older := answersOf(t)
+	var dice float64
+	s := serving.New(serving.Options{Dice: func() float64 { return dice }})
+	for _, c := range []struct {
+		serves       string
+		canary, dice float64
+		want         *view.View
+	}{
+		{"", 0, 0, declared}, {older.Name(), 0, 0, older}, {older.Name(), 10, 9.9, declared}, {older.Name(), 10, 10, older}, {older.Name(), 100, 99.9, declared},
+	} {
+		m := *b.m
+		m.Serves, m.Canary = map[string]string{}, map[string]float64{"v": c.canary}
+		if c.serves != "" {
+			m.Serves["v"] = c.serves
+		}
+		b.m, dice = &m, c.dice
+		p, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := p.Results("v")
+		if err != nil || p.View("v") != c.want || files[0].Name != m.Views[c.want.Name()].Results[0].Name {
+			t.Errorf("%+v: view %s from %v, %v", c, p.View("v").Name(), files, err)
+		}
+	}
+	m := *b.m
+	m.Serves, m.Canary = nil, nil
+	m.Views = map[string]*archive.ViewFiles{"v": {Version: declared.Version(), Results: []archive.ResultFile{{Name: "a"}, {Name: "b", Unfinished: "a sum left its type"}}}}
+	b.m = &m
+	p, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Results("v"); fault.CodeOf(err) != "view_unfinished" {
+		t.Errorf("a view with a group that has no result: %v", err)
+	}
+}
+
+// Damage is told and never passed over by an older answer; a version whose
+// files cannot be had is, but not behind what the answer has to cover.
+func TestWhatStandsInForTheNewest(t *testing.T) {
+	t.Parallel()
+	src, b, _, _ := answersOf(t)
+	s := serving.New(serving.Options{Look: time.Nanosecond, Patience: 20 * time.Millisecond})
+	pinned, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Answered(pinned, []string{"v"})
+	b.err = fault.New(fault.Corrupt, "the newest manifest is damaged")
+	if p, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{}); !fault.Is(err, fault.Corrupt) {
+		t.Errorf("damage: %+v, %v", p, err)
+	}
+	b.err = fault.New(fault.Transient, "the store is away")
+	if p, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{}); err != nil || p.Stale == "" {
+		t.Errorf("away: %+v, %v", p, err)
+	}
+
+	b.err = nil
+	next := *b.m
+	next.Version++
+	b.m = &next
+	src.Batch = b
+	p, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{AtLeast: map[string]event.Cut{"shop": {5, 9}}})
+	if err != nil || p.Manifest.Version != 4 {
+		t.Fatal(p, err)
+	}
+	b.fetch = fault.New(fault.Transient, "the store is away")
+	_, err = p.Fetch(t.Context(), []archive.ResultFile{{Name: "declared"}})
+	var u *serving.Unfetched
+	if !errors.As(err, &u) {
+		t.Fatal(err)
+	}
+	if p, err := s.Before(t.Context(), u, []string{"v"}); err != nil || p.Manifest.Version != 3 || p.Stale == "" {
+		t.Errorf("the version before: %+v, %v", p, err)
+	}
+	s.Answered(p, []string{"v"}) // its files were here, and are gone
+	if p, err := s.Before(t.Context(), u, []string{"v"}); !fault.Is(err, fault.Transient) {
+		t.Errorf("none is older: %+v, %v", p, err)
+	}
+	src.Speed = &fallen{behind: 1 << 30}
+	s = serving.New(serving.Options{Look: time.Nanosecond})
+	s.Answered(pinned, []string{"v"})
+	if p, err := s.Before(t.Context(), u, []string{"v"}); !fault.Is(err, fault.Transient) {
+		t.Errorf("behind what the answer has to cover: %+v, %v", p, err)
 	}
 }

@@ -36,7 +36,8 @@ type bench struct {
 	archive *archive.Archive
 	speed   *heldSpeed
 	engine  *sql.Engine
-	reopens bool // each look at the sources finds the pipeline opened anew
+	sources []*serving.Source // in force
+	reopens bool              // each look at the sources finds the pipeline opened anew
 }
 
 // heldSpeed answers with the states it holds, at any barrier.
@@ -112,13 +113,13 @@ func setup(t *testing.T) *bench {
 		b.views = append(b.views, v)
 		b.speed.states[name] = v.New()
 	}
-	src := &serving.Source{Name: "shops", Views: b.views, Speed: b.speed, Batch: b.archive}
+	b.sources = []*serving.Source{{Name: "shops", Views: b.views, Speed: b.speed, Batch: b.archive}}
 	b.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: func() []*serving.Source {
 		if b.reopens {
-			again := *src
+			again := *b.sources[0]
 			return []*serving.Source{&again}
 		}
-		return []*serving.Source{src}
+		return b.sources
 	}}), sql.Options{CacheDirs: []string{cache}})
 	if err != nil {
 		t.Fatal(err)
@@ -434,6 +435,11 @@ func TestCatalogListsEveryView(t *testing.T) {
 	if want := []string{"all_time", "by_hour", "by_shop"}; !slices.Equal(got, want) {
 		t.Fatalf("%v, want %v", got, want)
 	}
+	// Another pipeline comes; nothing else has changed.
+	b.sources = append(b.sources, &serving.Source{Name: "more", Views: b.views[:1], Speed: b.speed, Batch: b.archive})
+	if got := b.ask("SELECT table_name FROM information_schema.tables WHERE table_schema = 'more'"); !slices.Equal(got, []string{"by_shop"}) {
+		t.Fatalf("of the pipeline that came: %v", got)
+	}
 	if got := b.ask("DESCRIBE shops.by_shop"); len(got) != 7 {
 		t.Fatalf("%v", got)
 	}
@@ -519,5 +525,26 @@ func TestTheLastVersionAnswersWhileTheObjectStoreIsAway(t *testing.T) {
 	}
 	if r := s.Receipt(p); !r.Pipelines["shops"].Stale {
 		t.Fatalf("%+v", r)
+	}
+}
+
+// The answer from the same version at the same positions is made once and
+// shared; but not between those who know that it is the newest and those who
+// cannot.
+func TestAStaleAnswerSaysSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.publish(1, b.events(rand.New(rand.NewPCG(5, 6)), 50))
+	away := &awayBatch{Batch: b.archive}
+	b.sources[0].Batch = away
+	for _, away.away = range []bool{false, true} {
+		a, err := b.engine.Query(t.Context(), sql.Request{SQL: "SELECT * FROM shops.by_shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := a.Receipt.Pipelines["shops"]; r.Stale != away.away || r.Manifest != 1 {
+			t.Errorf("the store is away: %t, the receipt says %+v", away.away, r)
+		}
+		a.Close()
 	}
 }
