@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 type orders struct {
 	Tell    string // address that is connected to for as long as the fake lives
 	Fail    string // print this and exit with 1
+	Once    bool   // the next fake has no orders
 	Garbage bool   // print something else than a ready line
 	Mute    bool   // never print anything
 	Deaf    bool   // do not stop when stdin closes
@@ -66,6 +67,9 @@ func fakeServer(args []string) {
 	var o orders
 	data, _ := os.ReadFile(*dir + "/orders.json")
 	_ = json.Unmarshal(data, &o)
+	if o.Once {
+		_ = os.Remove(*dir + "/orders.json")
+	}
 	if o.Tell != "" {
 		conn, err := net.Dial("tcp", o.Tell)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -137,13 +138,13 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.opts.Dir == "" {
 		return invalid("the Temporal server needs a directory for its database")
 	}
-	run, err := choose(ctx, s.opts)
+	run, c, err := s.first(ctx)
+	for tries := 1; err != nil && tries < portTries && s.anyPort() && strings.Contains(err.Error(), "address already in use"); tries++ {
+		s.opts.Log.Info("a port of the Temporal server was taken while it started; it tries others", "error", err)
+		run, c, err = s.first(ctx)
+	}
 	if err != nil {
 		return err
-	}
-	c, err := run.start(ctx)
-	if err != nil {
-		return fmt.Errorf("start the Temporal server: %w", err)
 	}
 	// Clients keep the address, so a server that is started again listens
 	// where the first one did.
@@ -154,6 +155,25 @@ func (s *Server) Start(ctx context.Context) error {
 	s.opts.Log.Info("Temporal server is ready", "address", c.ready.GRPC, "ui", c.ready.UI, "pid", c.ready.PID, "kind", run.kind)
 	s.loop.Go(func(ctx context.Context) { s.watch(ctx, c) })
 	return nil
+}
+
+// portTries is how often a server with ports of its own choice is started: it
+// finds free ones, and somebody may take one before it listens.
+const portTries = 5
+
+func (s *Server) anyPort() bool { return s.opts.Port == 0 || s.opts.UIPort == 0 }
+
+// first starts the server for the first time.
+func (s *Server) first(ctx context.Context) (*runner, *child, error) {
+	run, err := choose(ctx, s.opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := run.start(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("start the Temporal server: %w", err)
+	}
+	return run, c, nil
 }
 
 // Stop stops the server and waits until its process has ended.

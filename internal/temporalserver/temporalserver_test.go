@@ -107,6 +107,26 @@ func TestStartsAgainWhereItWas(t *testing.T) {
 	}
 }
 
+// TestAPortIsTakenMeanwhile: with ports of its own choice it takes others,
+// with given ones it says so.
+func TestAPortIsTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, given := range []bool{false, true} {
+		dir := t.TempDir()
+		order(t, dir, orders{Once: true, Fail: "listen tcp 127.0.0.1:46439: bind: address already in use"})
+		opts := Options{Dir: dir, Binary: os.Args[0]}
+		if given {
+			opts.Port, opts.UIPort = 1, 2
+		}
+		s := New(opts)
+		err := s.Start(t.Context())
+		s.Stop()
+		if given != (err != nil && strings.Contains(err.Error(), "already in use")) {
+			t.Errorf("given ports %v: %v", given, err)
+		}
+	}
+}
+
 func TestServerEndsWithAKilledParent(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"binary", "cli"} {
