@@ -29,7 +29,7 @@ import (
 // error, from another process too, and then does the same or finds it done.
 // Errors have kinds; what each step means is said in package batch.
 type Runner interface {
-	NextBarrier(ctx context.Context) (uint64, error)
+	BarrierOf(ctx context.Context, run string) (uint64, error)
 	AppendBarriers(ctx context.Context, k uint64) error
 	Sealed(ctx context.Context, k uint64) (cut event.Cut, ok bool, err error)
 	Plan(ctx context.Context, q batch.Request) (batch.PlanRef, error)
@@ -52,6 +52,9 @@ type Activities struct {
 	// may wait for one that is being opened; its error, with a kind, says that
 	// it cannot be known now.
 	Runners func(ctx context.Context, pipeline string) (Runner, bool, error)
+	// Releasers returns what sends dead letters of a pipeline back; it is
+	// asked after Runners. nil: this worker sends none.
+	Releasers func(ctx context.Context, pipeline string) (Releaser, error)
 	// Names returns the names of all pipelines, for the message about one
 	// that does not exist; may be nil.
 	Names func() []string
@@ -154,7 +157,7 @@ func repeat(ctx context.Context, clk clock.Clock, every time.Duration, do func()
 // NextBarrier chooses the barrier of a run.
 func (a *Activities) NextBarrier(ctx context.Context, in Target) (Barrier, error) {
 	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (Barrier, error) {
-		k, err := r.NextBarrier(ctx)
+		k, err := r.BarrierOf(ctx, in.RunID)
 		return Barrier{K: k}, err
 	})
 }

@@ -28,7 +28,7 @@ type fake struct {
 	fold   func(context.Context, batch.PlanRef, int) (batch.Ref, error)
 }
 
-func (f fake) NextBarrier(ctx context.Context) (uint64, error) { return f.next(ctx) }
+func (f fake) BarrierOf(ctx context.Context, _ string) (uint64, error) { return f.next(ctx) }
 func (f fake) Sealed(ctx context.Context, k uint64) (event.Cut, bool, error) {
 	return f.sealed(ctx, k)
 }

@@ -52,6 +52,7 @@ func (r Request) batch() (batch.Request, error) {
 // Target names a pipeline.
 type Target struct {
 	Pipeline string `json:"pipeline"`
+	RunID    string `json:"run_id,omitempty"`
 }
 
 // Barrier is a barrier that was chosen.

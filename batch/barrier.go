@@ -30,6 +30,20 @@ func (r *Runner) NextBarrier(ctx context.Context) (k uint64, err error) {
 	return k + 1, nil
 }
 
+// BarrierOf returns the barrier that a run was planned with, or else the next
+// one. Whoever drives a run may have forgotten how far it was, as Temporal does
+// when the power goes before its files are synced: it goes on as it began.
+func (r *Runner) BarrierOf(ctx context.Context, run string) (k uint64, err error) {
+	p, err := r.planned(ctx, run)
+	if err != nil {
+		return 0, err
+	}
+	if p != nil {
+		return p.K, nil
+	}
+	return r.NextBarrier(ctx)
+}
+
 // AppendBarriers appends barrier k to every partition. Repeating it is
 // harmless: the first occurrence in log order counts.
 //

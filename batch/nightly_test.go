@@ -117,6 +117,43 @@ func TestChangedViewIsRebuilt(t *testing.T) {
 	}
 }
 
+// TestWhoeverDrivesARunMayForget takes the steps of a run again from the
+// first, before and after it has published.
+func TestWhoeverDrivesARunMayForget(t *testing.T) {
+	t.Parallel()
+	rnd := seeded(t)
+	w := newWorld(t, 2)
+	for _, published := range []bool{false, true} {
+		w.history(t, rnd, 10, 50, 0, 5)
+		r := w.runner(t, w.bucket)
+		run := fmt.Sprint("run-", published)
+		q := nightly(run, w.begin(t))
+		if _, err := r.Plan(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+		if published {
+			mustRun(t, r, q)
+		}
+		again := w.runner(t, w.bucket)
+		k, err := again.BarrierOf(t.Context(), run)
+		if err != nil || k != q.K {
+			t.Fatalf("published %v: it begins anew with barrier %d instead of %d, %v", published, k, q.K, err)
+		}
+		if err := again.AppendBarriers(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := again.Sealed(t.Context(), k); published != (fault.CodeOf(err) == fault.CodeOf(batch.ErrDone)) {
+			t.Errorf("published %v: %v", published, err)
+		}
+		if _, err := again.Plan(t.Context(), q); err != nil {
+			t.Errorf("published %v: %v", published, err)
+		}
+		if !published {
+			mustRun(t, again, q)
+		}
+	}
+}
+
 func TestSealedAndBarriers(t *testing.T) {
 	t.Parallel()
 	rnd := seeded(t)

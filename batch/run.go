@@ -56,13 +56,7 @@ func Run(ctx context.Context, r *Runner, q Request) (Published, error) {
 
 // begin opens a cycle, or finds the one that the run has begun before.
 func (r *Runner) begin(ctx context.Context, run string) (k uint64, err error) {
-	if p, err := r.planned(ctx, run); err != nil || p != nil {
-		if err != nil {
-			return 0, err
-		}
-		return p.K, nil
-	}
-	if k, err = r.NextBarrier(ctx); err != nil {
+	if k, err = r.BarrierOf(ctx, run); err != nil {
 		return 0, err
 	}
 	return k, r.AppendBarriers(ctx, k)

@@ -168,10 +168,10 @@ func TestListPagesInEveryOrder(t *testing.T) {
 			}
 		}
 	}
-	if y := tb.list(t, Options{Code: "y"}); len(y) != 16 {
+	if y := tb.list(t, Options{Codes: []string{"y"}}); len(y) != 16 {
 		t.Fatal(y)
 	}
-	if z := tb.list(t, Options{Code: "z"}); len(z) != 0 {
+	if z := tb.list(t, Options{Codes: []string{"z"}}); len(z) != 0 {
 		t.Fatal(z)
 	}
 }
@@ -194,7 +194,7 @@ func TestCodesThatFitNoNameAreCountedInside(t *testing.T) {
 	if err != nil || len(counts) != 102 || counts["ok"] != 2 || counts["price is 0!"] != 1 || counts["code_99"] != 1 {
 		t.Fatal(counts, err)
 	}
-	if got := tb.list(t, Options{Code: "ok"}); len(got) != 2 {
+	if got := tb.list(t, Options{Codes: []string{"ok"}}); len(got) != 2 {
 		t.Fatal(got)
 	}
 }

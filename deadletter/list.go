@@ -16,7 +16,7 @@ import (
 // Options says which letters List yields. The zero value: all of them.
 type Options struct {
 	Limit  int       // at most so many; 0: no limit
-	Code   string    // only this code; empty: every code
+	Codes  []string  // only these codes; none: every code
 	After  string    // an ID: only letters behind it, in the order of the list
 	Since  time.Time // only letters of this day (UTC) or later
 	Newest bool      // the newest day first; within a day by request either way
@@ -106,6 +106,11 @@ type lister struct {
 	number  int
 }
 
+// wants reports whether a letter of one of codes is asked for.
+func (l *lister) wants(codes map[string]int64) bool {
+	return len(l.o.Codes) == 0 || slices.ContainsFunc(l.o.Codes, func(c string) bool { return codes[c] > 0 })
+}
+
 // behind reports whether obj comes behind o.After in the order of the list.
 func (l *lister) behind(obj object) (whole, part bool) {
 	switch {
@@ -122,7 +127,7 @@ func (l *lister) behind(obj object) (whole, part bool) {
 
 func (l *lister) object(ctx context.Context, obj object) (more bool, err error) {
 	whole, part := l.behind(obj)
-	if !part || l.o.Code != "" && obj.codes != nil && obj.codes[l.o.Code] == 0 {
+	if !part || obj.codes != nil && !l.wants(obj.codes) {
 		return true, nil
 	}
 	letters, err := l.read(ctx, obj.name(l.prefix()), obj)
@@ -137,7 +142,7 @@ func (l *lister) object(ctx context.Context, obj object) (more bool, err error) 
 		return false, err
 	}
 	for i, letter := range letters {
-		if !whole && i <= l.number || l.o.Code != "" && letter.Code != l.o.Code {
+		if !whole && i <= l.number || len(l.o.Codes) > 0 && !slices.Contains(l.o.Codes, letter.Code) {
 			continue
 		}
 		if released[letter.ID] {

@@ -17,7 +17,7 @@ import (
 // Pick says which dead letters go back, and what is changed on the way.
 type Pick struct {
 	IDs   []string  // these; else all that the rest names
-	Code  string    // "": of any code but conflict
+	Codes []string  // of these; none: of all but conflict
 	Since time.Time // received on that day (UTC) or later
 	Sets  []string  // "field=expression", see view.Patch
 }
@@ -88,14 +88,14 @@ func (r *Releaser) pick(ctx context.Context, p Pick, after string, limit int) (l
 		return letters, next, nil
 	}
 	last := ""
-	for l, err := range r.Letters.List(ctx, deadletter.Options{Code: p.Code, After: after, Since: p.Since, Limit: limit}) {
+	for l, err := range r.Letters.List(ctx, deadletter.Options{Codes: p.Codes, After: after, Since: p.Since, Limit: limit}) {
 		if err != nil {
 			return nil, "", err
 		}
 		last = l.ID
 		// The log holds a conflicting copy already: sent again it would be a
 		// conflict again, unless somebody asks for it and changes its id.
-		if p.Code != "" || l.Code != fault.Conflict.String() {
+		if len(p.Codes) > 0 || l.Code != fault.Conflict.String() {
 			letters = append(letters, l)
 		}
 		limit--
@@ -188,7 +188,7 @@ func (r *Releaser) Release(ctx context.Context, release string, number int, p Pi
 		}
 		out.Released += answer.Accepted
 		out.Refused += answer.DeadLettered // the rules have changed meanwhile: they are letters again
-		out.Positions = latest(out.Positions, answer.Receipt.Positions)
+		out.Positions = Latest(out.Positions, answer.Receipt.Positions)
 	}
 	return out, nil
 }
@@ -218,8 +218,8 @@ func (r *Releaser) page(ctx context.Context, p Pick, after string) (*deadletter.
 	return page, nil
 }
 
-// latest keeps the greater position of each partition.
-func latest(all, more []string) []string {
+// Latest keeps the greater position of each partition.
+func Latest(all, more []string) []string {
 	best := map[int32]event.Position{}
 	for _, text := range slices.Concat(all, more) {
 		if at, err := event.ParsePosition(text); err == nil && at.Compare(best[at.Partition]) >= 0 {

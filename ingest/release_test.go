@@ -136,7 +136,7 @@ func TestReleaseByPagesAndPicks(t *testing.T) {
 	if trials, _, next, err = r.Try(t.Context(), two, next, 1); err != nil || len(trials) != 1 || trials[0].Letter.ID != seen[0] || next != "" {
 		t.Fatalf("%+v %q %v", trials, next, err)
 	}
-	if trials, _, _, err = r.Try(t.Context(), Pick{Code: "zero"}, "", 10); err != nil || len(trials) != 3 {
+	if trials, _, _, err = r.Try(t.Context(), Pick{Codes: []string{"zero"}}, "", 10); err != nil || len(trials) != 3 {
 		t.Fatalf("%+v %v", trials, err)
 	}
 	for _, bad := range []string{"quantity", "amount=1", "quantity=nothing+1"} {
@@ -181,7 +181,7 @@ func TestReleaseGoesOnWithTheSameBytes(t *testing.T) {
 	var log *failing
 	tb, r := letterBundle(t, func(o *Options) { log = &failing{Log: o.Log}; o.Log = log })
 	log.refuse.Store(true)
-	pick := Pick{Code: "zero", Sets: []string{"quantity=(random()*1000000)::integer+1"}}
+	pick := Pick{Codes: []string{"zero"}, Sets: []string{"quantity=(random()*1000000)::integer+1"}}
 	if _, err := r.Release(t.Context(), "r", 0, pick, "", ""); err == nil {
 		t.Fatal("sent into a log that refuses")
 	}

@@ -138,11 +138,18 @@ func backfill(in workflows.BackfillInput, w func(cancel func()) *activitiestest.
 	}}
 }
 
+func release(in workflows.ReleaseInput) scenario {
+	return scenario{world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartRelease(ctx, c, queue, in, time.Now())
+	}}
+}
+
 func plain(func()) *activitiestest.World { return &activitiestest.World{} }
 
 // scenarios by the name of their file.
 var scenarios = map[string]scenario{
 	"nightly-v1":  nightly("plain", plain),
+	"release-v1":  release(workflows.ReleaseInput{Pipeline: "retail", Codes: []string{"zero_price"}, Set: []string{"price=1"}, Key: "plain", Reason: "recorded", By: "test"}),
 	"backfill-v1": backfill(workflows.BackfillInput{Pipeline: "retail", View: "sales", From: "2011-03-01", To: "2011-03-07", Reason: "refunds", By: "test"}, plain),
 	"nightly-loses-once-v1": nightly("loses", func(func()) *activitiestest.World {
 		w, lost := &activitiestest.World{}, false

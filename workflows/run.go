@@ -171,7 +171,7 @@ func (r *run) barrier(ctx workflow.Context) error {
 	if r.s.K == 0 {
 		r.enter(ctx, phaseBarrier)
 		var b activities.Barrier
-		if err := r.step(ctx, quick, "choose the next barrier", steps.NextBarrier, activities.Target{Pipeline: r.request.Pipeline}, &b); err != nil {
+		if err := r.step(ctx, quick, "choose the next barrier", steps.NextBarrier, activities.Target{Pipeline: r.request.Pipeline, RunID: r.s.RunID}, &b); err != nil {
 			return err
 		}
 		r.s.K = b.K

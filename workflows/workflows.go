@@ -175,17 +175,8 @@ const maxParallel = 500
 // decode reads the one JSON argument of a workflow and checks what both kinds
 // share.
 func decode(raw converter.RawValue, in any) error {
-	p := raw.Payload()
-	if p == nil || len(bytes.TrimSpace(p.GetData())) == 0 {
-		return invalid(`no input: give JSON like {"pipeline":"retail"}`)
-	}
-	dec := json.NewDecoder(bytes.NewReader(p.GetData()))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(in); err != nil {
-		return invalid("the input is not what is wanted: %s: give JSON like %s", strings.TrimPrefix(err.Error(), "json: "), example(in))
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return invalid("the input goes on behind its end: give one JSON object like %s", example(in))
+	if err := decodeJSON(raw, in, example(in)); err != nil {
+		return err
 	}
 	var pipeline, onFailure string
 	var parallel int
@@ -202,6 +193,23 @@ func decode(raw converter.RawValue, in any) error {
 		return invalid("parallel %d: want 1 to %d, or leave it out", parallel, maxParallel)
 	case onFailure != "" && onFailure != OnFailureWait && onFailure != OnFailureFail:
 		return invalid("on_failure %q: want %q or %q, or leave it out", onFailure, OnFailureWait, OnFailureFail)
+	}
+	return nil
+}
+
+// decodeJSON reads the one JSON argument of a workflow.
+func decodeJSON(raw converter.RawValue, in any, example string) error {
+	p := raw.Payload()
+	if p == nil || len(bytes.TrimSpace(p.GetData())) == 0 {
+		return invalid(`no input: give JSON like {"pipeline":"retail"}`)
+	}
+	dec := json.NewDecoder(bytes.NewReader(p.GetData()))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(in); err != nil {
+		return invalid("the input is not what is wanted: %s: give JSON like %s", strings.TrimPrefix(err.Error(), "json: "), example)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return invalid("the input goes on behind its end: give one JSON object like %s", example)
 	}
 	return nil
 }

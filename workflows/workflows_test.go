@@ -32,6 +32,12 @@ type world = activitiestest.World
 // environment returns a simulated server with one pipeline, "retail".
 func environment(t *testing.T, w *world) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
+	a := activitiestest.Activities(map[string]*world{"retail": w})
+	a.Poll = time.Millisecond
+	return environmentOf(a)
+}
+
+func environmentOf(a *activities.Activities) *testsuite.TestWorkflowEnvironment {
 	suite := new(testsuite.WorkflowTestSuite)
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
@@ -39,8 +45,7 @@ func environment(t *testing.T, w *world) *testsuite.TestWorkflowEnvironment {
 	env.SetWorkerOptions(sdkworker.Options{DeadlockDetectionTimeout: time.Minute})
 	env.RegisterWorkflowWithOptions(Nightly, workflow.RegisterOptions{Name: NightlyType})
 	env.RegisterWorkflowWithOptions(Backfill, workflow.RegisterOptions{Name: BackfillType})
-	a := activitiestest.Activities(map[string]*world{"retail": w})
-	a.Poll = time.Millisecond
+	env.RegisterWorkflowWithOptions(ReleaseDeadLetters, workflow.RegisterOptions{Name: ReleaseType})
 	env.RegisterActivity(a)
 	return env
 }

@@ -12,6 +12,7 @@ import (
 	"anabranch/batch"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/ingest"
 )
 
 // World is a pipeline with nothing in it but the rules of batch: steps may be
@@ -56,6 +57,7 @@ func Activities(worlds map[string]*World) *activities.Activities {
 	}
 	a := &activities.Activities{}
 	a.Runners, a.Names = activities.ByName(runners)
+	a.Releasers = func(_ context.Context, name string) (activities.Releaser, error) { return worlds[name], nil }
 	return a
 }
 
@@ -120,8 +122,17 @@ func (w *World) step(ctx context.Context, name string, unit int) error {
 	return nil
 }
 
-// NextBarrier is one above the published one.
-func (w *World) NextBarrier(ctx context.Context) (uint64, error) {
+// Release sends two pages of three letters.
+func (w *World) Release(ctx context.Context, _ string, number int, _ ingest.Pick, _, _ string) (ingest.Released, error) {
+	if err := w.step(ctx, "release", number); err != nil {
+		return ingest.Released{}, err
+	}
+	defer w.mu.Unlock()
+	return ingest.Released{Released: 3, Next: []string{"2026-03-01.r.2", ""}[min(number, 1)]}, nil
+}
+
+// BarrierOf is the one the run was planned with, or one above the published.
+func (w *World) BarrierOf(ctx context.Context, _ string) (uint64, error) {
 	if err := w.step(ctx, "barrier", -1); err != nil {
 		return 0, err
 	}

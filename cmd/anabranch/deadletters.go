@@ -21,7 +21,7 @@ func newDeadLetters() *cobra.Command {
 		Aliases: []string{"dl"},
 		Short:   "Events that could not be accepted: their bytes and the reason",
 	}
-	c.AddCommand(newDeadLettersLs(), newDeadLettersShow())
+	c.AddCommand(newDeadLettersLs(), newDeadLettersShow(), newDeadLettersRelease())
 	return c
 }
 

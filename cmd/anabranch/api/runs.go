@@ -35,6 +35,8 @@ type Run struct {
 	Barrier  uint64 `json:"barrier,omitempty"`
 	Error    string `json:"error,omitempty"`
 	Fault    string `json:"fault,omitempty"` // the kind of the error: corrupt, invalid, ...
+	// Released is what a release of dead letters came to.
+	Released *workflows.ReleaseResult `json:"released,omitempty"`
 	// Progress is what the run itself answers; nil when no worker does.
 	Progress *workflows.Progress `json:"progress,omitempty"`
 	// Answer is how the run stands after an instruction, in a sentence.

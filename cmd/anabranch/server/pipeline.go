@@ -97,9 +97,10 @@ type pipeline struct {
 	letters  *deadletter.Store
 	counts   *letterCounts
 	segments *segmentIndex
-	gateway  *ingest.Gateway // nil without the role
-	sealer   *archive.Sealer // nil without the role
-	speed    *speed.Speed    // nil without the role
+	gateway  *ingest.Gateway  // nil without the role
+	releaser *ingest.Releaser // nil in a process that neither takes events nor works
+	sealer   *archive.Sealer  // nil without the role
+	speed    *speed.Speed     // nil without the role
 	runner   *batch.Runner
 	metrics  *prometheus.Registry
 	asSource *serving.Source      // nil without speed
@@ -197,9 +198,8 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 			return fault.Wrap(fault.Bug, err)
 		}
 	}
-	if o.config.has(RoleGateway) {
-		var err error
-		p.gateway, err = ingest.New(ingest.Options{
+	if o.config.has(RoleGateway) || o.config.has(RoleWorker) {
+		gateway, err := ingest.New(ingest.Options{
 			Pipeline: def.Name, Schema: p.set.Newest(), Identity: def.Identity, Format: def.Format, Rules: p.rules, Lanes: def.Lanes,
 			Log: p.log, Letters: p.letters, Linger: def.Linger, FrameBytes: def.FrameBytes, Producer: o.id, Logger: logger, Metrics: metrics,
 			MaxInFlight: o.memory.gate, Loads: o.memory.Loads,
@@ -207,8 +207,12 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 		if err != nil {
 			return err
 		}
-		if err := p.parts.Start(ctx, "gateway of "+def.Name, p.gateway); err != nil {
+		if err := p.parts.Start(ctx, "gateway of "+def.Name, gateway); err != nil {
 			return err
+		}
+		p.releaser = &ingest.Releaser{Gateway: gateway, Letters: p.letters}
+		if o.config.has(RoleGateway) {
+			p.gateway = gateway
 		}
 	}
 	return nil

@@ -60,6 +60,8 @@ func (s *Server) routes() http.Handler {
 		return l, err
 	}))
 	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters", s.withPipeline(listLetters))
+	mux.HandleFunc("POST /v1/pipelines/{name}/deadletters/preview", s.withPipeline(previewRelease))
+	mux.HandleFunc("POST /v1/pipelines/{name}/deadletters/releases", answer(s.postRelease))
 	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters/{id}", s.withPipeline(getLetter))
 	mux.HandleFunc("POST /v1/pipelines/{name}/verify", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) { return s.verify(r.Context(), p) }))
 	if s.engine != nil {
@@ -197,7 +199,7 @@ func listLetters(r *http.Request, p *pipeline) (any, error) {
 		}
 	}
 	page := api.Letters{Letters: []api.Letter{}}
-	for l, err := range p.letters.List(r.Context(), deadletter.Options{Code: q.Get("code"), After: q.Get("after"), Limit: limit}) {
+	for l, err := range p.letters.List(r.Context(), deadletter.Options{Codes: codesOf(q), After: q.Get("after"), Limit: limit}) {
 		if err != nil {
 			return nil, err
 		}

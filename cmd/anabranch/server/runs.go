@@ -66,7 +66,7 @@ func startRuns(ctx context.Context, s *Server) (*runs, error) {
 	if c.has(RoleWorker) {
 		r.worker = worker.New(worker.Options{
 			Client: r.client, TaskQueue: r.queue, Namespace: namespace, Log: c.Logger,
-			Activities: &activities.Activities{Runners: s.runner, Names: s.names, Poll: 50 * time.Millisecond},
+			Activities: &activities.Activities{Runners: s.runner, Releasers: s.releaser, Names: s.names, Poll: 50 * time.Millisecond},
 		})
 		if err := r.worker.Start(ctx); err != nil {
 			r.stop()
@@ -274,6 +274,13 @@ func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (a
 	}
 	cancel()
 	if out.State == "running" {
+		return out, nil
+	}
+	if info.GetType().GetName() == workflows.ReleaseType {
+		released, err := workflows.AwaitRelease(ctx, c, workflows.Started{ID: id})
+		if out.Released = &released; err != nil {
+			out.Released, out.Error = nil, err.Error()
+		}
 		return out, nil
 	}
 	var result workflows.Result
