@@ -93,7 +93,7 @@ func startRelease(c *cobra.Command, cl *client.Client, p *printer, detach bool, 
 	}
 	if !detach {
 		var err error
-		if r, err = follow(c.Context(), cl, r, c.ErrOrStderr()); err != nil {
+		if r, err = (waiting{wait: true}).follow(c.Context(), cl, r, c.ErrOrStderr()); err != nil {
 			return err
 		}
 	}

@@ -278,8 +278,10 @@ func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (a
 	}
 	if info.GetType().GetName() == workflows.ReleaseType {
 		released, err := workflows.AwaitRelease(ctx, c, workflows.Started{ID: id})
-		if out.Released = &released; err != nil {
-			out.Released, out.Error = nil, err.Error()
+		if err == nil {
+			out.Released = &released
+		} else {
+			out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
 		}
 		return out, nil
 	}
