@@ -10,6 +10,7 @@ import (
 	"anabranch/bucket"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/clock"
 	"anabranch/schemas"
 	"anabranch/serving"
 	"anabranch/view"
@@ -149,7 +150,8 @@ func TestTheVersionThatAnswers(t *testing.T) {
 func TestWhatStandsInForTheNewest(t *testing.T) {
 	t.Parallel()
 	src, b, _, _ := answersOf(t)
-	s := serving.New(serving.Options{Look: time.Nanosecond, Patience: 20 * time.Millisecond})
+	now := clock.NewManual(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	s := serving.New(serving.Options{Clock: now})
 	pinned, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{})
 	if err != nil {
 		t.Fatal(err)
@@ -159,11 +161,13 @@ func TestWhatStandsInForTheNewest(t *testing.T) {
 	if p, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{}); !fault.Is(err, fault.Corrupt) {
 		t.Errorf("damage: %+v, %v", p, err)
 	}
+	now.Advance(time.Minute) // it is asked again
 	b.err = fault.New(fault.Transient, "the store is away")
 	if p, err := s.Pin(t.Context(), src, []string{"v"}, serving.Fresh{}); err != nil || p.Stale == "" {
 		t.Errorf("away: %+v, %v", p, err)
 	}
 
+	now.Advance(time.Minute)
 	b.err = nil
 	next := *b.m
 	next.Version++
@@ -187,7 +191,7 @@ func TestWhatStandsInForTheNewest(t *testing.T) {
 		t.Errorf("none is older: %+v, %v", p, err)
 	}
 	src.Speed = &fallen{behind: 1 << 30}
-	s = serving.New(serving.Options{Look: time.Nanosecond})
+	s = serving.New(serving.Options{Clock: now})
 	s.Answered(pinned, []string{"v"})
 	if p, err := s.Before(t.Context(), u, []string{"v"}); !fault.Is(err, fault.Transient) {
 		t.Errorf("behind what the answer has to cover: %+v, %v", p, err)
