@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"anabranch/internal/alert"
 )
 
 const (
@@ -45,7 +47,7 @@ func (p *pipeline) imbalance() prometheus.Collector {
 }
 
 // audit computes the ledger again and again and says when it does not add up.
-func (p *pipeline) audit(ctx context.Context, logger *slog.Logger, every time.Duration) {
+func (p *pipeline) audit(ctx context.Context, logger *slog.Logger, alerts *alert.Alerts, every time.Duration) {
 	failing := trouble{logger: logger, what: "computing the ledger"}
 	for {
 		select {
@@ -58,7 +60,11 @@ func (p *pipeline) audit(ctx context.Context, logger *slog.Logger, every time.Du
 			return
 		}
 		failing.see(err)
-		if err == nil && !l.Balanced {
+		if err != nil {
+			continue
+		}
+		alertImbalance(alerts, l)
+		if !l.Balanced {
 			logger.Error("the ledger does not add up: see `anabranch ledger --bisect` and docs/runbook.md",
 				"imbalance", l.Imbalance, "received", l.Received, "counted", l.Counted, "duplicate", l.Duplicate, "at", l.At)
 		}

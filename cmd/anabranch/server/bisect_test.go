@@ -13,6 +13,7 @@ import (
 	"anabranch/bucket"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/event"
+	"anabranch/internal/alert"
 	"anabranch/internal/packed"
 )
 
@@ -162,7 +163,11 @@ func TestBisectNamesTheFrameThatASegmentMisses(t *testing.T) {
 	var told bytes.Buffer
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	s.audit(ctx, slog.New(slog.NewTextHandler(&told, nil)), 100*time.Millisecond)
+	alerts, heard := recorder(t)
+	s.audit(ctx, slog.New(slog.NewTextHandler(&told, nil)), alerts, 100*time.Millisecond)
+	if got := heard(); len(got) == 0 || got[0].Name != alert.Imbalance || got[0].Pipeline != "small" || got[0].Status != "firing" {
+		t.Errorf("heard %+v", got)
+	}
 	if !strings.Contains(told.String(), "does not add up") {
 		t.Errorf("the audit says %q", told.String())
 	}

@@ -61,6 +61,11 @@ type Config struct {
 	// the network itself is the border, as in a container.
 	TrustNetwork bool
 
+	// Alert names who is called when something is wrong, as outbox.Parse wants
+	// it; AlertEscalate who is called too when it was raised AlertAfter times.
+	Alert, AlertEscalate []string
+	AlertAfter           int // default 3
+
 	SnapshotEvery time.Duration // default 30 s
 	SealEvery     time.Duration // default 1 min: the age at which a segment is sealed
 	Grace         time.Duration // default 30 s: how long speed keeps what a new manifest covers

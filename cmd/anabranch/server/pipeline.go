@@ -18,6 +18,7 @@ import (
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/ingest"
+	"anabranch/internal/alert"
 	"anabranch/internal/disk"
 	"anabranch/internal/lifecycle"
 	"anabranch/internal/planted"
@@ -121,6 +122,7 @@ type opened struct {
 	logger *slog.Logger
 	id     string // names this process as a producer
 	memory *memory
+	alerts *alert.Alerts
 }
 
 // open opens the rooms of a pipeline and starts those that this process has a
@@ -192,7 +194,7 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 		p.loop.Go(
 			func(ctx context.Context) { p.watch(ctx, logger) },
 			func(ctx context.Context) { p.collect(ctx, logger) },
-			func(ctx context.Context) { p.audit(ctx, logger, auditEvery) },
+			func(ctx context.Context) { p.audit(ctx, logger, o.alerts, auditEvery) },
 		)
 		if err := metrics.Register(p.imbalance()); err != nil {
 			return fault.Wrap(fault.Bug, err)

@@ -26,32 +26,36 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 // problems lists what fails and is tried again, by pipeline and part.
 func (s *Server) problems() []api.Trouble {
 	out := []api.Trouble{}
+	s.eachProblem(func(pipeline, part string, since *time.Time, err error) {
+		out = append(out, api.Trouble{Pipeline: pipeline, Part: part, Since: since, Error: err.Error()})
+	})
+	slices.SortFunc(out, func(a, b api.Trouble) int { return strings.Compare(a.Pipeline+"\x00"+a.Part, b.Pipeline+"\x00"+b.Part) })
+	return out
+}
+
+// eachProblem calls add for what fails just now, in no order.
+func (s *Server) eachProblem(add func(pipeline, part string, since *time.Time, err error)) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for name, p := range s.pipelines {
-		add := func(part string, since *time.Time, err error) {
-			out = append(out, api.Trouble{Pipeline: name, Part: part, Since: since, Error: err.Error()})
-		}
 		if t := p.away.Load(); t != nil {
-			add("object store", &t.since, t.err)
+			add(name, "object store", &t.since, t.err)
 		}
 		if p.sealer != nil {
 			for n, st := range p.sealer.Stats() {
 				if st.Err != nil {
-					add(fmt.Sprintf("archive, partition %d", n), nil, st.Err)
+					add(name, fmt.Sprintf("archive, partition %d", n), nil, st.Err)
 				}
 			}
 		}
 		if p.speed != nil {
 			for _, st := range p.speed.Stats().Partitions {
 				if st.Err != nil {
-					add(fmt.Sprintf("speed, partition %d, %s", st.Partition, st.State), nil, st.Err)
+					add(name, fmt.Sprintf("speed, partition %d, %s", st.Partition, st.State), nil, st.Err)
 				}
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b api.Trouble) int { return strings.Compare(a.Pipeline+"\x00"+a.Part, b.Pipeline+"\x00"+b.Part) })
-	return out
 }
 
 // away is why the newest version cannot be had, and since when.

@@ -63,7 +63,13 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/pipelines/{name}/deadletters/preview", s.withPipeline(previewRelease))
 	mux.HandleFunc("POST /v1/pipelines/{name}/deadletters/releases", answer(s.postRelease))
 	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters/{id}", s.withPipeline(getLetter))
-	mux.HandleFunc("POST /v1/pipelines/{name}/verify", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) { return s.verify(r.Context(), p) }))
+	mux.HandleFunc("POST /v1/pipelines/{name}/verify", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) {
+		v, err := s.verify(r.Context(), p)
+		if err == nil {
+			s.alertDrift(v)
+		}
+		return v, err
+	}))
 	if s.engine != nil {
 		mux.Handle("POST /v1/query", httpapi.Query(s.engine, httpapi.Options{Logger: s.config.Logger}))
 	}

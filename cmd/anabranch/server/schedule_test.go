@@ -1,15 +1,21 @@
 package server_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	temporal "go.temporal.io/sdk/client"
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/cmd/anabranch/client"
 	"anabranch/cmd/anabranch/server"
 	"anabranch/fault"
+	"anabranch/workflows"
 )
 
 // TestBatchesByKeyAndTheSchedule asks a server with a Temporal of its own what
@@ -17,8 +23,19 @@ import (
 func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	// A receiver of alerts that is down at first.
+	heard, calls := make(chan string, 10), atomic.Int64{}
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		text, _ := io.ReadAll(r.Body)
+		heard <- string(text)
+	}))
+	t.Cleanup(hook.Close)
 	s, err := server.Start(t.Context(), server.Config{
-		Dir: dir, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", TemporalListen: "127.0.0.1:0", TemporalUI: "127.0.0.1:0",
+		Alert: []string{hook.URL}, Dir: dir, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", TemporalListen: "127.0.0.1:0", TemporalUI: "127.0.0.1:0",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +74,22 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 	}{{"?wait=1h", start}, {"?wait=soon", start}, {"", api.StartBatch{Date: "31.8."}}, {"", api.StartBatch{Again: true}}} {
 		if err := call(http.MethodPost, "/batches"+bad.query, bad.in, nil); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+
+	// A nightly that fails is alerted, though nobody here started it.
+	c, err := temporal.Dial(temporal.Options{HostPort: s.Addresses().Temporal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.ExecuteWorkflow(t.Context(), temporal.StartWorkflowOptions{ID: "from-the-ui", TaskQueue: workflows.TaskQueue}, workflows.NightlyType, workflows.NightlyInput{Pipeline: "retial"}); err != nil {
+		t.Fatal(err)
+	}
+	notice := <-heard
+	for _, want := range []string{`"alert":"run_failed"`, `"status":"firing"`, `"pipeline":"retial"`, `"subject":"nightly"`, "from-the-ui failed", `no pipeline \"retial\"`} {
+		if !strings.Contains(notice, want) {
+			t.Errorf("the alert has no %s: %s", want, notice)
 		}
 	}
 

@@ -23,6 +23,7 @@ import (
 	"anabranch/bucket"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
+	"anabranch/internal/alert"
 	"anabranch/internal/clock"
 	"anabranch/internal/disk"
 	"anabranch/internal/lifecycle"
@@ -43,6 +44,7 @@ type Server struct {
 	engine  *sql.Engine
 	memory  *memory
 	runs    *runs
+	alerts  *alert.Alerts // nil: nobody is called
 	http    *http.Server
 	address api.Addresses
 	failed  chan error
@@ -77,6 +79,9 @@ func (s *Server) start(ctx context.Context) error {
 	if err := c.checkPorts(); err != nil {
 		return err
 	}
+	if err := s.startAlerts(); err != nil {
+		return err
+	}
 	files := disk.Strict(disk.Real{})
 	b, err := patiently(ctx, c, "the object store", func(ctx context.Context) (bucket.Bucket, error) { return openBucket(ctx, files, c.Bucket) })
 	if err != nil {
@@ -94,7 +99,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.opened = &opened{config: c, disk: files, bucket: b, store: log, logger: c.Logger, id: id, memory: s.memory}
+	s.opened = &opened{config: c, disk: files, bucket: b, store: log, logger: c.Logger, id: id, memory: s.memory, alerts: s.alerts}
 	s.catalog = &catalog{bucket: b, clock: clock.Wall}
 	s.address = api.Addresses{NATS: log.ClientURL(), PID: os.Getpid()}
 	if c.NATS != "" {
@@ -129,6 +134,12 @@ func (s *Server) start(ctx context.Context) error {
 			s.failed <- fmt.Errorf("serve HTTP: %w", err)
 		}
 	})
+	if s.alerts != nil {
+		s.loop.Go(s.watchDamage)
+		if s.runs.worker != nil {
+			s.loop.Go(s.watchRuns)
+		}
+	}
 	return s.writeAddresses()
 }
 
