@@ -33,6 +33,7 @@ type Runner interface {
 	AppendBarriers(ctx context.Context, k uint64) error
 	Sealed(ctx context.Context, k uint64) (cut event.Cut, ok bool, err error)
 	Plan(ctx context.Context, q batch.Request) (batch.PlanRef, error)
+	Estimate(ctx context.Context, q batch.Request) (batch.Estimate, error)
 	Compact(ctx context.Context, p batch.PlanRef, partition int) (batch.Ref, error)
 	Spread(ctx context.Context, p batch.PlanRef) (batch.Units, error)
 	Fold(ctx context.Context, p batch.PlanRef, unit int) (batch.Ref, error)
@@ -200,6 +201,22 @@ func (a *Activities) Plan(ctx context.Context, in Request) (batch.PlanRef, error
 		}
 		return r.Plan(ctx, q)
 	})
+}
+
+// Estimate says what a backfill would do.
+func (a *Activities) Estimate(ctx context.Context, in Request) (batch.Estimate, error) {
+	return step(ctx, a, in.Pipeline, func(ctx context.Context, r Runner) (batch.Estimate, error) {
+		return Estimate(ctx, r, in)
+	})
+}
+
+// Estimate says what a backfill would do, outside of a workflow.
+func Estimate(ctx context.Context, r Runner, in Request) (batch.Estimate, error) {
+	q, err := in.batch()
+	if err != nil {
+		return batch.Estimate{}, err
+	}
+	return r.Estimate(ctx, q)
 }
 
 // Compact makes the day files of one partition.

@@ -9,7 +9,7 @@ import (
 )
 
 // The types of this file, and those of batch that steps take and return
-// (PlanRef, Units, Ref, Report, Review, Published), are kept in workflow histories as
+// (Estimate, PlanRef, Units, Ref, Report, Review, Published), are kept in workflow histories as
 // JSON: fields are added, never renamed and never given another meaning.
 
 // Request says what to recompute, as batch.Request does, in words that a person
@@ -23,6 +23,7 @@ type Request struct {
 	To       string `json:"to,omitempty"`   // backfill: last event day, inclusive; empty: the last there is
 	Reason   string `json:"reason,omitempty"`
 	By       string `json:"by,omitempty"`
+	Sample   int    `json:"sample,omitempty"` // backfill: so many of its days only
 	// Takes are the views of batch.PlanRef.Takes of the attempt before.
 	Takes   []string `json:"takes,omitempty"`
 	RunID   string   `json:"run_id"`  // names the run; safe as part of an object name
@@ -31,7 +32,7 @@ type Request struct {
 
 // batch returns the request in batch's words; the error is Invalid.
 func (r Request) batch() (batch.Request, error) {
-	out := batch.Request{Kind: r.Kind, Reason: r.Reason, By: r.By, RunID: r.RunID, Attempt: r.Attempt, K: r.K, View: r.View, Takes: r.Takes}
+	out := batch.Request{Kind: r.Kind, Reason: r.Reason, By: r.By, RunID: r.RunID, Attempt: r.Attempt, K: r.K, View: r.View, Takes: r.Takes, Sample: r.Sample}
 	for _, d := range []struct {
 		text string
 		to   **int32

@@ -20,6 +20,7 @@ type finished struct {
 	Label  string
 	Groups int64 // read from states; the same group of two days is two
 	Files  []archive.ResultFile
+	Took   took
 }
 
 func (f *finished) ref() Ref {
@@ -61,10 +62,12 @@ func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (_ Ref, err 
 		return Ref{}, err
 	}
 	u := g.Units[unit]
+	began := r.Clock.Now()
 	done, err = r.finish(ctx, p, u, g.Views[u.View.Name])
 	if err != nil {
 		return Ref{}, fmt.Errorf("run %s: finish %s: %w", ref.Run, u.label(), err)
 	}
+	done.Took = took{began, r.Clock.Now()}
 	if err := r.putNote(ctx, ref.Run, note, done); err != nil {
 		return Ref{}, err
 	}

@@ -15,6 +15,7 @@ type folded struct {
 	Label string
 	Rows  map[int32]int64 // events read, by day
 	Views []foldedView
+	Took  took
 }
 
 // foldedView is the state file of one view for the unit's days.
@@ -61,10 +62,12 @@ func (r *Runner) Fold(ctx context.Context, ref PlanRef, unit int) (_ Ref, err er
 	if err != nil {
 		return Ref{}, err
 	}
+	began := r.Clock.Now()
 	done, err = r.fold(ctx, p, s.Units[unit], unit, dayFiles(parent, made))
 	if err != nil {
 		return Ref{}, fmt.Errorf("run %s: fold %s: %w", ref.Run, s.Units[unit].label(), err)
 	}
+	done.Took = took{began, r.Clock.Now()}
 	if err := r.putNote(ctx, ref.Run, note, done); err != nil {
 		return Ref{}, err
 	}

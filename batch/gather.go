@@ -14,9 +14,10 @@ import (
 // gathered is the note of Gather: the views of the new manifest but for their
 // results, and the results to finish.
 type gathered struct {
-	Views map[string]*archive.ViewFiles // Results: those of the parent that stay
-	Units []finishUnit
-	Rows  map[int32]int64 // events folded, by day; every unit that folded the day agrees
+	Views       map[string]*archive.ViewFiles // Results: those of the parent that stay
+	Units       []finishUnit
+	Rows        map[int32]int64 // events folded, by day; every unit that folded the day agrees
+	FoldSeconds float64         // in which units were folded
 }
 
 // finishUnit is one view and period.
@@ -65,11 +66,13 @@ func (r *Runner) gather(ctx context.Context, ref PlanRef) (gathered, error) {
 	}
 	g := gathered{Views: map[string]*archive.ViewFiles{}, Rows: map[int32]int64{}}
 	fresh := map[string][]archive.StateFile{}
+	folds := make([]took, len(s.Units))
 	for i := range s.Units {
 		var f folded
 		if err := r.needNote(ctx, ref.Run, fmt.Sprintf(noteFold, i), &f); err != nil {
 			return gathered{}, err
 		}
+		folds[i] = f.Took
 		for day, rows := range f.Rows {
 			if was, ok := g.Rows[day]; ok && was != rows {
 				return gathered{}, fault.New(fault.Bug, "%s was folded with %d events and with %d", dayName(day), was, rows)
@@ -80,6 +83,7 @@ func (r *Runner) gather(ctx context.Context, ref PlanRef) (gathered, error) {
 			fresh[v.View.Name] = append(fresh[v.View.Name], v.File)
 		}
 	}
+	g.FoldSeconds = together(folds)
 	var base *archive.Manifest
 	if p.Request.Kind == Rollback {
 		if base, err = r.base(ctx, p); err != nil {
@@ -163,6 +167,11 @@ func gatherView(pv planView, before *archive.ViewFiles, fresh []archive.StateFil
 // shards returns into how many files to cut the groups of days. It takes the
 // worst case, that no two days share a group.
 func shards(files *archive.ViewFiles, days []int32, most int64) int {
+	return int(max(1, (stateRows(files, days)+most-1)/most))
+}
+
+// stateRows returns about how many groups the states of some days have.
+func stateRows(files *archive.ViewFiles, days []int32) int64 {
 	live := map[string]int64{} // days of the period, by file
 	for _, day := range days {
 		live[files.Live[day]]++
@@ -173,5 +182,5 @@ func shards(files *archive.ViewFiles, days []int32, most int64) int {
 			rows += f.Rows * n / int64(len(f.Days))
 		}
 	}
-	return int(max(1, (rows+most-1)/most))
+	return rows
 }

@@ -37,6 +37,10 @@ type Request struct {
 	// both or none.
 	From, To *int32
 
+	// Sample, above zero, folds only so many of those days, spread evenly: a
+	// try, whose outcome is not to be published.
+	Sample int
+
 	Back uint64 // Rollback: the version to go back to
 
 	// Hold keeps a version of a view that is made for the first time from

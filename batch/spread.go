@@ -136,6 +136,9 @@ func spreadDays(p *plan, files []archive.DayFile, made []compacted, unitRows int
 	}
 	var out spread
 	rows := rowsByDay(files)
+	if q.Sample > 0 {
+		asked = sample(rows, asked, q.Sample)
+	}
 	for _, day := range slices.Sorted(maps.Keys(rows)) {
 		var views []planView
 		for _, v := range p.Views {
@@ -158,6 +161,23 @@ func spreadDays(p *plan, files []archive.DayFile, made []compacted, unitRows int
 		out.Units = append(out.Units, foldUnit{Days: []int32{day}, Rows: rows[day], Views: views})
 	}
 	return out
+}
+
+// sample picks n of the days that are asked for and have events, from the
+// first to the last.
+func sample(rows map[int32]int64, asked func(int32) bool, n int) func(int32) bool {
+	var days []int32
+	for _, day := range slices.Sorted(maps.Keys(rows)) {
+		if asked(day) {
+			days = append(days, day)
+		}
+	}
+	n = min(n, len(days))
+	picked := map[int32]bool{}
+	for i := range n {
+		picked[days[i*(len(days)-1)/max(n-1, 1)]] = true
+	}
+	return func(day int32) bool { return picked[day] }
 }
 
 // periodOf names the result file that a day's groups belong to: the month

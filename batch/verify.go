@@ -54,7 +54,7 @@ func (r *Runner) Verify(ctx context.Context, ref PlanRef) (_ Report, err error) 
 		}
 	}
 	o.count(&report)
-	return report, nil
+	return report, r.putNote(ctx, ref.Run, notePace, o.pace())
 }
 
 func wrong(format string, args ...any) error { return fault.New(fault.Bug, format, args...) }

@@ -54,7 +54,7 @@ func (r *run) inspect(ctx workflow.Context) error {
 	if err := r.step(ctx, long, "compare it with what is published, cell by cell", steps.Review, r.ofPlan(), &r.review); err != nil {
 		return err
 	}
-	if r.ask() == "" || r.approved() {
+	if r.dry || r.ask() == "" || r.approved() {
 		return nil
 	}
 	r.enter(ctx, phaseApproval)

@@ -12,6 +12,7 @@ import (
 
 // The phases of a run, in order. The last three are ends.
 const (
+	phaseEstimate  = "estimate"
 	phaseBarrier   = "barrier"
 	phaseSealed    = "await sealed"
 	phasePlan      = "plan"
@@ -31,7 +32,7 @@ const (
 
 // order says which phase comes before which; a run that begins is before all.
 var order = map[string]int{
-	"": 0, phaseBarrier: 1, phaseSealed: 2, phasePlan: 3, phaseCompact: 4, phaseSpread: 5, phaseFold: 6, phaseGather: 7, phaseFinish: 8,
+	"": 0, phaseEstimate: 1, phaseBarrier: 1, phaseSealed: 2, phasePlan: 3, phaseCompact: 4, phaseSpread: 5, phaseFold: 6, phaseGather: 7, phaseFinish: 8,
 	phaseVerify: 9, phaseReview: 10, phaseApproval: 11, phasePublish: 12, phaseDone: 13, phaseCancelled: 13, phaseFailed: 13,
 }
 
@@ -55,15 +56,16 @@ type Progress struct {
 	K        uint64    `json:"k,omitempty"`
 	Note     string    `json:"note,omitempty"` // how it ended
 
-	State     string        `json:"state"`               // how it stands, in a sentence
-	Waits     string        `json:"waits,omitempty"`     // what a person has to do before it goes on: resume, retry, approve
-	Parallel  int           `json:"parallel"`            // units that may run at once
-	Running   int           `json:"running"`             // steps that run
-	Remaining float64       `json:"remaining,omitempty"` // seconds until all rows are read, at Rate
-	Failed    []Failed      `json:"failed,omitempty"`    // what waits for a retry
-	Acts      []Act         `json:"acts,omitempty"`      // the last instructions
-	Review    *batch.Review `json:"review,omitempty"`    // what would change, or has
-	Ask       string        `json:"ask,omitempty"`       // why it wants an approval
+	State     string          `json:"state"`               // how it stands, in a sentence
+	Waits     string          `json:"waits,omitempty"`     // what a person has to do before it goes on: resume, retry, approve
+	Parallel  int             `json:"parallel"`            // units that may run at once
+	Running   int             `json:"running"`             // steps that run
+	Remaining float64         `json:"remaining,omitempty"` // seconds until all rows are read, at Rate
+	Failed    []Failed        `json:"failed,omitempty"`    // what waits for a retry
+	Acts      []Act           `json:"acts,omitempty"`      // the last instructions
+	Review    *batch.Review   `json:"review,omitempty"`    // what would change, or has
+	Estimate  *batch.Estimate `json:"estimate,omitempty"`  // of a backfill: all there is to do
+	Ask       string          `json:"ask,omitempty"`       // why it wants an approval
 }
 
 // Ended reports whether the run is over, well or not.
@@ -75,7 +77,7 @@ func (r *run) progress() Progress {
 	p := Progress{
 		Pipeline: r.request.Pipeline, Kind: r.request.Kind, View: r.request.View, From: r.request.From, To: r.request.To, Date: r.date,
 		Phase: r.s.Phase, Done: r.s.Units, Rows: r.s.Rows, Bytes: r.s.Bytes, Started: r.s.Started, Attempt: r.s.Attempt, K: r.s.K, Note: r.note,
-		State: r.state(), Waits: r.waits(), Parallel: r.s.Steering.Parallel, Running: r.running, Failed: r.s.Failed, Acts: r.s.Steering.Acts, Review: r.review,
+		State: r.state(), Waits: r.waits(), Parallel: r.s.Steering.Parallel, Running: r.running, Failed: r.s.Failed, Acts: r.s.Steering.Acts, Review: r.review, Estimate: r.s.Estimate,
 	}
 	if r.asking() {
 		p.Ask = r.ask()
@@ -180,6 +182,12 @@ func (r *run) table() string {
 	}
 	if p.Attempt > 1 {
 		row("attempt", "%d: another run published first", p.Attempt)
+	}
+	if e := p.Estimate; e != nil {
+		row("all there is", "%s", e.Text())
+		for _, w := range e.Warnings {
+			row("**beware**", "%s", cell(w))
+		}
 	}
 	row("started", "%s", p.Started.UTC().Format(time.RFC3339))
 	if r.request.Reason != "" || r.request.By != "" {

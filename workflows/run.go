@@ -43,6 +43,7 @@ type Resume struct {
 	Failed []Failed `json:"failed,omitempty"`
 	Again  []int    `json:"again,omitempty"`
 
+	Estimate *batch.Estimate `json:"estimate,omitempty"`
 	// Takes are the views that the first plan had take over; so do later ones.
 	Takes []string `json:"takes,omitempty"`
 
@@ -59,6 +60,7 @@ type run struct {
 	// compares: what was made is compared with what is published; approval:
 	// whatever comes out, somebody has to approve it.
 	compares, approval bool
+	dry                bool // nothing is published
 	resumed            bool
 	s                  Resume
 	again              func(*Resume) any // the input of the next history
@@ -154,6 +156,11 @@ func (r *run) untilPublished(ctx workflow.Context) (Result, error) {
 			return Result{}, err
 		}
 	}
+	if r.request.Kind == batch.Backfill && r.s.Estimate == nil {
+		if err := r.estimate(ctx); err != nil {
+			return Result{}, err
+		}
+	}
 	for {
 		result, err := r.attempt(ctx)
 		if !activities.IsConflict(err) || r.s.Steering.Rejected != nil || activities.IsAlreadyPublished(err) || r.s.Attempt >= maxAttempts {
@@ -161,7 +168,7 @@ func (r *run) untilPublished(ctx workflow.Context) (Result, error) {
 		}
 		workflow.GetLogger(ctx).Info("another run published first, planning again", "pipeline", r.request.Pipeline, "attempt", r.s.Attempt)
 		// What was made stays in the bucket: the next plan takes up what fits.
-		r.s = Resume{Started: r.s.Started, RunID: r.s.RunID, Attempt: r.s.Attempt + 1, K: r.s.K, Sealed: r.s.Sealed, Takes: r.s.Takes, Steering: r.s.Steering}
+		r.s = Resume{Started: r.s.Started, RunID: r.s.RunID, Attempt: r.s.Attempt + 1, K: r.s.K, Sealed: r.s.Sealed, Takes: r.s.Takes, Estimate: r.s.Estimate, Steering: r.s.Steering}
 	}
 }
 
@@ -212,12 +219,33 @@ func (r *run) attempt(ctx workflow.Context) (Result, error) {
 	if err := r.inspect(ctx); err != nil {
 		return Result{}, err
 	}
+	if r.dry {
+		return Result{Outcome: OutcomeDryRun, Note: r.tried(), Report: report}, nil
+	}
 	r.enter(ctx, phasePublish)
 	var published batch.Published
 	if err := r.step(ctx, final, fmt.Sprintf("one conditional put on top of version %d", r.s.Plan.Parent), steps.Publish, of, &published); err != nil {
 		return Result{}, err
 	}
 	return Result{Outcome: OutcomePublished, Version: published.Version, K: published.K, Report: report, Approval: r.s.Steering.Approval}, nil
+}
+
+// estimate says what there is to do, all of it.
+func (r *run) estimate(ctx workflow.Context) error {
+	r.enter(ctx, phaseEstimate)
+	request := r.request
+	request.RunID, request.Sample = r.s.RunID, 0
+	return r.step(ctx, long, "how much that is", steps.Estimate, request, &r.s.Estimate)
+}
+
+// tried says what a dry run has come to.
+func (r *run) tried() string {
+	said := fmt.Sprintf("a dry run of %d days, nothing was published", r.s.Fold.Days)
+	if seconds := r.s.Worked.Seconds(); seconds > 0 && r.s.Estimate.Rows > r.s.Rows && r.s.Rows > 0 {
+		all := time.Duration(seconds * float64(r.s.Estimate.Rows) / float64(r.s.Rows) * float64(time.Second))
+		said += fmt.Sprintf("; all %d days at its pace take %s", r.s.Estimate.Days, all.Round(time.Second))
+	}
+	return said
 }
 
 func (r *run) plan(ctx workflow.Context) error {

@@ -3,7 +3,7 @@
 // person can follow in the Temporal UI.
 //
 //	Nightly:  barrier -> append -> sealed -> plan -> compact -> spread -> fold -> gather -> finish -> verify -> publish
-//	Backfill: the same from plan on, and between verify and publish: review -> approval
+//	Backfill: estimate, the same from plan on, and between verify and publish: review -> approval
 //
 // Publishing is the only effect that counts, and it is one conditional put: a
 // run that fails, is cancelled or is killed leaves objects that nobody reads.
@@ -86,8 +86,12 @@ type BackfillInput struct {
 	OnFailure string `json:"on_failure,omitempty"`
 	// Approve makes the run wait for an approval, also where the pipeline's
 	// policy would not.
-	Approve bool    `json:"approve,omitempty"`
-	Resume  *Resume `json:"resume,omitempty"`
+	Approve bool `json:"approve,omitempty"`
+	// DryRun makes the run do everything but publish; Sample then takes only so
+	// many of its days.
+	DryRun bool    `json:"dry_run,omitempty"`
+	Sample int     `json:"sample,omitempty"`
+	Resume *Resume `json:"resume,omitempty"`
 }
 
 // What becomes of a run when a step of it fails for good.
@@ -100,6 +104,7 @@ const (
 const (
 	OutcomePublished = "published" // readers see a new version
 	OutcomeNothing   = "nothing"   // there was nothing to publish; Note says why
+	OutcomeDryRun    = "dry run"   // nothing was to be published
 )
 
 // Result is what a run came to.
@@ -152,11 +157,15 @@ func Backfill(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 	if err := checkDays(in.From, in.To); err != nil {
 		return Result{}, err
 	}
+	if in.Sample < 0 || in.Sample > 0 && !in.DryRun {
+		return Result{}, invalid("sample %d: a sample of days is for a dry run", in.Sample)
+	}
 	r := newRun(BackfillType, activities.Request{
 		Kind: batch.Backfill, Pipeline: in.Pipeline, View: in.View, From: in.From, To: in.To, Reason: in.Reason, By: in.By,
 	}, in.Parallel, in.Resume)
 	r.patient = in.OnFailure != OnFailureFail
-	r.compares, r.approval = true, in.Approve
+	r.compares, r.approval, r.dry = true, in.Approve && !in.DryRun, in.DryRun
+	r.request.Sample = in.Sample
 	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 

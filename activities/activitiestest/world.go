@@ -208,6 +208,16 @@ func (w *World) Plan(ctx context.Context, r batch.Request) (batch.PlanRef, error
 	return w.plans[run].ref, nil
 }
 
+// Estimate knows no rate.
+func (w *World) Estimate(ctx context.Context, _ batch.Request) (batch.Estimate, error) {
+	if err := w.step(ctx, "estimate", -1); err != nil {
+		return batch.Estimate{}, err
+	}
+	defer w.mu.Unlock()
+	n := or(w.Folds, 3)
+	return batch.Estimate{Version: w.version, From: "2011-03-01", To: "2011-03-31", Days: n, Rows: int64(n) * 1000, Files: n, Views: []string{"sales"}, Units: n, Results: or(w.Finishes, 2)}, nil
+}
+
 // unit does one unit of a plan, once.
 func (w *World) unit(ctx context.Context, p batch.PlanRef, name string, unit, of int, label string) (batch.Ref, error) {
 	if err := w.step(ctx, name, unit); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anabranch/batch"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/cmd/anabranch/client"
 	"anabranch/fault"
@@ -35,6 +36,8 @@ Before it publishes it compares, cell by cell, and where the pipeline's policy
 wants it, waits for approve or reject.`,
 		Example: `  anabranch backfill retail --from 2011-03-01 --to 2011-03-31 --reason "price list corrected"
   anabranch backfill retail --view customer --from 2011-03-01 --to 2011-03-31 --reason "audit"
+  anabranch backfill plan retail --from 2011-03-01 --to 2011-03-31
+  anabranch backfill retail --from 2011-03-01 --to 2011-03-31 --reason "a try" --dry-run --sample 5
   anabranch backfill pause backfill-retail-all-2011-03-01-2011-03-31-x --reason "month-end load"`,
 		Args: exactly(1, "a pipeline"),
 		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
@@ -51,11 +54,13 @@ wants it, waits for approve or reject.`,
 	c.Flags().IntVar(&req.Parallel, "parallel", 0, "units that may run at once; 0: the server's default")
 	c.Flags().StringVar(&req.OnFailure, "on-failure", "wait", "when a unit fails for good: wait for a retry, or fail")
 	c.Flags().BoolVar(&req.Approve, "approval", false, "compare and wait for an approval, also where the pipeline's policy would publish")
+	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "compute and compare, and publish nothing")
+	c.Flags().IntVar(&req.Sample, "sample", 0, "of a dry run: only so many of the days, spread evenly")
 	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
 	for _, f := range []string{"from", "to", "reason"} {
 		_ = c.MarkFlagRequired(f)
 	}
-	c.AddCommand(newShowRun(),
+	c.AddCommand(newPlanBackfill(), newShowRun(),
 		newTell(workflows.PauseUpdate, "Give out nothing more; units that run may end"),
 		newTell(workflows.ResumeUpdate, "Go on after a pause"),
 		newTell(workflows.CancelUpdate, "End a run when its units have stopped; nothing is published"),
@@ -112,6 +117,48 @@ func runPath(id string, more ...string) string {
 	return path
 }
 
+func newPlanBackfill() *cobra.Command {
+	var a asking
+	q := url.Values{}
+	var view, from, to string
+	c := &cobra.Command{
+		Use:   "plan PIPELINE [--from DAY] [--to DAY] [--view VIEW]",
+		Short: "Say what a backfill would read and compute, and about how long that takes",
+		Long: `Say what a backfill would read and compute, and do nothing. The time is what
+earlier runs took for as much; when none was measured,
+anabranch backfill --dry-run --sample 5 measures.`,
+		Args: exactly(1, "a pipeline"),
+		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
+			for name, value := range map[string]string{"view": view, "from": from, "to": to} {
+				if value != "" {
+					q.Set(name, value)
+				}
+			}
+			var e batch.Estimate
+			if err := cl.JSON(c.Context(), http.MethodGet, "/v1/pipelines/"+url.PathEscape(args[0])+"/backfills/plan?"+q.Encode(), nil, &e); err != nil {
+				return err
+			}
+			for _, w := range e.Warnings {
+				fmt.Fprintln(c.ErrOrStderr(), "beware:", w)
+			}
+			about := "not known"
+			if e.Runs > 0 {
+				about = e.About().String()
+			}
+			n := func(n int) string { return strconv.Itoa(n) }
+			return p.value(e, []string{"from", "to", "days", "events", "bytes", "files", "units", "results", "views", "takes_about", "events_a_second"}, [][]string{{
+				e.From, e.To, n(e.Days), strconv.FormatInt(e.Rows, 10), strconv.FormatInt(e.Bytes, 10), n(e.Files), n(e.Units), n(e.Results),
+				strings.Join(e.Views, " "), about, strconv.FormatFloat(e.Rate, 'f', 0, 64),
+			}})
+		}),
+	}
+	a.flags(c)
+	c.Flags().StringVar(&view, "view", "", "only this view; all when not given")
+	c.Flags().StringVar(&from, "from", "", "first event day, YYYY-MM-DD; the first there is when not given")
+	c.Flags().StringVar(&to, "to", "", "last event day, YYYY-MM-DD; the last there is when not given")
+	return c
+}
+
 func newShowRun() *cobra.Command {
 	var a asking
 	c := &cobra.Command{
@@ -165,6 +212,12 @@ func describe(r api.Run) string {
 	b.WriteByte('\n')
 	for _, f := range p.Failed {
 		fmt.Fprintf(&b, "failed (%s): %s %s: %s\n", f.Kind, f.Phase, f.Label, f.Error)
+	}
+	if e := p.Estimate; e != nil {
+		fmt.Fprintf(&b, "all there is: %s\n", e.Text())
+		for _, w := range e.Warnings {
+			fmt.Fprintf(&b, "beware: %s\n", w)
+		}
 	}
 	if p.Review != nil {
 		fmt.Fprintf(&b, "\ncompared with version %d, digest %s, policy %s\n\n%s\n", p.Review.Old, p.Review.Digest, p.Review.Policy, p.Review.Markdown)

@@ -108,6 +108,12 @@ func (w waiting) startRun(c *cobra.Command, cl *client.Client, p *printer, path 
 	if err := p.value(r, []string{"run", "kind", "state", "manifest", "barrier", "rows"}, [][]string{row}); err != nil {
 		return err
 	}
+	if s := r.Progress; r.State == "completed" && s != nil && s.Note != "" {
+		fmt.Fprintln(c.ErrOrStderr(), s.Note)
+		if r.Manifest == 0 && s.Review != nil { // a dry run: the comparison is what it was for
+			fmt.Fprintln(c.ErrOrStderr(), s.Review.Markdown)
+		}
+	}
 	if r.State != "completed" && r.State != "running" {
 		fmt.Fprintf(c.ErrOrStderr(), "anabranch: %s %s: %s\n", r.ID, r.State, r.Error)
 		return errDiffers

@@ -19,6 +19,10 @@ type StartBackfill struct {
 	// Approve makes the run wait for an approval, also where the pipeline's
 	// policy would not.
 	Approve bool `json:"approve,omitempty"`
+	// DryRun makes the run do everything but publish; Sample then takes only so
+	// many of its days.
+	DryRun bool `json:"dry_run,omitempty"`
+	Sample int  `json:"sample,omitempty"`
 }
 
 // Run is one batch or backfill, as far as it has come.

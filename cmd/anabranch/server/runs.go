@@ -203,9 +203,15 @@ func (s *Server) postBackfill(r *http.Request) (any, error) {
 			return workflows.Started{}, fault.New(fault.Invalid, "pipeline %s has no view %q: it has %s", p.def.Name, in.View, strings.Join(p.describe().Views, ", "))
 		}
 		return workflows.StartBackfill(ctx, c, s.runs.queue, workflows.BackfillInput{
-			Pipeline: p.def.Name, View: in.View, From: in.From, To: in.To, Key: in.Key, Reason: in.Reason, By: in.By, Parallel: in.Parallel, OnFailure: in.OnFailure, Approve: in.Approve,
+			Pipeline: p.def.Name, View: in.View, From: in.From, To: in.To, Key: in.Key, Reason: in.Reason, By: in.By, Parallel: in.Parallel, OnFailure: in.OnFailure, Approve: in.Approve, DryRun: in.DryRun, Sample: in.Sample,
 		}, time.Now())
 	})
+}
+
+// planBackfill says what a backfill would do, and does nothing.
+func planBackfill(r *http.Request, p *pipeline) (any, error) {
+	q := r.URL.Query()
+	return activities.Estimate(r.Context(), p.runner, activities.Request{Pipeline: p.def.Name, View: q.Get("view"), From: q.Get("from"), To: q.Get("to")})
 }
 
 func (s *Server) startRun(r *http.Request, start func(context.Context, client.Client, *pipeline) (workflows.Started, error)) (any, error) {
