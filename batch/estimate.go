@@ -57,7 +57,10 @@ func (r *Runner) Estimate(ctx context.Context, q Request) (Estimate, error) {
 			out.view(r, pv, p, m, days)
 		}
 	}
-	out.paced(r.measured(ctx, m.Version))
+	before, runs := r.measured(ctx, m.Version)
+	if out.Seconds = out.At(before); out.Seconds > 0 {
+		out.Runs, out.Rate = runs, float64(before.Rows)/before.FoldSeconds
+	}
 	return out, nil
 }
 
@@ -146,21 +149,21 @@ func someDays(days []int32) string {
 	return strings.Join(names, ", ")
 }
 
-// paced says how long it takes at a pace.
-func (e *Estimate) paced(p pace, runs int) {
-	if runs == 0 || p.FoldSeconds <= 0 {
-		return
+// At returns the seconds that it takes at a pace; 0: the pace says nothing.
+func (e *Estimate) At(p Pace) float64 {
+	if p.FoldSeconds <= 0 || p.Rows <= 0 {
+		return 0
 	}
-	e.Runs, e.Rate = runs, float64(p.Rows)/p.FoldSeconds
-	e.Seconds = float64(e.Rows) / e.Rate
+	seconds := float64(e.Rows) * p.FoldSeconds / float64(p.Rows)
 	if p.FinishSeconds > 0 && p.Groups > 0 {
-		e.Seconds += float64(e.Groups) * p.FinishSeconds / float64(p.Groups)
+		seconds += float64(e.Groups) * p.FinishSeconds / float64(p.Groups)
 	}
+	return seconds
 }
 
-// About is Seconds for people.
-func (e *Estimate) About() time.Duration {
-	return max(time.Second, time.Duration(e.Seconds*float64(time.Second)).Round(time.Second))
+// About is a time for people.
+func About(seconds float64) time.Duration {
+	return max(time.Second, time.Duration(seconds*float64(time.Second)).Round(time.Second))
 }
 
 // Text says it in a sentence.
@@ -171,7 +174,7 @@ func (e *Estimate) Text() string {
 	out := fmt.Sprintf("%d days from %s to %s, %d events (%.1f MB in %d day files) into %s: %d units to fold, %d results to finish",
 		e.Days, e.From, e.To, e.Rows, float64(e.Bytes)/1e6, e.Files, strings.Join(e.Views, ", "), e.Units, e.Results)
 	if e.Runs > 0 {
-		out += fmt.Sprintf("; about %s, at the pace of the last %d runs (%.0f events a second)", e.About(), e.Runs, e.Rate)
+		out += fmt.Sprintf("; about %s, at the pace of the last %d runs (%.0f events a second)", About(e.Seconds), e.Runs, e.Rate)
 	}
 	return out
 }

@@ -11,20 +11,22 @@ type took struct {
 	Began, Ended time.Time
 }
 
-// pace is the note of Verify on how fast a run was: what it read and merged,
-// and the seconds in which at least one unit of that kind was at work. Pauses
-// do not count, and units at the same time count once: so it tells what the
-// machines of then can do.
-type pace struct {
-	Rows, Groups               int64
-	FoldSeconds, FinishSeconds float64
+// Pace is how fast a run was: what it read and merged, and the seconds in
+// which at least one unit of that kind was at work. Pauses do not count, and
+// units at the same time count once: so it tells what the machines of then can
+// do.
+type Pace struct {
+	Rows          int64   `json:"rows"`
+	FoldSeconds   float64 `json:"fold_seconds"`
+	Groups        int64   `json:"groups"`
+	FinishSeconds float64 `json:"finish_seconds"`
 }
 
 const notePace = "pace.json"
 
 // pace measures the run.
-func (o *outcome) pace() pace {
-	out := pace{Rows: o.spread.Rows, FoldSeconds: o.gathered.FoldSeconds}
+func (o *outcome) pace() Pace {
+	out := Pace{Rows: o.spread.Rows, FoldSeconds: o.gathered.FoldSeconds}
 	var finishes []took
 	for _, f := range o.finished {
 		out.Groups += f.Groups
@@ -60,13 +62,13 @@ const (
 )
 
 // measured returns the pace of earlier runs, all zero when none is known.
-func (r *Runner) measured(ctx context.Context, newest uint64) (sum pace, runs int) {
+func (r *Runner) measured(ctx context.Context, newest uint64) (sum Pace, runs int) {
 	for v := newest; v > 0 && newest-v < pacesLooked && runs < pacesTaken; v-- {
 		m, err := r.Archive.Manifest(ctx, v)
 		if err != nil {
 			break
 		}
-		var p pace
+		var p Pace
 		if m.Run == "" {
 			continue
 		}

@@ -24,6 +24,8 @@ type Report struct {
 	Results int   `json:"results"` // and its result files
 	Objects int   `json:"objects"` // new ones
 	Bytes   int64 `json:"bytes"`   // in them
+
+	Pace Pace `json:"pace,omitzero"`
 }
 
 // Verify checks that the run adds up: every row of the new segments is
@@ -54,7 +56,8 @@ func (r *Runner) Verify(ctx context.Context, ref PlanRef) (_ Report, err error) 
 		}
 	}
 	o.count(&report)
-	return report, r.putNote(ctx, ref.Run, notePace, o.pace())
+	report.Pace = o.pace()
+	return report, r.putNote(ctx, ref.Run, notePace, report.Pace)
 }
 
 func wrong(format string, args ...any) error { return fault.New(fault.Bug, format, args...) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -525,10 +526,14 @@ func TestRunSurvivesKillOfTheServer(t *testing.T) {
 	}
 }
 
+// units is what TestLongRunContinues takes; ten years of days in four shards
+// are 14600.
+var units = flag.Int("units", 1500, "units of the long run")
+
 // TestLongRunContinues runs more units than one history should have.
 func TestLongRunContinues(t *testing.T) {
 	t.Parallel()
-	w := &activitiestest.World{Folds: 1500}
+	w := &activitiestest.World{Folds: *units}
 	b := setup(t, w)
 	wk := New(Options{Client: b.client, TaskQueue: b.queue, Parallel: 100, Activities: activitiestest.Activities(map[string]*activitiestest.World{"retail": w})})
 	if err := wk.Start(t.Context()); err != nil {
@@ -540,12 +545,40 @@ func TestLongRunContinues(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := workflows.Await(t.Context(), b.client, run, time.Second, clock.Wall, nil)
-	if err != nil || got.Units != 1502 || got.Version != 1 || w.Count("fold") != 1500 {
+	if err != nil || got.Units != *units+2 || got.Version != 1 || w.Count("fold") != *units {
 		t.Fatal(got, err, w.Count("fold"))
 	}
 	if newest, err := b.client.DescribeWorkflowExecution(t.Context(), run.ID, ""); err != nil || newest.WorkflowExecutionInfo.Execution.RunId == run.RunID {
 		t.Fatalf("it did not continue with a fresh history: %v %v", newest, err)
 	}
+	histories, most, bytes := b.histories(run)
+	t.Logf("%d units in %.1f s, %.0f a second; %d histories, the longest of %d events, the largest of %d bytes", got.Units, got.Seconds, float64(got.Units)/got.Seconds, histories, most, bytes)
+	if most > 10000 || bytes > 10<<20 || histories < 2 {
+		t.Error("the histories are too long")
+	}
+}
+
+// histories follows a run through its histories.
+func (b *bundle) histories(run workflows.Started) (n int, longest, largest int64) {
+	b.Helper()
+	for id := run.RunID; id != ""; n++ {
+		d, err := b.client.DescribeWorkflowExecution(b.Context(), run.ID, id)
+		if err != nil {
+			b.Fatal(err)
+		}
+		info := d.GetWorkflowExecutionInfo()
+		longest, largest = max(longest, info.GetHistoryLength()), max(largest, info.GetHistorySizeBytes())
+		events := b.client.GetWorkflowHistory(b.Context(), run.ID, id, false, enums.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
+		id = ""
+		for events.HasNext() {
+			e, err := events.Next()
+			if err != nil {
+				b.Fatal(err)
+			}
+			id = e.GetWorkflowExecutionContinuedAsNewEventAttributes().GetNewExecutionRunId()
+		}
+	}
+	return n, longest, largest
 }
 
 func TestRefusals(t *testing.T) {

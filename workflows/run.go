@@ -220,7 +220,7 @@ func (r *run) attempt(ctx workflow.Context) (Result, error) {
 		return Result{}, err
 	}
 	if r.dry {
-		return Result{Outcome: OutcomeDryRun, Note: r.tried(), Report: report}, nil
+		return Result{Outcome: OutcomeDryRun, Note: r.tried(report.Pace), Report: report}, nil
 	}
 	r.enter(ctx, phasePublish)
 	var published batch.Published
@@ -239,11 +239,10 @@ func (r *run) estimate(ctx workflow.Context) error {
 }
 
 // tried says what a dry run has come to.
-func (r *run) tried() string {
+func (r *run) tried(pace batch.Pace) string {
 	said := fmt.Sprintf("a dry run of %d days, nothing was published", r.s.Fold.Days)
-	if seconds := r.s.Worked.Seconds(); seconds > 0 && r.s.Estimate.Rows > r.s.Rows && r.s.Rows > 0 {
-		all := time.Duration(seconds * float64(r.s.Estimate.Rows) / float64(r.s.Rows) * float64(time.Second))
-		said += fmt.Sprintf("; all %d days at its pace take %s", r.s.Estimate.Days, all.Round(time.Second))
+	if seconds := r.s.Estimate.At(pace); seconds > 0 {
+		said += fmt.Sprintf("; all %d days at its pace take %s", r.s.Estimate.Days, batch.About(seconds))
 	}
 	return said
 }

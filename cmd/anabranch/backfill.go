@@ -143,7 +143,7 @@ anabranch backfill --dry-run --sample 5 measures.`,
 			}
 			about := "not known"
 			if e.Runs > 0 {
-				about = e.About().String()
+				about = batch.About(e.Seconds).String()
 			}
 			n := func(n int) string { return strconv.Itoa(n) }
 			return p.value(e, []string{"from", "to", "days", "events", "bytes", "files", "units", "results", "views", "takes_about", "events_a_second"}, [][]string{{
