@@ -104,7 +104,7 @@ func runServer(ctx context.Context, out, errOut io.Writer, o server.Config, logL
 	if err != nil {
 		return err
 	}
-	o.Logger = logger
+	o.Logger, o.Code = logger, codeVersion()
 	o.TemporalBinary = os.Getenv(temporalBinaryEnv)
 	o.Progress = func(line string) { fmt.Fprintln(errOut, line) }
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {

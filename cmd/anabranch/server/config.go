@@ -33,6 +33,7 @@ var AllRoles = []Role{RoleGateway, RoleSpeed, RoleWorker}
 // default.
 type Config struct {
 	Dir    string // state of this process; required
+	Code   string // version of the program, kept with what it publishes
 	Roles  []Role // default: all
 	Listen string // HTTP, default 127.0.0.1:8080; port 0 picks a free one
 
