@@ -21,10 +21,19 @@ func newVersion() *cobra.Command {
 }
 
 // codeVersion is the version of this build: of a release its name, else the
-// commit it was built from.
+// commit it was built from, where the build knows it.
 func codeVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
 	}
 	return "devel"
 }

@@ -49,7 +49,7 @@ func Find(server, dir string) (*Client, error) {
 	path := filepath.Join(dir, "addresses.json")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("nothing has run in %s yet (no addresses.json there): start it with `anabranch dev --dir %s`, or name a server with --server: %w", dir, dir, ErrUnreachable)
+		return nil, fmt.Errorf("nothing runs in %s (no addresses.json there): start it with `anabranch dev --dir %s`, or name a server with --server: %w", dir, dir, ErrUnreachable)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)

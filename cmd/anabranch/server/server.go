@@ -161,7 +161,24 @@ func (s *Server) lockDir() error {
 		f.Close()
 		return fault.New(fault.Invalid, "%s is in use by another anabranch: stop that one, or name another folder with --dir", dir)
 	}
-	s.close = append(s.close, func() { f.Close() })
+	// Where a process listened that has ended another one may listen by now:
+	// commands must not take that for this one.
+	addresses := filepath.Join(dir, "addresses.json")
+	forget := func() error {
+		if err := os.Remove(addresses); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("forget the addresses of before: %w", err)
+		}
+		return nil
+	}
+	if err := forget(); err != nil {
+		f.Close()
+		return err
+	}
+	s.close = append(s.close, func() { f.Close() }, func() {
+		if err := forget(); err != nil {
+			s.config.Logger.Warn("stopping", "error", err)
+		}
+	})
 	return nil
 }
 

@@ -318,10 +318,19 @@ func placesOf(err error) []api.Place {
 func TestASecondStartOnOneFolderIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	start(t, dir)
+	first := start(t, dir)
 	_, err := server.Start(context.Background(), server.Config{Dir: dir, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Temporal: "none"})
 	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "in use") {
 		t.Fatal(err)
+	}
+	// Commands find the first by its addresses, and nobody once it has ended:
+	// another program may have its port then.
+	if _, err := client.Find("", dir); err != nil {
+		t.Error(err)
+	}
+	first.server.Stop()
+	if _, err := client.Find("", dir); !errors.Is(err, client.ErrUnreachable) {
+		t.Errorf("a server that has ended is found: %v", err)
 	}
 	_, err = server.Start(context.Background(), server.Config{Dir: t.TempDir(), Listen: "0.0.0.0:0", Temporal: "none"})
 	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "loopback") {
