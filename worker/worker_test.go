@@ -22,6 +22,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 	sdkpb "go.temporal.io/api/sdk/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"anabranch/activities"
@@ -396,6 +397,18 @@ func TestSteeredOnTheRealServer(t *testing.T) {
 	tell(workflows.ResumeUpdate, because, "running")
 	if p := until("retry"); p.Done != 11 || len(p.Failed) != 1 || p.Failed[0].Unit != 5 {
 		t.Errorf("%+v", p)
+	}
+	// It is found by what it waits for; the list is brought up to date later.
+	for found := int64(0); found != 1; {
+		counted, err := b.client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+			Namespace: "default", Query: `TaskQueue = "` + b.queue + `" AND ExecutionStatus = "Running" AND RunWaits IN ("retry", "approve")`,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found = counted.GetCount(); found != 1 {
+			<-time.After(20 * time.Millisecond)
+		}
 	}
 	b.details(run.ID, "waits for a retry: 1 failed", "| another checksum | corrupt |")
 	if _, err := workflows.Tell(ctx, b.client, run.ID, workflows.RetryUpdate, workflows.Instruction{By: "ana"}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "why?") {

@@ -14,6 +14,7 @@ var (
 	attrKind     = temporal.NewSearchAttributeKeyKeyword("RunKind")
 	attrFrom     = temporal.NewSearchAttributeKeyKeyword("EventDayFrom")
 	attrDate     = temporal.NewSearchAttributeKeyKeyword("DataDate")
+	attrWaits    = temporal.NewSearchAttributeKeyKeyword("RunWaits") // what a person has to do: resume, retry, approve
 	attrTo       = temporal.NewSearchAttributeKeyKeyword("EventDayTo")
 )
 
@@ -21,7 +22,7 @@ var (
 // before workflows run.
 func SearchAttributes() map[string]enums.IndexedValueType {
 	m := map[string]enums.IndexedValueType{}
-	for _, key := range []temporal.SearchAttributeKey{attrPipeline, attrView, attrKind, attrFrom, attrTo, attrDate} {
+	for _, key := range []temporal.SearchAttributeKey{attrPipeline, attrView, attrKind, attrFrom, attrTo, attrDate, attrWaits} {
 		m[key.GetName()] = key.GetValueType()
 	}
 	return m

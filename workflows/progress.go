@@ -126,8 +126,23 @@ func (r *run) enter(ctx workflow.Context, phase string) {
 	r.show(ctx)
 }
 
-// show shows how far the run is in the Temporal UI.
-func (r *run) show(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, r.table()) }
+// show shows how far the run is in the Temporal UI, and has it found by what
+// it waits for.
+func (r *run) show(ctx workflow.Context) {
+	workflow.SetCurrentDetails(ctx, r.table())
+	waits := r.waits()
+	if waits == r.shown {
+		return
+	}
+	r.shown = waits
+	update := attrWaits.ValueUnset()
+	if waits != "" {
+		update = attrWaits.ValueSet(waits)
+	}
+	if err := workflow.UpsertTypedSearchAttributes(ctx, update); err != nil {
+		workflow.GetLogger(ctx).Warn("the search attribute RunWaits was not set", "error", err)
+	}
+}
 
 // did counts one unit and shows it.
 func (r *run) did(ctx workflow.Context, phase string, d batch.Ref) {

@@ -71,6 +71,7 @@ type run struct {
 	running   int           // steps that run now
 	busy      time.Time     // up to when Worked counts
 	cancelled bool
+	shown     string // of RunWaits
 }
 
 // defaultParallel is how many units of a run are given out at once.

@@ -195,6 +195,8 @@ func (r *run) state() string {
 	switch {
 	case r.ended():
 		return r.s.Phase
+	case r.s.Steering.Rejected != nil:
+		return "rejected"
 	case r.cancelled && r.running > 0:
 		return "being cancelled, " + running
 	case r.cancelled:

@@ -17,6 +17,7 @@ import (
 // The names of what is alerted.
 const (
 	RunFailed = "run_failed"       // a batch run ended badly
+	RunWaits  = "run_waits"        // a batch run waits for a person
 	Drift     = "drift"            // a view is not what its SELECT says
 	Imbalance = "ledger_imbalance" // events are missing or counted twice
 	Damage    = "damage"           // what was read is not what was written

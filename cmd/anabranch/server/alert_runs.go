@@ -100,9 +100,10 @@ func (e *endings) save(fresh bool) error {
 // those whose worker died.
 func (s *Server) watchRuns(ctx context.Context) {
 	e := readEndings(s.config.Dir, time.Now())
+	waiting := map[alert.Key]bool{}
 	looking := trouble{logger: s.config.Logger, what: "looking for runs that failed"}
 	for {
-		looking.see(s.lookForEndings(ctx, e))
+		looking.see(errors.Join(s.lookForEndings(ctx, e), s.lookForWaiting(ctx, waiting)))
 		select {
 		case <-ctx.Done():
 			return
@@ -111,20 +112,59 @@ func (s *Server) watchRuns(ctx context.Context) {
 	}
 }
 
-func (s *Server) lookForEndings(ctx context.Context, e *endings) error {
-	now := time.Now()
-	query := fmt.Sprintf("TaskQueue = %q AND CloseTime >= %q", s.runs.queue, e.Since.UTC().Format(time.RFC3339Nano))
+// lookForWaiting calls people to runs in which something failed for good, or
+// that want an approval. Those told of before are in told.
+func (s *Server) lookForWaiting(ctx context.Context, told map[alert.Key]bool) error {
+	listed, err := s.listRuns(ctx, fmt.Sprintf(`TaskQueue = %q AND ExecutionStatus = "Running" AND RunWaits IN ("retry", "approve")`, s.runs.queue))
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	still := map[alert.Key]bool{}
+	for _, w := range listed {
+		var pipeline, waits string
+		attributes := w.GetSearchAttributes().GetIndexedFields()
+		_ = converter.GetDefaultDataConverter().FromPayload(attributes["Pipeline"], &pipeline)
+		_ = converter.GetDefaultDataConverter().FromPayload(attributes["RunWaits"], &waits)
+		run := workflows.Started{ID: w.GetExecution().GetWorkflowId(), RunID: w.GetExecution().GetRunId()}
+		key := alert.Key{Name: alert.RunWaits, Pipeline: pipeline, Subject: run.ID + " " + waits}
+		if still[key] = true; !told[key] {
+			s.alerts.Raise(alert.Alert{
+				Key: key, Summary: fmt.Sprintf("%s waits: %s", run.ID, waits),
+				Todo: "anabranch backfill show " + run.ID, URL: workflows.RunLink(s.runs.ui, namespace, run),
+			})
+			told[key] = true
+		}
+	}
+	for key := range told {
+		if !still[key] {
+			s.alerts.Resolve(key, key.Subject+": it waits no more")
+			delete(told, key)
+		}
+	}
+	return nil
+}
+
+// listRuns returns the runs that a query of Temporal's finds.
+func (s *Server) listRuns(ctx context.Context, query string) (all []*workflowpb.WorkflowExecutionInfo, err error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{Namespace: namespace, Query: query}
-	var ended []*workflowpb.WorkflowExecutionInfo
 	for more := true; more; more = len(request.NextPageToken) > 0 {
 		list, err := s.runs.client.ListWorkflow(ctx, request)
 		if ctx.Err() != nil {
-			return nil
+			return nil, nil
 		}
 		if err != nil {
-			return fmt.Errorf("list the runs that ended: %w", err)
+			return nil, fmt.Errorf("list runs: %w", err)
 		}
-		ended, request.NextPageToken = append(ended, list.GetExecutions()...), list.GetNextPageToken()
+		all, request.NextPageToken = append(all, list.GetExecutions()...), list.GetNextPageToken()
+	}
+	return all, nil
+}
+
+func (s *Server) lookForEndings(ctx context.Context, e *endings) error {
+	now := time.Now()
+	ended, err := s.listRuns(ctx, fmt.Sprintf("TaskQueue = %q AND CloseTime >= %q", s.runs.queue, e.Since.UTC().Format(time.RFC3339Nano)))
+	if err != nil || ctx.Err() != nil {
+		return err
 	}
 	fresh := e.next(ended, now)
 	for _, w := range fresh {
