@@ -50,3 +50,25 @@ func TestTakenUpAgainLeavesTheParentAsItIs(t *testing.T) {
 		w.check(t, w.newest(t))
 	}
 }
+
+// TestChunksAreBoundedInBytes: with room for nothing every segment is a chunk
+// of its own, and the answer is the same.
+func TestChunksAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	rnd := seeded(t)
+	files := map[int64]int{}
+	for _, bytes := range []int64{1, 1 << 30} {
+		w := newWorld(t, 1)
+		w.history(t, rnd, 20, 200, 10, 1)
+		r := w.runner(t, w.bucket, func(o *batch.Options) { o.ChunkRows, o.ChunkBytes = 1<<20, bytes })
+		mustRun(t, r, nightly("night", w.begin(t)))
+		m := w.newest(t)
+		w.check(t, m)
+		for _, d := range m.Days {
+			files[bytes] = max(files[bytes], len(d.Segments))
+		}
+	}
+	if files[1] != 1 || files[1<<30] < 2 {
+		t.Errorf("segments of a day file: %v", files)
+	}
+}

@@ -31,10 +31,11 @@ type Options struct {
 	Publishes  schemas.Publish       // what a run may publish by itself
 	TimeField  string                // the event time, a column of the newest schema; empty: all events are of day 0
 
-	ChunkRows int64 // events that Compact sorts in memory at once; default 2,000,000
-	FoldRows  int64 // events that one unit of Fold takes, except a day that has more; default 500,000
-	MaxGroups int64 // groups that one unit of Finish holds; default 1,000,000
-	Parallel  int   // units that Run works on at once; default 4
+	ChunkRows  int64 // events that Compact sorts in memory at once; default 2,000,000
+	ChunkBytes int64 // and about how many bytes they may take; default 512 MiB. A segment is never parted
+	FoldRows   int64 // events that one unit of Fold takes, except a day that has more; default 500,000
+	MaxGroups  int64 // groups that one unit of Finish holds; default 1,000,000
+	Parallel   int   // units that Run works on at once; default 4
 
 	Clock   clock.Clock           // default clock.Wall
 	Logger  *slog.Logger          // default: discard
@@ -44,6 +45,7 @@ type Options struct {
 // defaulted fills in the defaults and checks the rest; errors are Invalid.
 func (o Options) defaulted() (Options, error) {
 	o.ChunkRows = cmp.Or(o.ChunkRows, 2_000_000)
+	o.ChunkBytes = cmp.Or(o.ChunkBytes, 512<<20)
 	o.FoldRows = cmp.Or(o.FoldRows, 500_000)
 	o.MaxGroups = cmp.Or(o.MaxGroups, 1_000_000)
 	o.Parallel = cmp.Or(o.Parallel, 4)
@@ -67,8 +69,8 @@ func (o Options) defaulted() (Options, error) {
 		return o, bad("Archive", "an archive")
 	case o.Letters == nil:
 		return o, bad("Letters", "a store of dead letters")
-	case o.ChunkRows < 1 || o.FoldRows < 1 || o.MaxGroups < 1 || o.Parallel < 1:
-		return o, bad("ChunkRows, FoldRows, MaxGroups and Parallel", "numbers above zero")
+	case o.ChunkRows < 1 || o.ChunkBytes < 1 || o.FoldRows < 1 || o.MaxGroups < 1 || o.Parallel < 1:
+		return o, bad("ChunkRows, ChunkBytes, FoldRows, MaxGroups and Parallel", "numbers above zero")
 	}
 	if o.TimeField != "" {
 		i := o.Schemas.Newest().Shape().Index(o.TimeField)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unsafe"
 
 	"anabranch/archive"
 	"anabranch/event"
@@ -42,7 +43,7 @@ func (c *compacted) ref() Ref {
 // Compact takes the new segments of one partition in log order, finds out
 // which events count, and writes them by event day, with their ids.
 //
-// Memory is bounded by chunks of Options.ChunkRows events: what a chunk has
+// Memory is bounded by chunks of Options.ChunkRows events and ChunkBytes: what a chunk has
 // found becomes an id run, which the next chunk asks like those of old.
 func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (_ Ref, err error) {
 	defer r.metrics.step("compact", r.Clock)()
@@ -84,6 +85,8 @@ type compaction struct {
 	parts   []*event.Batch // of the chunk, with events that count
 	refs    []ref          // those events, in log order
 	lineage []string       // the chunk's segments
+	held    int64          // bytes that the chunk takes, about
+	dicts   map[*event.Dict]bool
 }
 
 func (c *compaction) all(ctx context.Context, segments []archive.Segment) error {
@@ -95,7 +98,7 @@ func (c *compaction) all(ctx context.Context, segments []archive.Segment) error 
 				return err
 			}
 		}
-		if i == len(segments)-1 || int64(c.ids.len()) >= c.r.ChunkRows {
+		if i == len(segments)-1 || c.full() {
 			if err := c.flush(ctx); err != nil {
 				return err
 			}
@@ -112,6 +115,15 @@ func (c *compaction) all(ctx context.Context, segments []archive.Segment) error 
 		}
 		c.out.Runs = append(slices.Clone(keep), merged)
 	}
+}
+
+// idBytes is what the id table takes for an event.
+const idBytes = int64(unsafe.Sizeof(archive.Entry{})) + 1 + 3*4 // slots are a third to a half full
+
+// full reports whether the chunk has grown as far as it may.
+func (c *compaction) full() bool {
+	n := int64(c.ids.len())
+	return n >= c.r.ChunkRows || c.held+n*idBytes >= c.r.ChunkBytes
 }
 
 // row is one event of a segment.
@@ -273,6 +285,10 @@ func (c *compaction) keep(b *event.Batch, rows []uint32) error {
 	day := dayColumn(b, c.r.TimeField)
 	part := int32(len(c.parts))
 	c.parts = append(c.parts, b)
+	if c.dicts == nil {
+		c.dicts = map[*event.Dict]bool{}
+	}
+	c.held += b.Memory(c.dicts) + int64(len(rows))*int64(unsafe.Sizeof(ref{}))
 	for _, i := range rows {
 		d, within := day(int(i))
 		c.refs = append(c.refs, ref{day: d, time: within, part: part, row: int32(i)})
@@ -303,7 +319,8 @@ func (c *compaction) flush(ctx context.Context) error {
 		c.out.Days = append(c.out.Days, files...)
 	}
 	c.closeRuns()
-	c.parts, c.refs, c.lineage = nil, c.refs[:0], nil
+	c.parts, c.refs, c.lineage, c.held = nil, c.refs[:0], nil, 0
+	clear(c.dicts)
 	c.ids.reset()
 	return nil
 }

@@ -45,7 +45,7 @@ func (r *Runner) RebuildRuns(ctx context.Context, m *archive.Manifest, partition
 		if err := c.unknownIDs(ctx, s); err != nil {
 			return nil, err
 		}
-		if i == len(segments)-1 || int64(c.ids.len()) >= r.ChunkRows {
+		if i == len(segments)-1 || c.full() {
 			if err := c.flush(ctx); err != nil {
 				return nil, err
 			}

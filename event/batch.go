@@ -124,6 +124,21 @@ func (b *Batch) Column(name string) *Column {
 	return nil
 }
 
+// Memory returns about how many bytes the batch holds, without dictionaries
+// that seen knows already; seen gets to know the others.
+func (b *Batch) Memory(seen map[*Dict]bool) int64 {
+	n := int64(16*len(b.IDs) + 8*len(b.Hashes))
+	for i := range b.Columns {
+		c := &b.Columns[i]
+		n += int64(8*len(c.Valid) + 8*len(c.Ints) + 8*len(c.Floats) + 16*len(c.Wide) + 4*len(c.Codes))
+		if c.Dict != nil && !seen[c.Dict] {
+			seen[c.Dict] = true
+			n += int64(len(c.Dict.Data) + 4*len(c.Dict.Offsets))
+		}
+	}
+	return n
+}
+
 // Gather returns a new batch with the given rows, in the given order.
 // Dictionaries are shared, everything else is copied.
 func (b *Batch) Gather(rows []uint32) *Batch {

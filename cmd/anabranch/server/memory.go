@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -27,6 +28,9 @@ type memory struct {
 	gate  int64 // what one gateway holds for requests in progress
 	state int64 // speed's groups and ids: above it events are refused
 
+	segment int64 // of a segment's frames, which are held until it is sealed
+	chunk   int64 // what one step of a batch sorts at once
+
 	used  atomic.Int64 // resident and not of files
 	held  atomic.Int64 // by groups and ids
 	loads atomic.Pointer[[]ingest.Load]
@@ -37,6 +41,7 @@ const (
 	sampleEvery = 100 * time.Millisecond
 	// What each share is where there is plenty.
 	mostChild, mostQuery, mostGate = 512 << 20, 2 << 30, 256 << 20
+	mostSegment, mostChunk         = 64 << 20, 512 << 20
 )
 
 // The loads for which requests are refused.
@@ -60,12 +65,20 @@ func divide(limit int64, ownTemporal bool) *memory {
 	m.query = min(m.own/6, mostQuery)
 	m.gate = min(m.own/8, mostGate)
 	m.state = m.own / 4 // a snapshot and an answer hold copies of a part
+	m.segment = min(m.own/64, mostSegment)
+	m.chunk = min(m.own/32, mostChunk)
 	return m
 }
 
 // goLimit is the soft limit of Go's runtime: what DuckDB, C and the kernel
 // keep for us is not its.
 func (m *memory) goLimit() int64 { return m.own - 2*m.query - m.own/10 }
+
+// steps is how many steps of batches may run at once: one for each processor
+// and two that wait, where there is room for them.
+func (m *memory) steps() int {
+	return int(min(max(m.own/(128<<20), 1), int64(runtime.GOMAXPROCS(0))+2))
+}
 
 // connections is how many there may be; more wait in the kernel.
 func (m *memory) connections() int { return int(min(max(m.own/(256<<10), 256), 16<<10)) }

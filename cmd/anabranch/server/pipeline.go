@@ -156,7 +156,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 	p.counts = &letterCounts{store: p.letters}
 	p.segments = newSegmentIndex(p.archive, def.Partitions)
 	p.runner, err = batch.New(batch.Options{
-		Pipeline: def.Name, Schemas: set, Views: c.views, Older: c.older, Filters: c.filters, Log: p.log, Archive: p.archive, Letters: p.letters,
+		Pipeline: def.Name, Schemas: set, Views: c.views, Older: c.older, Filters: c.filters, Log: p.log, Archive: p.archive, Letters: p.letters, ChunkBytes: o.memory.chunk,
 		TimeField: def.Identity.Time, Definition: def.Version(), Code: o.config.Code, Publishes: def.Publish, Logger: logger,
 	})
 	if err != nil {
@@ -175,7 +175,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, metrics prometheus.Registerer) error {
 	def := p.def
 	if o.config.has(RoleSpeed) {
-		p.sealer = archive.NewSealer(p.archive, p.log, archive.SealerOptions{MaxAge: o.config.SealEvery})
+		p.sealer = archive.NewSealer(p.archive, p.log, archive.SealerOptions{MaxAge: o.config.SealEvery, MaxBytes: o.memory.segment})
 		if err := p.parts.Start(ctx, "archive of "+def.Name, p.sealer); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func startRuns(ctx context.Context, s *Server) (*runs, error) {
 	r.stops = append(r.stops, r.client.Close)
 	if c.has(RoleWorker) {
 		r.worker = worker.New(worker.Options{
-			Client: r.client, TaskQueue: r.queue, Namespace: namespace, Log: c.Logger,
+			Client: r.client, TaskQueue: r.queue, Namespace: namespace, Log: c.Logger, Parallel: s.memory.steps(),
 			Activities: &activities.Activities{Runners: s.runner, Releasers: s.releaser, Names: s.names, Poll: 50 * time.Millisecond},
 		})
 		if err := r.worker.Start(ctx); err != nil {
