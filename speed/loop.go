@@ -125,8 +125,11 @@ func (p *partition) follow(ctx context.Context) error {
 			p.adopt(ctx)
 			p.answer(ctx, a)
 		case <-tick:
-			p.save(ctx)
-			tick = p.opt.Clock.After(p.opt.SnapshotEvery)
+			if every := p.opt.SnapshotEvery; p.save(ctx) {
+				tick = p.opt.Clock.After(every)
+			} else {
+				tick = p.opt.Clock.After(every / 16)
+			}
 		case done := <-p.shelf.written:
 			p.wrote(done)
 		}

@@ -11,6 +11,8 @@ type progress struct {
 	armed atomic.Bool // somebody holds channel
 	mu    sync.Mutex  // guards channel
 	ch    chan struct{}
+
+	saving atomic.Bool // a partition holds a snapshot in memory
 }
 
 // changed returns the channel that the next bump closes.

@@ -13,15 +13,21 @@ import (
 const lastSnapshot = 15 * time.Second
 
 // save begins to write a snapshot in the background, unless nothing has
-// changed or the one before is still being written: folding goes on.
-func (p *partition) save(ctx context.Context) {
+// changed or the one before is still being written: folding goes on. It
+// reports false when another partition is at it, because a snapshot is a copy
+// of the states and one at a time is enough of them in memory.
+func (p *partition) save(ctx context.Context) bool {
 	if !p.shelf.usable() || !p.changed || p.shelf.busy {
-		return
+		return true
+	}
+	if !p.progress.saving.CompareAndSwap(false, true) {
+		return false
 	}
 	data, at, err := p.shoot()
 	if err != nil {
+		p.progress.saving.Store(false)
 		p.noSnapshot(err)
-		return
+		return true
 	}
 	p.shelf.busy = true
 	// A write that has begun is finished even when the loop stops; last waits
@@ -29,11 +35,14 @@ func (p *partition) save(ctx context.Context) {
 	ctx, p.shelf.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		durable, err := p.shelf.put(ctx, at.seq, data)
+		data = nil
+		p.progress.saving.Store(false)
 		if !durable {
 			at = stored{}
 		}
 		p.shelf.written <- written{at, err}
 	}()
+	return true
 }
 
 // shoot takes a snapshot of the moment.

@@ -30,6 +30,7 @@ type memory struct {
 
 	segment int64 // of a segment's frames, which are held until it is sealed
 	chunk   int64 // what one step of a batch sorts at once
+	blocks  int64 // decoded blocks of one pipeline's id runs
 
 	used  atomic.Int64 // resident and not of files
 	held  atomic.Int64 // by groups and ids
@@ -40,8 +41,8 @@ const (
 	leastMemory = 256 << 20
 	sampleEvery = 100 * time.Millisecond
 	// What each share is where there is plenty.
-	mostChild, mostQuery, mostGate = 512 << 20, 2 << 30, 256 << 20
-	mostSegment, mostChunk         = 64 << 20, 512 << 20
+	mostChild, mostQuery, mostGate     = 512 << 20, 2 << 30, 256 << 20
+	mostSegment, mostChunk, mostBlocks = 64 << 20, 512 << 20, 64 << 20
 )
 
 // The loads for which requests are refused.
@@ -67,6 +68,7 @@ func divide(limit int64, ownTemporal bool) *memory {
 	m.state = m.own / 4 // a snapshot and an answer hold copies of a part
 	m.segment = min(m.own/64, mostSegment)
 	m.chunk = min(m.own/32, mostChunk)
+	m.blocks = min(m.own/32, mostBlocks)
 	return m
 }
 

@@ -150,7 +150,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 		return nil, fmt.Errorf("open the log of %s: %w", def.Name, err)
 	}
 	p.archive = archive.Open(o.bucket, def.Name, set, archive.Options{
-		Partitions: def.Partitions, Log: logger, Metrics: registerer, CacheDisk: o.disk, CacheDir: filepath.Join(o.config.Dir, "cache", def.Name),
+		Partitions: def.Partitions, Log: logger, Metrics: registerer, CacheDisk: o.disk, CacheDir: filepath.Join(o.config.Dir, "cache", def.Name), BlockBytes: o.memory.blocks,
 	})
 	p.letters = deadletter.New(o.bucket, def.Name)
 	p.counts = &letterCounts{store: p.letters}
