@@ -65,18 +65,6 @@ func (s *said) refusedWith(kind fault.Kind, want string) {
 	}
 }
 
-func (s *said) answered(want string) {
-	s.t.Helper()
-	select {
-	case <-s.done:
-		if s.err != nil || s.state != want {
-			s.t.Errorf("answer %q, %v, want %q", s.state, s.err, want)
-		}
-	default:
-		s.t.Errorf("no answer, want %q", want)
-	}
-}
-
 // later does something in the workflow's simulated time, in order.
 func later(env *testsuite.TestWorkflowEnvironment, do ...func()) {
 	for i, f := range do {
