@@ -438,3 +438,41 @@ func BenchmarkLookup(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(hits)), "ns/id")
 	})
 }
+
+// Ids that agree in one half are two ids, on both sides of a block's border too.
+func TestLookupComparesWholeIDs(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, 1)
+	const halves = 60
+	var entries []Entry
+	var ids []event.ID
+	for n := range uint64(halves * halves) {
+		id := event.ID{Hi: n / halves, Lo: n % halves}
+		if ids = append(ids, id); id.Lo%3 == 0 {
+			entries = append(entries, Entry{ID: id, Hash: n, Offset: n + 1, Row: int32(n % 5)})
+		}
+	}
+	a := tb.open(tb.bucket, "")
+	run, err := a.WriteRun(t.Context(), 0, 1, "", entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := a.OpenRuns(t.Context(), []Run{run})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runs.Close()
+	hits := make([]Hit, len(ids))
+	if err := runs.Lookup(t.Context(), ids, hits); err != nil {
+		t.Fatal(err)
+	}
+	for i, h := range hits {
+		want := Hit{}
+		if n := uint64(i); ids[i].Lo%3 == 0 {
+			want = Hit{true, n, n + 1, int32(n % 5)}
+		}
+		if h != want {
+			t.Fatalf("%v: %+v, want %+v", ids[i], h, want)
+		}
+	}
+}

@@ -129,3 +129,28 @@ func BenchmarkDedupe(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/id")
 	b.ReportMetric(perID, "bytes/id")
 }
+
+// Ids that agree in one half, and in their tag, are two ids.
+func TestHotIDsOfOneTag(t *testing.T) {
+	t.Parallel()
+	for _, half := range []func(n uint64) event.ID{
+		func(n uint64) event.ID { return event.ID{Hi: n * 0x9e3779b97f4a7c15, Lo: 7} },
+		func(n uint64) event.ID { return event.ID{Hi: 7, Lo: n * 0x9e3779b97f4a7c15} },
+	} {
+		tags := map[uint32]uint64{}
+		var pair []event.ID
+		for n := uint64(1); pair == nil; n++ {
+			id := half(n * n)
+			if m, ok := tags[tag(id)]; ok {
+				pair = []event.ID{half(m), id}
+			}
+			tags[tag(id)] = n * n
+		}
+		var h hot
+		fresh := make([]bool, 2)
+		h.add(1, pair, []uint64{1, 2}, make([]int32, 2), fresh)
+		if !fresh[0] || !fresh[1] || h.n != 2 {
+			t.Errorf("%x: new are %v", pair, fresh)
+		}
+	}
+}

@@ -548,3 +548,17 @@ func TestAStaleAnswerSaysSo(t *testing.T) {
 		a.Close()
 	}
 }
+
+// A version that is published answers at once, though no position has moved.
+func TestANewVersionReplacesTheAnswer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	past := b.events(rand.New(rand.NewPCG(5, 7)), 50)
+	const query = "SELECT sum(n) FROM shops.by_shop"
+	b.publish(1, past)
+	one := b.ask(query)
+	b.publish(2, past, past)
+	if got := b.ask(query); slices.Equal(got, one) {
+		t.Errorf("version 2 answers %v, as version 1 did", got)
+	}
+}
