@@ -117,6 +117,30 @@ func TestChangedViewIsRebuilt(t *testing.T) {
 	}
 }
 
+// TestARunIsOneRequest: the plan of a run is not that of another request with
+// its id.
+func TestARunIsOneRequest(t *testing.T) {
+	t.Parallel()
+	rnd := seeded(t)
+	w := newWorld(t, 1)
+	r := w.runner(t, w.bucket)
+	w.history(t, rnd, 10, 50, 0, 5)
+	mustRun(t, r, nightly("first", w.begin(t)))
+	w.history(t, rnd, 10, 50, 0, 5)
+	q := nightly("run", w.begin(t))
+	if _, err := r.Plan(t.Context(), q); err != nil {
+		t.Fatal(err)
+	}
+	later, other := q, q
+	later.K++
+	other.Kind, other.K = batch.Backfill, 0
+	for _, q := range []batch.Request{later, other} {
+		if p, err := r.Plan(t.Context(), q); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s of barrier %d was given the plan %+v, %v", q.Kind, q.K, p, err)
+		}
+	}
+}
+
 // TestWhoeverDrivesARunMayForget takes the steps of a run again from the
 // first, before and after it has published.
 func TestWhoeverDrivesARunMayForget(t *testing.T) {
