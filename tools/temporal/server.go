@@ -31,6 +31,9 @@ var tuning = dynamicconfig.StaticClient{
 	dynamicconfig.ForceNexusEndpointRefreshOnRead.Key():         true,
 	// One shard keeps few histories in memory.
 	dynamicconfig.HistoryCacheHostLevelMaxSize.Key(): 2048,
+	// A task whose worker was killed, several times in a row, is given out
+	// again soon and not after ten minutes.
+	dynamicconfig.WorkflowTaskRetryMaxInterval.Key(): 10 * time.Second,
 	// The limits that protect a shared cluster only slow one machine down.
 	dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 200,
 	dynamicconfig.FrontendPersistenceMaxQPS.Key():                    10000,
