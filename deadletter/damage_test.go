@@ -3,7 +3,6 @@ package deadletter
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -33,11 +32,7 @@ func TestDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		body, _, err := tb.bucket.Get(t.Context(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		good, err := io.ReadAll(body)
+		good, err := tb.store.object(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}

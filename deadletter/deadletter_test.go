@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"strings"
 	"testing"
@@ -229,11 +228,7 @@ func TestDamageIsNamed(t *testing.T) {
 	tb := setup(t)
 	id := tb.put(t, "r", "a", "b")[0].ID
 	name := names(t, tb.bucket, "letters/")[0]
-	body, _, err := tb.bucket.Get(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good, err := io.ReadAll(body)
+	good, err := tb.store.object(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,11 +250,7 @@ func TestAnObjectThatHoldsOthersThanItsNameSays(t *testing.T) {
 	tb := setup(t)
 	id := tb.put(t, "r", "a", "b")[0].ID
 	name := names(t, tb.bucket, "letters/")[0]
-	body, _, err := tb.bucket.Get(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good, err := io.ReadAll(body)
+	good, err := tb.store.object(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

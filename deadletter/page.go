@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"anabranch/bucket"
 	"anabranch/fault"
@@ -45,15 +44,11 @@ func (s *Store) pageName(release string, number int) string {
 // Page returns a page of a release, nil when it was not stored yet.
 func (s *Store) Page(ctx context.Context, release string, number int) (*Page, error) {
 	name := s.pageName(release, number)
-	body, _, err := s.bucket.Get(ctx, name)
+	data, err := s.object(ctx, name)
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read page %d of release %s: %w", number, release, err)
-	}
-	data, err := io.ReadAll(body)
-	if err = errors.Join(err, body.Close()); err != nil {
 		return nil, fmt.Errorf("read page %d of release %s: %w", number, release, err)
 	}
 	text, err := packed.Unpack(name, data)
@@ -90,13 +85,8 @@ func (s *Store) PutPage(ctx context.Context, release string, number int, p *Page
 // Claim notes that a letter goes back by r.Into, and reports whether it does:
 // not when it went, or goes, by another way. Claiming again is no harm.
 func (s *Store) Claim(ctx context.Context, id string, r Release) (bool, error) {
-	note, err := sealed(r)
-	if err != nil {
-		return false, err
-	}
-	_, err = s.bucket.Put(ctx, s.released()+id+".json", bytes.NewReader(note), bucket.Condition{Absent: true})
-	if !errors.Is(err, bucket.ErrCondition) {
-		return err == nil, err
+	if first, err := s.noteRelease(ctx, id, r); err != nil || first {
+		return first, err
 	}
 	there, err := s.release(ctx, id)
 	return err == nil && there != nil && there.Into == r.Into, err

@@ -86,14 +86,20 @@ func (s *Store) dropOthers(ctx context.Context, o object, name string) error {
 	return nil
 }
 
-// read returns the letters of one object, in order.
-func (s *Store) read(ctx context.Context, name string, o object) ([]Letter, error) {
+// object returns the bytes of an object; bucket.ErrNotFound when there is none.
+func (s *Store) object(ctx context.Context, name string) ([]byte, error) {
 	body, _, err := s.bucket.Get(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("read dead letters: %w", err)
+		return nil, err
 	}
 	data, err := io.ReadAll(body)
-	if err = errors.Join(err, body.Close()); err != nil {
+	return data, errors.Join(err, body.Close())
+}
+
+// read returns the letters of one object, in order.
+func (s *Store) read(ctx context.Context, name string, o object) ([]Letter, error) {
+	data, err := s.object(ctx, name)
+	if err != nil {
 		return nil, fmt.Errorf("read dead letters %s: %w", name, err)
 	}
 	text, err := packed.Unpack(name, data)
@@ -172,28 +178,34 @@ func (s *Store) Release(ctx context.Context, id string, r Release) error {
 	if _, err := s.Get(ctx, id); err != nil {
 		return err
 	}
-	note, err := sealed(r)
-	if err != nil {
-		return err
-	}
-	_, err = s.bucket.Put(ctx, s.released()+id+".json", bytes.NewReader(note), bucket.Condition{Absent: true})
-	if errors.Is(err, bucket.ErrCondition) {
+	first, err := s.noteRelease(ctx, id, r)
+	if err == nil && !first {
 		return fault.New(fault.Conflict, "dead letter %s was released before", id)
 	}
 	return err
 }
 
+// noteRelease writes the note of a release unless there is one, and reports
+// whether it did.
+func (s *Store) noteRelease(ctx context.Context, id string, r Release) (first bool, err error) {
+	note, err := sealed(r)
+	if err != nil {
+		return false, err
+	}
+	_, err = s.bucket.Put(ctx, s.released()+id+".json", bytes.NewReader(note), bucket.Condition{Absent: true})
+	if errors.Is(err, bucket.ErrCondition) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // release returns the note of a released letter, nil when there is none.
 func (s *Store) release(ctx context.Context, id string) (*Release, error) {
-	body, _, err := s.bucket.Get(ctx, s.released()+id+".json")
+	data, err := s.object(ctx, s.released()+id+".json")
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the release of dead letter %s: %w", id, err)
-	}
-	data, err := io.ReadAll(body)
-	if err = errors.Join(err, body.Close()); err != nil {
 		return nil, fmt.Errorf("read the release of dead letter %s: %w", id, err)
 	}
 	r, err := unsealed(data)

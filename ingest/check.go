@@ -32,7 +32,7 @@ func (g *Gateway) Check(ctx context.Context, body io.Reader, m Meta) ([]EventErr
 			return nil, err
 		}
 		for _, l := range r.lettersOfNow {
-			refused = append(refused, EventError{Line: l.Line, Column: l.Column, Field: l.Field, Code: l.Code, Message: l.Message})
+			refused = append(refused, asError(l))
 		}
 	}
 }

@@ -32,12 +32,17 @@ func (r *request) reject(ctx context.Context, l deadletter.Letter) error {
 	r.letterBytes += len(l.Raw)
 	r.answer.ErrorsTotal++
 	if len(r.answer.Errors) < MaxErrors {
-		r.answer.Errors = append(r.answer.Errors, EventError{Line: l.Line, Column: l.Column, Field: l.Field, Code: l.Code, Message: l.Message})
+		r.answer.Errors = append(r.answer.Errors, asError(l))
 	}
 	if len(r.letters) >= partLetters || r.letterBytes >= partBytes {
 		return r.post(ctx)
 	}
 	return nil
+}
+
+// asError is what an answer says of a letter.
+func asError(l deadletter.Letter) EventError {
+	return EventError{Line: l.Line, Column: l.Column, Field: l.Field, Code: l.Code, Message: l.Message}
 }
 
 // post stores the letters gathered.

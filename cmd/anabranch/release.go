@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ batch has published long ago counts at once, and is in the next batch.
 			req.IDs, req.By = args[1:], me()
 			path := "/v1/pipelines/" + args[0] + "/deadletters/"
 			if !preview {
-				return startRelease(c, cl, p, detach, path+"releases", req)
+				return waiting{wait: true, detach: detach, row: releaseRow}.startRun(c, cl, p, path+"releases", req)
 			}
 			var out api.ReleasePreview
 			ask := api.PreviewRelease{Codes: req.Codes, IDs: req.IDs, Since: req.Since, Set: req.Set, Limit: limit}
@@ -82,34 +83,14 @@ batch has published long ago counts at once, and is in the next batch.
 	return c
 }
 
-// startRelease starts a release and follows it to its end.
-func startRelease(c *cobra.Command, cl *client.Client, p *printer, detach bool, path string, req any) error {
-	var r api.Run
-	if err := cl.JSON(c.Context(), http.MethodPost, path, req, &r); err != nil {
-		return err
-	}
-	if r.UI != "" {
-		fmt.Fprintln(c.ErrOrStderr(), "follow it in the Temporal UI:", r.UI)
-	}
-	if !detach {
-		var err error
-		if r, err = (waiting{wait: true}).follow(c.Context(), cl, r, c.ErrOrStderr()); err != nil {
-			return err
-		}
-	}
-	row := []string{r.ID, r.State, "", "", ""}
+// releaseRow is what a release came to, in a row; letters that stay are told.
+func releaseRow(r api.Run, out io.Writer) (columns, row []string) {
+	columns, row = []string{"run", "state", "released", "skipped", "refused"}, []string{r.ID, r.State, "", "", ""}
 	if d := r.Released; d != nil {
 		row = []string{r.ID, r.State, fmt.Sprint(d.Released), fmt.Sprint(d.Skipped), fmt.Sprint(d.Refused)}
 		for _, f := range d.FirstRefused {
-			fmt.Fprintf(c.ErrOrStderr(), "stays: %s: %s: %s\n", f.ID, f.Code, f.Message)
+			fmt.Fprintf(out, "stays: %s: %s: %s\n", f.ID, f.Code, f.Message)
 		}
 	}
-	if err := p.value(r, []string{"run", "state", "released", "skipped", "refused"}, [][]string{row}); err != nil {
-		return err
-	}
-	if r.State != "completed" && r.State != "running" {
-		fmt.Fprintf(c.ErrOrStderr(), "anabranch: %s %s: %s\n", r.ID, r.State, r.Error)
-		return errDiffers
-	}
-	return nil
+	return columns, row
 }

@@ -80,6 +80,13 @@ type waiting struct {
 	wait, detach bool          // detach wins
 	timeout      time.Duration // 0: as long as it takes
 	person       bool          // only until the run waits for a person
+	// row tells what a run came to; nil: as a batch.
+	row func(r api.Run, out io.Writer) (columns, row []string)
+}
+
+func batchRow(r api.Run, _ io.Writer) (columns, row []string) {
+	return []string{"run", "kind", "state", "manifest", "barrier", "rows"},
+		[]string{r.ID, r.Kind, r.State, strconv.FormatUint(r.Manifest, 10), strconv.FormatUint(r.Barrier, 10), strconv.FormatInt(r.Rows, 10)}
 }
 
 // startRun starts a run and follows it to its end, unless detached.
@@ -104,8 +111,11 @@ func (w waiting) startRun(c *cobra.Command, cl *client.Client, p *printer, path 
 			return early
 		}
 	}
-	row := []string{r.ID, r.Kind, r.State, strconv.FormatUint(r.Manifest, 10), strconv.FormatUint(r.Barrier, 10), strconv.FormatInt(r.Rows, 10)}
-	if err := p.value(r, []string{"run", "kind", "state", "manifest", "barrier", "rows"}, [][]string{row}); err != nil {
+	if w.row == nil {
+		w.row = batchRow
+	}
+	columns, row := w.row(r, c.ErrOrStderr())
+	if err := p.value(r, columns, [][]string{row}); err != nil {
 		return err
 	}
 	if s := r.Progress; r.State == "completed" && s != nil && s.Note != "" {
