@@ -72,11 +72,24 @@ func fillUnder(t *testing.T, disk smalldisk.Disk, keep int64) {
 		}
 		time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
 		filled.Store(true)
-		// Sometimes a part of the reserve is left, sometimes nothing.
-		if err := disk.Fill(rng.Int64N(2) * rng.Int64N(2<<20)); err != nil {
-			t.Fatal(err)
+		// Sometimes a part of the reserve is left, sometimes nothing. Again and
+		// again: the server gives back what was trimmed before, and the log
+		// would take it all, and keep it.
+		leave := rng.Int64N(2) * rng.Int64N(max(keep/2, 1))
+		refused := make(chan struct{})
+		go func() { writers.Wait(); close(refused) }()
+		for under := true; under; {
+			if err := disk.Fill(leave); err != nil {
+				t.Error(err)
+				under = false
+			}
+			select {
+			case <-refused:
+				under = false
+			default:
+			}
 		}
-		writers.Wait()
+		<-refused
 		if s.keeper.health().err != nil {
 			met++
 		}
