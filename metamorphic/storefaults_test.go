@@ -56,6 +56,9 @@ func (t *trial) play() (final string, err error) {
 		}
 	}
 	t.published = 1
+	if err := t.served(1); err != nil {
+		return "", fmt.Errorf("before the fault: %w", err)
+	}
 	t.store.arm(t.n, t.harm, t.lasting)
 	for t.sent < len(t.Sends)-1 {
 		if err := t.do(Action{Do: "send"}); err != nil {
@@ -230,19 +233,8 @@ func (t *trial) end() (string, error) {
 	if err := t.check(); err != nil {
 		return "", err
 	}
-	for _, v := range t.views {
-		for began := time.Now(); ; time.Sleep(time.Millisecond) { // queries ask the store again a little later
-			_, receipt, err := t.ask(v.Name(), serving.Fresh{Latest: true})
-			if err != nil {
-				return "", err
-			}
-			if receipt.Manifest == 3 && !receipt.Stale {
-				break
-			}
-			if time.Since(began) > 10*time.Second {
-				return "", fmt.Errorf("query %s, the store is well again: %+v", v.Name(), receipt)
-			}
-		}
+	if err := t.served(3); err != nil {
+		return "", err
 	}
 	for _, st := range t.speed.Stats().Partitions {
 		if st.State == "stopped" {
@@ -250,6 +242,26 @@ func (t *trial) end() (string, error) {
 		}
 	}
 	return t.final()
+}
+
+// served returns when every view is answered from version: queries ask the
+// store for a newer one a little later.
+func (t *trial) served(version uint64) error {
+	for _, v := range t.views {
+		for began := time.Now(); ; time.Sleep(time.Millisecond) {
+			_, receipt, err := t.ask(v.Name(), serving.Fresh{Latest: true})
+			if err != nil {
+				return err
+			}
+			if receipt.Manifest == version && !receipt.Stale {
+				break
+			}
+			if time.Since(began) > 10*time.Second {
+				return fmt.Errorf("query %s, the store is well, version %d is published: %+v", v.Name(), version, receipt)
+			}
+		}
+	}
+	return nil
 }
 
 // storeTrials plays trials of one case on one store.
