@@ -133,6 +133,10 @@ func (f *full) part(n int, part string) {
 	taken := false
 	f.until(20*time.Second, fmt.Sprintf("cycle %d: neither taken nor refused", n), func() bool {
 		f.feed.open()
+		// Again: a run that found no room gives back what it had taken.
+		if err := f.disk.Fill(0); err != nil {
+			f.Fatal(err)
+		}
 		now, _ := f.truth.bounds()
 		f.mu.Lock()
 		defer f.mu.Unlock()
