@@ -38,7 +38,7 @@ model:
 
 # Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
 # two at once. docs/reliability.md is made from the records they leave.
-SOAKS = soak-s3 soak-metamorphic soak-model soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-damage soak-onecut soak-full soak-readwrites soak-planted soak-ids
+SOAKS = soak-s3 soak-metamorphic soak-model soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-network soak-damage soak-onecut soak-full soak-readwrites soak-planted soak-ids
 soak:
 	rm -rf .soak
 	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
@@ -73,6 +73,8 @@ soak-killpoint:
 soak-zombie:
 	$(GO) test -timeout 12h ./stream/natslog -run TestZombieTrims -args -zombies 500
 	$(GO) test -timeout 12h ./cmd/anabranch -run TestZombieProcesses -args -stops 60
+soak-network:
+	$(GO) test -timeout 12h ./cmd/anabranch -run TestNetwork -args -ills 200
 soak-damage:
 	ANABRANCH_DAMAGE=20m $(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./stream/natslog ./cmd/anabranch/server -run 'Damage' -args -damage 10000
 

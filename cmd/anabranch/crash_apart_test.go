@@ -15,9 +15,13 @@ import (
 
 // newApart makes a scene whose roles are processes of their own: one has the
 // log, Temporal and a front door; a second front door, speed and the worker
-// know them by their addresses. They share the object store.
-func newApart(t *testing.T, record *soak.Run, seed uint64, dir string) *crash {
+// know them by their addresses. They share the object store. via, if not nil,
+// says by which way a process reaches one of the two addresses.
+func newApart(t *testing.T, record *soak.Run, seed uint64, dir string, via func(name, server, at string) string) *crash {
 	at := fixedAddresses(t, 2)
+	if via == nil {
+		via = func(_, _, at string) string { return at }
+	}
 	store := filepath.Join(dir, "bucket")
 	where := (&url.URL{Scheme: "file", Path: store}).String()
 	often := []string{"--http", "127.0.0.1:0", "--snapshot-every", "700ms", "--seal-every", "400ms", "--bucket", where}
@@ -25,12 +29,14 @@ func newApart(t *testing.T, record *soak.Run, seed uint64, dir string) *crash {
 		args := append([]string{"run", "--role", role}, often...)
 		return newProgram(t, filepath.Join(dir, name), append(args, more...)...)
 	}
-	there := []string{"--nats", "nats://" + at[0], "--temporal-address", at[1]}
+	there := func(name, as string) *program {
+		return role(name, as, "--nats", "nats://"+via(name, "the log", at[0]), "--temporal-address", via(name, "Temporal", at[1]))
+	}
 	base := role("base", "gateway", "--nats-listen", at[0], "--temporal-listen", at[1], "--temporal-ui", "127.0.0.1:0")
-	gateway, speed, worker := role("gateway", "gateway", there...), role("speed", "speed", there...), role("worker", "worker", there...)
+	gateway, speed, worker := there("gateway", "gateway"), there("speed", "speed"), there("worker", "worker")
 	c := newScene(t, record, seed, store, speed)
 	c.doors = []*program{base, gateway}
-	c.more = func(name, as string) *program { return role(name, as, there...) }
+	c.more = there
 	c.parts = []part{{"of the base", 2, base}, {"of a gateway", 3, gateway}, {"of speed", 6, speed}, {"of the worker", 9, worker}}
 	return c
 }

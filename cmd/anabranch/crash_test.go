@@ -52,7 +52,7 @@ func TestKilledAtRandom(t *testing.T) {
 	})
 	t.Run("apart", func(t *testing.T) {
 		t.Parallel()
-		newApart(t, record, seed+1, t.TempDir()).rounds(kills / 3)
+		newApart(t, record, seed+1, t.TempDir(), nil).rounds(kills / 3)
 	})
 }
 

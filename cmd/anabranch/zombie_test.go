@@ -63,7 +63,7 @@ type zombieScene struct {
 }
 
 func newZombies(t *testing.T, record *soak.Run, seed uint64) *zombieScene {
-	c := newApart(t, record, seed, t.TempDir())
+	c := newApart(t, record, seed, t.TempDir(), nil)
 	z := &zombieScene{crash: c, speed: c.more("speed2", "speed"), worker: c.more("worker2", "worker"), gateway: c.doors[1]}
 	c.parts = append(c.parts, part{"", 0, z.speed}, part{"", 0, z.worker})
 	return z

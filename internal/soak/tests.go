@@ -73,7 +73,7 @@ var Tests = map[string]Test{
 		Least:  map[string]int64{"kills": 1_000},
 		Sometimes: []string{
 			"killed in a batch run", "killed when a batch had made its files and not published", "a worker killed alone in a batch run",
-			"killed while an object was being written", "a version published during a query", "restored from a snapshot",
+			"killed while an object was being written", "a version published during a query", "restored from a snapshot", "a query was refused for a while",
 		},
 	},
 	"powercut-bucket": {
@@ -144,6 +144,16 @@ var Tests = map[string]Test{
 		Counts:    []string{"zombies"},
 		Least:     map[string]int64{"zombies": 500},
 		Sometimes: []string{"the sleeper would trim more"},
+	},
+	"network": {
+		Package: "cmd/anabranch", Func: "TestNetwork",
+		Shows:  "Connections between the roles, the log and Temporal that break, stand still or carry one direction only lose nothing, count nothing twice, and all goes on by itself.",
+		Counts: []string{"ills", "runs", Events, Lost, Double},
+		Least:  map[string]int64{"ills": 200},
+		Sometimes: []string{
+			"harmed in a batch run", "a version was published meanwhile", "what was held back arrived late", "an event was sent again",
+			"a version published during a query", "restored from a snapshot", "a query was refused for a while",
+		},
 	},
 	"memory": {
 		Package: "cmd/anabranch", Func: "TestMemory",

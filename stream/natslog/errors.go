@@ -26,6 +26,9 @@ func classify(err error, format string, args ...any) error {
 		return nil
 	}
 	doing := fmt.Sprintf(format, args...)
+	if errors.Is(err, nats.ErrReconnectBufExceeded) { // its text speaks of a buffer, which we have none of
+		return fault.New(fault.Transient, "%s: the connection to the log's server is broken, and is being made again", doing)
+	}
 	if kind := kindOf(err); kind != fault.Unknown {
 		return fault.Wrap(kind, fmt.Errorf("%s: %w", doing, err))
 	}

@@ -59,6 +59,7 @@ type reader struct {
 	outstanding int    // records asked for that neither came nor expired
 	made        uint64 // Store.lives when the consumer was made
 	size        int    // about the size of a record, a moving average
+	troubled    bool   // has said that it gets no records
 }
 
 // Next implements stream.Reader.
@@ -74,6 +75,7 @@ func (r *reader) Next(ctx context.Context) ([]stream.Record, error) {
 		}
 		got, err := r.receive(ctx)
 		if len(got) > 0 {
+			r.troubled = false
 			return got, nil
 		}
 		if err == nil {
@@ -86,7 +88,10 @@ func (r *reader) Next(ctx context.Context) ([]stream.Record, error) {
 		if !fault.KindOf(err).Retryable() {
 			return nil, err
 		}
-		r.log.store.opts.Logger.Warn("log reader goes on with a new consumer", "pipeline", r.part.pipeline, "partition", r.part.number, "offset", r.next, "why", err)
+		if !r.troubled { // not for each attempt: there are four a second
+			r.troubled = true
+			r.log.store.opts.Logger.Warn("log reader begins anew until records come", "pipeline", r.part.pipeline, "partition", r.part.number, "offset", r.next, "why", err)
+		}
 		r.wait(ctx, retryAfter)
 	}
 }
