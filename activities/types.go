@@ -24,6 +24,8 @@ type Request struct {
 	Reason   string `json:"reason,omitempty"`
 	By       string `json:"by,omitempty"`
 	Sample   int    `json:"sample,omitempty"` // backfill: so many of its days only
+	Build    bool   `json:"build,omitempty"`  // backfill: only the versions of views that are new
+	Hold     bool   `json:"hold,omitempty"`   // and they do not answer yet
 	// Takes are the views of batch.PlanRef.Takes of the attempt before.
 	Takes   []string `json:"takes,omitempty"`
 	RunID   string   `json:"run_id"`  // names the run; safe as part of an object name
@@ -32,7 +34,7 @@ type Request struct {
 
 // batch returns the request in batch's words; the error is Invalid.
 func (r Request) batch() (batch.Request, error) {
-	out := batch.Request{Kind: r.Kind, Reason: r.Reason, By: r.By, RunID: r.RunID, Attempt: r.Attempt, K: r.K, View: r.View, Takes: r.Takes, Sample: r.Sample}
+	out := batch.Request{Kind: r.Kind, Reason: r.Reason, By: r.By, RunID: r.RunID, Attempt: r.Attempt, K: r.K, View: r.View, Takes: r.Takes, Sample: r.Sample, Build: r.Build, Hold: r.Hold}
 	for _, d := range []struct {
 		text string
 		to   **int32

@@ -24,6 +24,7 @@ type Options struct {
 	Schemas    *schemas.Set          // required; events of every version are read as the newest
 	Views      []*view.View          // what is computed, compiled against the newest schema
 	Older      []*view.View          // other versions of them, named by archive.ViewKey, that manifests may still have
+	Held       map[string]string     // versions by view that do not answer before somebody promotes them
 	Filters    []view.NamedPredicate // in order, the first match wins
 	Log        stream.Log            // required: barriers are appended to it
 	Archive    *archive.Archive      // required

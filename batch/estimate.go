@@ -174,7 +174,11 @@ func (e *Estimate) Text() string {
 	out := fmt.Sprintf("%d days from %s to %s, %d events (%.1f MB in %d day files) into %s: %d units to fold, %d results to finish",
 		e.Days, e.From, e.To, e.Rows, float64(e.Bytes)/1e6, e.Files, strings.Join(e.Views, ", "), e.Units, e.Results)
 	if e.Runs > 0 {
-		out += fmt.Sprintf("; about %s, at the pace of the last %d runs (%.0f events a second)", About(e.Seconds), e.Runs, e.Rate)
+		pace := "the last run"
+		if e.Runs > 1 {
+			pace = fmt.Sprintf("the last %d runs", e.Runs)
+		}
+		out += fmt.Sprintf("; about %s, at the pace of %s (%.0f events a second)", About(e.Seconds), pace, e.Rate)
 	}
 	return out
 }

@@ -68,7 +68,7 @@ func (w *viewPlanner) declared(v *view.View) {
 		do.Days = daysAll
 	case there == nil:
 		return // new and not asked for: the next nightly makes it
-	case !w.asked(v.Name()):
+	case !w.asked(v.Name()) || w.p.Request.Build:
 		do.Days = daysNone
 	}
 	w.add(do)
@@ -82,7 +82,7 @@ func (w *viewPlanner) older(v *view.View) {
 		return
 	}
 	do := planView{Name: v.Name(), Version: v.Version(), From: key, Days: daysNone}
-	if w.asked(name) {
+	if w.asked(name) && !w.p.Request.Build {
 		do.Days = daysTouched
 	}
 	w.add(do)
@@ -107,7 +107,7 @@ func (w *viewPlanner) answer(v *view.View) {
 	}
 	before := w.parent.Views[name] // what was declared when it was made
 	fresh := before == nil || before.Version != v.Version()
-	if planned(name) && (fresh && !w.holds() || slices.Contains(w.p.Request.Takes, name)) {
+	if planned(name) && (fresh && !w.holds(v) || slices.Contains(w.p.Request.Takes, name)) {
 		w.p.Takes = append(w.p.Takes, name)
 		return
 	}
@@ -116,9 +116,9 @@ func (w *viewPlanner) answer(v *view.View) {
 
 // holds reports whether a view's new version stands beside the old one until
 // somebody promotes it. A nightly does not ask, and must not be kept waiting.
-func (w *viewPlanner) holds() bool {
+func (w *viewPlanner) holds(v *view.View) bool {
 	q := w.p.Request
-	return q.Hold || q.Kind == Nightly && w.r.Publishes.Mode != schemas.PublishAuto
+	return q.Hold || w.r.Held[v.Name()] == v.Version() || q.Kind == Nightly && w.r.Publishes.Mode != schemas.PublishAuto
 }
 
 // planRollback plans to have the views answer as they did in an older version,

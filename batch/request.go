@@ -43,6 +43,9 @@ type Request struct {
 
 	Back uint64 // Rollback: the version to go back to
 
+	// Build, of a backfill, makes only the versions of views that nothing
+	// published has files of; all others keep the files that they have.
+	Build bool
 	// Hold keeps a version of a view that is made for the first time from
 	// answering: it stands beside the one that does, until Serve.
 	Hold bool
@@ -67,6 +70,8 @@ func (q Request) check() error {
 		return fault.New(fault.Invalid, "plan a nightly run: want a barrier and no view")
 	case q.Kind == Nightly && (q.From == nil) != (q.To == nil):
 		return fault.New(fault.Invalid, "plan a nightly run: want the first and the last day to recompute, or neither")
+	case q.Build && (q.Kind != Backfill || q.From != nil || q.To != nil):
+		return fault.New(fault.Invalid, "plan a %s: what makes new versions of views is a backfill of all days", q.Kind)
 	case q.Kind != Nightly && q.K != 0:
 		return fault.New(fault.Invalid, "plan a %s: it stays at the published barrier, %d was given", q.Kind, q.K)
 	case (q.Kind == Rollback) != (q.Back != 0):

@@ -31,11 +31,18 @@ func (r *Runner) Review(ctx context.Context, ref PlanRef) (_ Review, err error) 
 		return Review{}, err
 	}
 	out := Review{Old: c.Old, Digest: c.Digest, Equal: c.Equal(), Policy: r.Publishes.String(), Markdown: c.Markdown()}
+	p, err := r.planned(ctx, ref.Run)
+	if err != nil {
+		return Review{}, err
+	}
 	switch r.Publishes.Mode {
 	case schemas.PublishApproval:
 		out.Ask = "the pipeline wants every backfill approved"
 	case schemas.PublishWithin:
 		out.Ask = c.Beyond(r.Publishes.Bound)
+	}
+	if p != nil && p.Request.Build && p.Request.Hold {
+		out.Ask = "" // nobody sees it before it is promoted
 	}
 	if len(out.Markdown) > longMarkdown {
 		cut := strings.LastIndexByte(out.Markdown[:longMarkdown], '\n')

@@ -27,6 +27,7 @@ type Definition struct {
 	Lateness    time.Duration
 	Schedule    Schedule
 	Publish     Publish
+	Canary      Canary
 	Linger      time.Duration
 	FrameBytes  int
 	Lanes       []Lane
@@ -86,7 +87,7 @@ const (
 func ReadDefinition(fsys fs.FS) (*Definition, error) {
 	r := &definitionReader{fsys: fsys, d: &Definition{
 		Partitions: defaultPartitions, Linger: defaultLinger, FrameBytes: defaultFrameBytes,
-		Lanes: []Lane{{Name: "default"}}, Files: map[string]string{},
+		Lanes: []Lane{{Name: "default"}}, Canary: DefaultCanary, Files: map[string]string{},
 	}}
 	if root := r.parse(pipelineFile); root != nil {
 		r.pipeline(root)

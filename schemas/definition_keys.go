@@ -45,12 +45,15 @@ func (r *definitionReader) pipeline(root ast.Node) {
 		r.quality(e)
 	}
 	if e, ok := keys["batch"]; ok {
-		in := r.mapping(e.value, "batch", "schedule", "publish")
+		in := r.mapping(e.value, "batch", "schedule", "publish", "canary")
 		if s, ok := in["schedule"]; ok {
 			r.schedule(s.value)
 		}
 		if s, ok := in["publish"]; ok {
 			r.publish(s.value)
+		}
+		if s, ok := in["canary"]; ok {
+			r.canary(s.value)
 		}
 	}
 	if e, ok := keys["ingest"]; ok {

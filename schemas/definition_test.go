@@ -74,7 +74,7 @@ func TestReadDefinition(t *testing.T) {
 			{Code: "free", SQL: "price = 0", Action: ActionDeadLetter, Message: "a gift", File: "pipeline.yaml", Line: 13, Column: 13},
 			{Code: "odd", SQL: "price <\n0\n", Action: ActionDeadLetter, File: "pipeline.yaml", Line: 17, Column: 7},
 		},
-		Schedule: Schedule{Cron: "0 3 * * *", Timezone: "UTC", Overlap: OverlapSkip, CatchUp: 12 * time.Hour}, Linger: 20 * time.Millisecond, FrameBytes: 512 << 10,
+		Schedule: Schedule{Cron: "0 3 * * *", Timezone: "UTC", Overlap: OverlapSkip, CatchUp: 12 * time.Hour}, Canary: DefaultCanary, Linger: 20 * time.Millisecond, FrameBytes: 512 << 10,
 		Lanes: []Lane{{"live", 10}, {"history", 1}},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -126,6 +126,16 @@ func TestPublishPolicies(t *testing.T) {
 	}
 }
 
+func TestCanaryPolicy(t *testing.T) {
+	t.Parallel()
+	files := small()
+	files["pipeline.yaml"] = strings.Replace(smallPipeline, `"0 3 * * *"`, `"0 3 * * *", canary: {within: 0.5%, every: 30s, for: 2d, comparisons: 7}`, 1)
+	d, err := ReadDefinition(folder(files))
+	if want := (Canary{Within: 0.005, Every: 30 * time.Second, For: 48 * time.Hour, Comparisons: 7}); err != nil || d.Canary != want {
+		t.Errorf("%+v %v", d, err)
+	}
+}
+
 func TestDefinitionProblems(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -149,6 +159,8 @@ func TestDefinitionProblems(t *testing.T) {
 		{"publish", `"0 3 * * *"`, `"0 3 * * *", publish: never`, `pipeline.yaml:19:41: publish is "never": write auto, approval, or "within 1%"`},
 		{"no share", `"0 3 * * *"`, `"0 3 * * *", publish: within 1`, `pipeline.yaml:19:41: publish is "within 1": write a share like "within 1%", from 0% to 100%`},
 		{"too large a share", `"0 3 * * *"`, `"0 3 * * *", publish: within 101%`, `pipeline.yaml:19:41: publish is "within 101%": write a share like "within 1%", from 0% to 100%`},
+		{"canary", `"0 3 * * *"`, `"0 3 * * *", canary: {within: 1}`, `pipeline.yaml:19:49: within is "1": write a share like 1%, from 0% to 100%`},
+		{"canary's pace", `"0 3 * * *"`, `"0 3 * * *", canary: {every: 1ms}`, `pipeline.yaml:19:48: every is 1ms: write a time of at least 1s, like 5m`},
 		{"size", "512KiB", "1GB", `pipeline.yaml:20:37: frame_bytes is "1GB": write a size from 4KiB to 4096KiB, like 1MiB`},
 		{"lane twice", "name: history", "name: live", `pipeline.yaml:21:44: the lane "live" is there twice`},
 		{"not a mapping", "source: {format: json}", "source: json", `pipeline.yaml:3:9: source is a list of keys and values: it has format`},

@@ -2,7 +2,6 @@ package schemas
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -26,7 +25,7 @@ const (
 func (p Publish) String() string {
 	switch p.Mode {
 	case PublishWithin:
-		return "within " + strconv.FormatFloat(p.Bound*100, 'g', 6, 64) + "%"
+		return "within " + Share(p.Bound)
 	case PublishApproval:
 		return "approval"
 	}
@@ -45,12 +44,12 @@ func (r *definitionReader) publish(n ast.Node) {
 	case s == "approval":
 		r.d.Publish.Mode = PublishApproval
 	case within:
-		bound, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(percent, "%")), 64)
-		if err != nil || !strings.HasSuffix(percent, "%") || !(bound >= 0 && bound <= 100) {
+		bound, ok := ReadShare(percent)
+		if !ok {
 			r.at(n.GetToken(), fmt.Sprintf("publish is %q", s), `write a share like "within 1%", from 0% to 100%`)
 			return
 		}
-		r.d.Publish = Publish{Mode: PublishWithin, Bound: bound / 100}
+		r.d.Publish = Publish{Mode: PublishWithin, Bound: bound}
 	default:
 		r.at(n.GetToken(), fmt.Sprintf("publish is %q", s), `write auto, approval, or "within 1%"`)
 	}

@@ -89,8 +89,12 @@ type BackfillInput struct {
 	Approve bool `json:"approve,omitempty"`
 	// DryRun makes the run do everything but publish; Sample then takes only so
 	// many of its days.
-	DryRun bool    `json:"dry_run,omitempty"`
-	Sample int     `json:"sample,omitempty"`
+	DryRun bool `json:"dry_run,omitempty"`
+	Sample int  `json:"sample,omitempty"`
+	// Build makes only the versions of views that nothing published has files
+	// of; with Hold they do not answer before somebody promotes them.
+	Build  bool    `json:"build,omitempty"`
+	Hold   bool    `json:"hold,omitempty"`
 	Resume *Resume `json:"resume,omitempty"`
 }
 
@@ -165,7 +169,7 @@ func Backfill(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 	}, in.Parallel, in.Resume)
 	r.patient = in.OnFailure != OnFailureFail
 	r.compares, r.approval, r.dry = true, in.Approve && !in.DryRun, in.DryRun
-	r.request.Sample = in.Sample
+	r.request.Sample, r.request.Build, r.request.Hold = in.Sample, in.Build, in.Hold
 	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 

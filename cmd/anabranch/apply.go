@@ -19,39 +19,82 @@ import (
 
 func newApply() *cobra.Command {
 	var a asking
+	var ways waysFlags
+	var detach bool
 	c := &cobra.Command{
 		Use:   "apply FOLDER",
 		Short: "Make or change a pipeline from its folder of definitions",
 		Long: `Apply reads pipeline.yaml, the schema and views/*.sql of a folder, checks all of
 it, and puts it in force. When anything is wrong every mistake is printed as
 file:line:column, and nothing is applied. Applying the same folder again does
-nothing.`,
-		Example: "  anabranch apply examples/retail",
-		Args:    exactly(1, "a folder"),
+nothing.
+
+A view that changes answers as before until a batch has computed it. What takes
+something from readers (a view or a column that goes away, a view that cannot
+answer before it is computed again) is refused, with the command that says so:
+anabranch plan FOLDER shows it beforehand.
+
+With --canary a changed view is computed beside the one that answers, answers a
+share of the queries, and is compared all the while; batch.canary in
+pipeline.yaml says when it is promoted and what has it rolled back.`,
+		Example: `  anabranch apply examples/retail
+  anabranch apply examples/retail --canary 10 --reason "net of returns"
+  anabranch apply examples/retail --backfill --reason "the column net is gone"`,
+		Args: exactly(1, "a folder"),
 		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
-			done, err := applyFolder(c.Context(), cl, args[0])
+			done, err := applyFolder(c.Context(), cl, args[0], ways.ways(c))
 			if err != nil {
 				return err
 			}
-			if len(done.Rebuild) > 0 {
+			if len(done.Rebuild) > 0 && done.Run == nil {
 				fmt.Fprintf(c.ErrOrStderr(), "new or changed views, which the next batch computes (anabranch batch %[2]s): %[1]s. A new one answers after it, a changed one as before until then\n", strings.Join(done.Rebuild, ", "), done.Pipeline)
 			}
-			return p.value(done, []string{"pipeline", "version", "schema", "partitions", "views", "changed"}, [][]string{{
+			if err := p.value(done, []string{"pipeline", "version", "schema", "partitions", "views", "changed"}, [][]string{{
 				done.Pipeline, done.Version, strconv.Itoa(int(done.Schema)), strconv.Itoa(done.Partitions), strings.Join(done.Views, " "), strconv.FormatBool(done.Changed),
-			}})
+			}}); err != nil || done.Run == nil {
+				return err
+			}
+			return followApplied(c, cl, *done.Run, detach || done.Run.Kind == "canary")
 		}),
 	}
 	a.flags(c)
+	ways.flags(c)
+	c.Flags().StringVar(&ways.Reason, "reason", "", "why, kept with what it computes")
+	c.Flags().BoolVar(&detach, "detach", false, "do not wait for the backfill; a canary is never waited for")
 	return c
 }
 
-func applyFolder(ctx context.Context, cl *client.Client, folder string) (api.Applied, error) {
+// followApplied follows the run that computes what was applied.
+func followApplied(c *cobra.Command, cl *client.Client, r api.Run, detach bool) error {
+	out := c.ErrOrStderr()
+	fmt.Fprintf(out, "%s computes it; see `anabranch %s show %[1]s`\n", r.ID, r.Kind)
+	if r.UI != "" {
+		fmt.Fprintln(out, "follow it in the Temporal UI:", r.UI)
+	}
+	if detach {
+		return nil
+	}
+	r, err := waiting{wait: true}.follow(c.Context(), cl, r, out)
+	if err != nil {
+		return err
+	}
+	if p := r.Progress; p != nil && p.Note != "" {
+		fmt.Fprintln(out, p.Note)
+	}
+	if r.State != "completed" {
+		fmt.Fprintf(out, "anabranch: %s %s: %s\n", r.ID, r.State, r.Error)
+		return errDiffers
+	}
+	return nil
+}
+
+func applyFolder(ctx context.Context, cl *client.Client, folder string, ways api.Ways) (api.Applied, error) {
 	var a api.Applied
 	files, err := readFolder(folder)
 	if err != nil {
 		return a, err
 	}
-	if err := cl.JSON(ctx, http.MethodPost, "/v1/pipelines", api.Apply{Files: files}, &a); err != nil {
+	if err := cl.JSON(ctx, http.MethodPost, "/v1/pipelines", api.Apply{Files: files, Ways: ways}, &a); err != nil {
 		return a, fmt.Errorf("apply %s: %w", folder, err)
 	}
 	return a, nil

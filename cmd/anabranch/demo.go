@@ -135,7 +135,7 @@ func (d *demo) prepare() error {
 }
 
 func (d *demo) apply(ctx context.Context) error {
-	a, err := applyFolder(ctx, d.client, d.example)
+	a, err := applyFolder(ctx, d.client, d.example, api.Ways{})
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ Begin with:  anabranch demo`,
 	})
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
-		newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(),
+		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(),
 		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newFsck(),
 		newExitCodes(), newVersion(),
 	)

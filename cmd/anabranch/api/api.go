@@ -9,6 +9,7 @@ import "time"
 // by path.
 type Apply struct {
 	Files map[string]string `json:"files"`
+	Ways
 }
 
 // Applied tells what came of an Apply.
@@ -20,6 +21,7 @@ type Applied struct {
 	Views      []string `json:"views"`
 	Changed    bool     `json:"changed"`           // false when this very definition was in force already
 	Rebuild    []string `json:"rebuild,omitempty"` // views that the next batch has to compute; a changed one answers as before until then
+	Run        *Run     `json:"run,omitempty"`     // the backfill or the canary that computes them
 }
 
 // Place is one mistake in a folder of definitions.

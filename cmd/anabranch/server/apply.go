@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"anabranch/cmd/anabranch/api"
@@ -13,27 +14,56 @@ import (
 	"anabranch/workflows"
 )
 
-// applyFiles checks a definition and puts it in force here; other processes
-// see it within followEvery.
+// applyFiles puts a definition in force that breaks nothing.
 func (s *Server) applyFiles(ctx context.Context, files map[string]string) (api.Applied, error) {
+	return s.applyAs(ctx, api.Apply{Files: files})
+}
+
+// applyAs puts a definition in force as it is asked, and starts what computes
+// it when that is asked, too.
+func (s *Server) applyAs(ctx context.Context, in api.Apply) (api.Applied, error) {
+	if in.Canary != nil || in.Backfill {
+		if _, err := s.temporal(); err != nil {
+			return api.Applied{}, err // before anything is put in force
+		}
+	}
+	out, planned, err := s.putInForce(ctx, in)
+	if err != nil || !in.Backfill && in.Canary == nil {
+		return out, err
+	}
+	run, err := s.startBuild(ctx, in, planned)
+	if err != nil {
+		return out, fmt.Errorf("definition %.8s of %s is in force, but nothing computes it yet: %w", out.Version, out.Pipeline, err)
+	}
+	out.Run = run
+	return out, nil
+}
+
+// putInForce checks a definition and puts it in force here; other processes
+// see it within followEvery.
+func (s *Server) putInForce(ctx context.Context, in api.Apply) (api.Applied, api.Plan, error) {
 	s.apply.Lock()
 	defer s.apply.Unlock()
-	def, err := definition(files)
+	var planned api.Plan
+	def, err := definition(in.Files)
 	if err != nil {
-		return api.Applied{}, err
+		return api.Applied{}, planned, err
 	}
 	// A schema that does not fit the one before is the cause of what then
 	// fails in the views: it is told alone.
 	history, err := s.catalog.history(ctx, def.Name)
 	if err != nil {
-		return api.Applied{}, err
+		return api.Applied{}, planned, err
 	}
 	if _, _, err := s.catalog.next(history, def); err != nil {
-		return api.Applied{}, err
+		return api.Applied{}, planned, err
 	}
 	c, err := compile(ctx, def)
 	if err != nil {
-		return api.Applied{}, err
+		return api.Applied{}, planned, err
+	}
+	if planned, err = s.allow(ctx, c, history, in.Ways); err != nil {
+		return api.Applied{}, planned, err
 	}
 	out := api.Applied{Pipeline: def.Name, Version: def.Version(), Partitions: def.Partitions}
 	for _, v := range c.views {
@@ -42,13 +72,19 @@ func (s *Server) applyFiles(ctx context.Context, files map[string]string) (api.A
 	for {
 		history, err := s.catalog.history(ctx, def.Name)
 		if err != nil {
-			return out, err
+			return out, planned, err
 		}
 		e, changed, err := s.catalog.next(history, def)
 		if err != nil {
-			return out, err
+			return out, planned, err
 		}
 		out.Changed, out.Schema = changed, e.Schema
+		if held := hold(e.Held, planned, in.Ways); !maps.Equal(held, e.Held) {
+			if !changed {
+				e.N, e.Applied = e.N+1, s.catalog.clock.Now().UTC()
+			}
+			e.Held, changed = held, true
+		}
 		if !changed {
 			break
 		}
@@ -57,19 +93,76 @@ func (s *Server) applyFiles(ctx context.Context, files map[string]string) (api.A
 			continue
 		}
 		if err != nil {
-			return out, err
+			return out, planned, err
 		}
 		break
 	}
 	if err := s.refreshLocked(ctx); err != nil {
-		return out, err
+		return out, planned, err
 	}
 	p, err := s.pipeline(def.Name)
 	if err != nil {
-		return out, err
+		return out, planned, err
 	}
 	out.Rebuild, err = p.unbuilt(ctx)
-	return out, err
+	return out, planned, err
+}
+
+// allow plans an apply and refuses what would take something from readers that
+// nobody said may go.
+func (s *Server) allow(ctx context.Context, c *compiled, history []entry, ways api.Ways) (api.Plan, error) {
+	if err := checkWays(ways); err != nil {
+		return api.Plan{}, err
+	}
+	if len(history) == 0 {
+		return plan(ctx, nil, c, nil, ways)
+	}
+	s.mu.RLock()
+	p := s.pipelines[c.def.Name]
+	s.mu.RUnlock()
+	if p == nil {
+		return api.Plan{}, nil // what is in force does not open: nobody reads it
+	}
+	old := p.compiled
+	if last := history[len(history)-1]; p.entry.N != last.N { // another process has applied it a moment ago
+		def, err := definition(last.Files)
+		if err != nil {
+			return api.Plan{}, err
+		}
+		if old, err = compile(ctx, def); err != nil {
+			return api.Plan{}, err
+		}
+	}
+	m, err := p.archive.Newest(ctx)
+	if err != nil {
+		return api.Plan{}, err
+	}
+	planned, err := plan(ctx, old, c, m, ways)
+	if err != nil || planned.Refused == "" {
+		return planned, err
+	}
+	return planned, fault.WithCode(fault.WithHint(fault.New(fault.Invalid, "%s; nothing was applied", planned.Refused), "see `anabranch plan FOLDER`; then: %s", planned.Command), "breaking")
+}
+
+// hold adds the versions that a canary judges to those that are held, and
+// takes away those that a backfill is to have answer.
+func hold(held map[string]string, planned api.Plan, ways api.Ways) map[string]string {
+	out := maps.Clone(held)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for _, v := range planned.Views {
+		switch {
+		case v.To == "" || v.To != out[v.View]:
+			delete(out, v.View) // of a version that is no more
+		case ways.Backfill && v.Rebuild:
+			delete(out, v.View)
+		}
+		if ways.Canary != nil && v.Rebuild && v.Change != schemas.Added {
+			out[v.View] = v.To
+		}
+	}
+	return out
 }
 
 // unbuilt lists the views that the newest manifest has no files of.

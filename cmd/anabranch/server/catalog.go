@@ -44,7 +44,10 @@ type entry struct {
 	Applied time.Time         `json:"applied"`
 	Schema  uint32            `json:"schema"` // version of the schema in Files
 	Files   map[string]string `json:"files"`
-	Sum     string            `json:"sum,omitempty"` // of the rest; see seal. Definitions of old have none
+	// Held are versions by view that stand beside the one that answers until
+	// somebody, or a canary, promotes them.
+	Held map[string]string `json:"held,omitempty"`
+	Sum  string            `json:"sum,omitempty"` // of the rest; see seal. Definitions of old have none
 }
 
 // seal returns the SHA-256, in hex, of e without its Sum: one flipped bit in a
@@ -180,13 +183,19 @@ func (c *catalog) next(history []entry, def *schemas.Definition) (entry, bool, e
 	if err != nil {
 		return e, false, fmt.Errorf("definition %d of %s: %w", last.N, def.Name, err)
 	}
+	return follows(e, last, old, def)
+}
+
+// follows decides what a definition means for a pipeline that has another one
+// in force: e becomes the entry to store.
+func follows(e, last entry, old, def *schemas.Definition) (entry, bool, error) {
 	if old.Version() == def.Version() {
 		return last, false, nil
 	}
 	if old.Partitions != def.Partitions {
 		return e, false, fault.New(fault.Invalid, "pipeline %s has %d partitions since it was made, the folder asks for %d: partitions never change, make a new pipeline instead", def.Name, old.Partitions, def.Partitions)
 	}
-	e.N, e.Schema = last.N+1, last.Schema
+	e.N, e.Schema, e.Held = last.N+1, last.Schema, last.Held
 	if old.Schema.Fingerprint() != def.Schema.Fingerprint() {
 		if err := schemas.Compatible(old.Schema, def.Schema); err != nil {
 			var p *schemas.Problem
@@ -196,6 +205,9 @@ func (c *catalog) next(history []entry, def *schemas.Definition) (entry, bool, e
 			return e, false, err
 		}
 		e.Schema++
+	}
+	if err := schemas.Settled(old, def); err != nil {
+		return e, false, err
 	}
 	return e, true, nil
 }

@@ -31,6 +31,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.gatherers(), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /v1/pipelines", answer(s.listPipelines))
 	mux.HandleFunc("POST /v1/pipelines", answer(s.postPipeline))
+	mux.HandleFunc("POST /v1/plan", answer(s.postPlan))
 	mux.HandleFunc("GET /v1/pipelines/{name}", s.withPipeline(func(_ *http.Request, p *pipeline) (any, error) { return p.describe(), nil }))
 	events := ingest.Handler(func(name string) (*ingest.Gateway, bool) {
 		p, err := s.pipeline(name)
@@ -185,7 +186,7 @@ func (s *Server) postPipeline(r *http.Request) (any, error) {
 	if err := readJSON(r, maxApply, &in); err != nil {
 		return nil, err
 	}
-	return s.applyFiles(r.Context(), in.Files)
+	return s.applyAs(r.Context(), in)
 }
 
 func readJSON(r *http.Request, limit int64, into any) error {
