@@ -82,8 +82,12 @@ func (m *memory) steps() int {
 	return int(min(max(m.own/(128<<20), 1), int64(runtime.GOMAXPROCS(0))+2))
 }
 
-// connections is how many there may be; more wait in the kernel.
-func (m *memory) connections() int { return int(min(max(m.own/(256<<10), 256), 16<<10)) }
+// connections is how many there may be; more wait in the kernel. files is how
+// many files the process may have open at once: half of them are for the log,
+// the snapshots and the object store, which must never be without.
+func (m *memory) connections(files uint64) int {
+	return int(min(max(m.own/(256<<10), 256), 16<<10, max(int64(min(files, 1<<20))/2, 8)))
+}
 
 // queries is how many queries may run at once.
 func (m *memory) queries() int { return int(min(max(m.own/(64<<20), 2), 32)) }

@@ -128,7 +128,7 @@ func (s *Server) start(ctx context.Context) error {
 		}
 	}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-	listener = netutil.LimitListener(listener, s.memory.connections())
+	listener = netutil.LimitListener(listener, s.memory.connections(openFiles()))
 	s.loop.Go(s.watchMemory, s.follow, func(context.Context) {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serve HTTP: %w", err)
