@@ -56,6 +56,8 @@ type Activities struct {
 	// Releasers returns what sends dead letters of a pipeline back; it is
 	// asked after Runners. nil: this worker sends none.
 	Releasers func(ctx context.Context, pipeline string) (Releaser, error)
+	// Audited hears what each unit of an audit came to; nil: nobody does.
+	Audited func(AuditFound)
 	// Names returns the names of all pipelines, for the message about one
 	// that does not exist; may be nil.
 	Names func() []string

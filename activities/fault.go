@@ -56,6 +56,22 @@ func ToTemporal(ctx context.Context, err error) error {
 // retried, into one of Temporal.
 func Ended(err error) error { return ToTemporal(context.Background(), err) }
 
+// carrying is Ended for an error that carries more than its kind; Carried
+// takes it out again.
+func carrying(err error, found any) error {
+	return temporal.NewApplicationErrorWithOptions(err.Error(), fault.KindOf(err).String(), temporal.ApplicationErrorOptions{
+		NonRetryable: true, Details: []any{details{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Hint: hintOf(err)}, found},
+	})
+}
+
+// Carried reads what the error of a workflow carries, and reports whether it
+// carries something.
+func Carried(err error, into any) bool {
+	var app *temporal.ApplicationError
+	var d details
+	return errors.As(err, &app) && app.HasDetails() && app.Details(&d, into) == nil
+}
+
 // FromTemporal turns the error of a workflow or activity back into one with a
 // kind. Cancelled is Conflict with code "cancelled": somebody decided so.
 func FromTemporal(err error) error {

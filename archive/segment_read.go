@@ -17,6 +17,17 @@ import (
 // where a segment holds several versions (a definition was being rolled out),
 // one version comes after the other. Corrupt names the segment.
 func (a *Archive) ReadSegment(ctx context.Context, s Segment, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
+	return a.readSegment(ctx, s, nil, fn)
+}
+
+// ScanSegment is ReadSegment for who wants to know which events there are: the
+// batches have IDs, Hashes and the given column alone ("": none).
+func (a *Archive) ScanSegment(ctx context.Context, s Segment, column string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
+	return a.readSegment(ctx, s, &column, fn)
+}
+
+// readSegment reads all columns of a segment's events, or only the one named.
+func (a *Archive) readSegment(ctx context.Context, s Segment, only *string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
 	data, err := a.get(ctx, s.Name)
 	if err != nil {
 		return err
@@ -44,7 +55,7 @@ func (a *Archive) ReadSegment(ctx context.Context, s Segment, fn func(b *event.B
 		if i < 0 {
 			return fault.New(fault.Corrupt, "read %s: row group %d follows schema version %d, which its footer leaves out", s.Name, g, v)
 		}
-		if err := a.readGroup(ctx, file, g, l, i, fn); err != nil {
+		if err := a.readGroup(ctx, file, g, l, i, only, fn); err != nil {
 			return named(s.Name, err)
 		}
 	}
@@ -52,11 +63,22 @@ func (a *Archive) ReadSegment(ctx context.Context, s Segment, fn func(b *event.B
 }
 
 // readGroup reads the rows of one row group, which follow the i-th version.
-func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, group int, l *layout, i int, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
+func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, group int, l *layout, i int, only *string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
 	from, newest := l.versions[i], a.schemas.Newest()
 	names := l.names(i)
+	shape, whole := from.Shape(), true
+	if only != nil {
+		at, to := shape.Index(*only), newest.Shape().Index(*only)
+		switch {
+		case *only == "":
+			shape, names, whole = event.NewShape(), names[len(shape.Fields):], false
+		case at >= 0 && to >= 0 && shape.Fields[at].Type == newest.Shape().Fields[to].Type:
+			names = append([]string{names[at]}, names[len(shape.Fields):]...)
+			shape, whole = event.NewShape(shape.Fields[at]), false
+		}
+	}
 	want := make([]event.Field, 0, len(names))
-	want = append(append(want, from.Shape().Fields...), systemFields...)
+	want = append(append(want, shape.Fields...), systemFields...)
 	for c, name := range names {
 		at := file.Shape().Index(name)
 		if at < 0 || file.Shape().Fields[at].Type != want[c].Type {
@@ -64,7 +86,7 @@ func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, grou
 		}
 	}
 	return file.Read(ctx, []int{group}, names, func(b *event.Batch) error {
-		n := len(from.Shape().Fields)
+		n := len(shape.Fields)
 		system := b.Columns[n:]
 		offsets, rows := make([]uint64, b.N), make([]int32, b.N)
 		ids, hashes := make([]event.ID, b.N), make([]uint64, b.N)
@@ -73,11 +95,17 @@ func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, grou
 			ids[r] = event.ID{Hi: uint64(system[3].Ints[r]), Lo: uint64(system[4].Ints[r])}
 			hashes[r] = uint64(system[5].Ints[r])
 		}
-		out := &event.Batch{Shape: from.Shape(), N: b.N, Columns: b.Columns[:n:n], IDs: ids, Hashes: hashes}
-		if from != newest {
+		out := &event.Batch{Shape: shape, N: b.N, Columns: b.Columns[:n:n], IDs: ids, Hashes: hashes}
+		if whole && from != newest {
 			var err error
 			if out, err = newest.Upgrade(out, from); err != nil {
 				return fmt.Errorf("read schema version %d as %d: %w", from.Version(), newest.Version(), err)
+			}
+		}
+		if whole && only != nil {
+			var err error
+			if out, err = project(out, []string{*only}); err != nil {
+				return err
 			}
 		}
 		return fn(out, offsets, rows)

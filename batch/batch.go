@@ -2,6 +2,7 @@ package batch
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,11 +27,14 @@ type Options struct {
 	Older      []*view.View          // other versions of them, named by archive.ViewKey, that manifests may still have
 	Held       map[string]string     // versions by view that do not answer before somebody promotes them
 	Filters    []view.NamedPredicate // in order, the first match wins
-	Log        stream.Log            // required: barriers are appended to it
-	Archive    *archive.Archive      // required
-	Letters    *deadletter.Store     // required: where conflicting copies go
-	Publishes  schemas.Publish       // what a run may publish by itself
-	TimeField  string                // the event time, a column of the newest schema; empty: all events are of day 0
+	// FiltersThen returns the filter rules of a version of the definition, for
+	// audits of what was counted then; nil: they were always Filters.
+	FiltersThen func(ctx context.Context, definition string) ([]view.NamedPredicate, error)
+	Log         stream.Log        // required: barriers are appended to it
+	Archive     *archive.Archive  // required
+	Letters     *deadletter.Store // required: where conflicting copies go
+	Publishes   schemas.Publish   // what a run may publish by itself
+	TimeField   string            // the event time, a column of the newest schema; empty: all events are of day 0
 
 	ChunkRows  int64 // events that Compact sorts in memory at once; default 2,000,000
 	ChunkBytes int64 // and about how many bytes they may take; default 512 MiB. A segment is never parted

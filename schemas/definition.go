@@ -28,6 +28,7 @@ type Definition struct {
 	Schedule    Schedule
 	Publish     Publish
 	Canary      Canary
+	Audits      Audits
 	Linger      time.Duration
 	FrameBytes  int
 	Lanes       []Lane

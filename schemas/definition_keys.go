@@ -45,9 +45,12 @@ func (r *definitionReader) pipeline(root ast.Node) {
 		r.quality(e)
 	}
 	if e, ok := keys["batch"]; ok {
-		in := r.mapping(e.value, "batch", "schedule", "publish", "canary")
+		in := r.mapping(e.value, "batch", "schedule", "publish", "canary", "audit")
 		if s, ok := in["schedule"]; ok {
-			r.schedule(s.value)
+			r.d.Schedule = r.schedule(s.value)
+		}
+		if s, ok := in["audit"]; ok {
+			r.audits(s.value)
 		}
 		if s, ok := in["publish"]; ok {
 			r.publish(s.value)

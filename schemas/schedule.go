@@ -41,14 +41,11 @@ const minCatchUp = 10 * time.Second
 var cronWords = []string{"@hourly", "@daily", "@weekly", "@monthly", "@yearly"}
 
 // schedule reads a cron expression, or a mapping with more to say.
-func (r *definitionReader) schedule(n ast.Node) {
-	s := &r.d.Schedule
-	*s = Schedule{Timezone: "UTC", Overlap: OverlapSkip, CatchUp: defaultCatchUp}
-	switch n.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-	default:
+func (r *definitionReader) schedule(n ast.Node) (s Schedule) {
+	s = Schedule{Timezone: "UTC", Overlap: OverlapSkip, CatchUp: defaultCatchUp}
+	if !isMapping(n) {
 		s.Cron = r.cron(n)
-		return
+		return s
 	}
 	keys := r.mapping(n, "the schedule", "cron", "timezone", "overlap", "catch_up", "pause_on_failure")
 	if e, ok := keys["cron"]; ok {
@@ -76,6 +73,15 @@ func (r *definitionReader) schedule(n ast.Node) {
 	if e, ok := keys["pause_on_failure"]; ok {
 		s.PauseOnFailure = r.truth(e.value, "pause_on_failure")
 	}
+	return s
+}
+
+func isMapping(n ast.Node) bool {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return true
+	}
+	return false
 }
 
 // cron reads five fields, or a word like @daily.

@@ -22,6 +22,28 @@ func TestScheduleInFull(t *testing.T) {
 	}
 }
 
+func TestAudits(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Audits{
+		`"0 5 * * *"`: {Schedule{"0 5 * * *", "UTC", OverlapSkip, 12 * time.Hour, false}, 3},
+		`{schedule: {cron: "@daily", timezone: Asia/Tokyo, overlap: allow_all, catch_up: 1h}, days: 30}`: {Schedule{"@daily", "Asia/Tokyo", OverlapAllow, time.Hour, false}, 30},
+	} {
+		files := small()
+		files["pipeline.yaml"] = strings.Replace(smallPipeline, smallSchedule, "batch: {audit: "+text+"}", 1)
+		if d, err := ReadDefinition(folder(files)); err != nil || d.Audits != want || d.Schedule.Cron != "" {
+			t.Errorf("%s: %+v %v", text, d, err)
+		}
+	}
+	for _, c := range []struct{ audit, want string }{
+		{`{days: 3}`, `pipeline.yaml:19:16: the audit has no schedule: add schedule: "0 5 * * *" for every morning at five`},
+		{`{schedule: "@daily", days: 0}`, `pipeline.yaml:19:43: days is "0": use a number from 1 to 10000`},
+	} {
+		files := small()
+		files["pipeline.yaml"] = strings.Replace(smallPipeline, smallSchedule, "batch: {audit: "+c.audit+"}", 1)
+		checkProblems(t, c.audit, files, c.want)
+	}
+}
+
 func TestScheduleProblems(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ schedule, want string }{

@@ -144,12 +144,24 @@ func release(in workflows.ReleaseInput) scenario {
 	}}
 }
 
+func audit(in workflows.AuditInput, w func(cancel func()) *activitiestest.World) scenario {
+	return scenario{world: w, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartAudit(ctx, c, queue, in, time.Now())
+	}}
+}
+
 func plain(func()) *activitiestest.World { return &activitiestest.World{} }
 
 // scenarios by the name of their file.
 var scenarios = map[string]scenario{
-	"nightly-v1":  nightly("plain", plain),
-	"release-v1":  release(workflows.ReleaseInput{Pipeline: "retail", Codes: []string{"zero_price"}, Set: []string{"price=1"}, Key: "plain", Reason: "recorded", By: "test"}),
+	"nightly-v1": nightly("plain", plain),
+	"release-v1": release(workflows.ReleaseInput{Pipeline: "retail", Codes: []string{"zero_price"}, Set: []string{"price=1"}, Key: "plain", Reason: "recorded", By: "test"}),
+	"audit-v1":   audit(workflows.AuditInput{Pipeline: "retail", Days: 3, Key: "plain", Reason: "recorded", By: "test"}, plain),
+	"audit-drift-v1": audit(workflows.AuditInput{Pipeline: "retail", From: "2011-03-01", To: "2011-03-09", Seed: 9, Key: "drift", Reason: "recorded", By: "test"}, func(func()) *activitiestest.World {
+		return &activitiestest.World{Audits: func(batch.AuditUnit) batch.Audited {
+			return batch.Audited{Counted: 1, Drifted: 1, Views: map[string]int64{"sales": 1}, Drifts: []batch.Drift{{View: "sales", Where: "results of all", Group: []string{"UK"}, Column: "n", Served: "1", Recomputed: "2"}}}
+		}}
+	}),
 	"backfill-v1": backfill(workflows.BackfillInput{Pipeline: "retail", View: "sales", From: "2011-03-01", To: "2011-03-07", Reason: "refunds", By: "test"}, plain),
 	"nightly-loses-once-v1": nightly("loses", func(func()) *activitiestest.World {
 		w, lost := &activitiestest.World{}, false

@@ -35,7 +35,31 @@ func EnsureSchedule(ctx context.Context, c client.Client, queue, pipeline string
 	if err := plainName("pipeline", pipeline); err != nil {
 		return err
 	}
-	id := ScheduleID(pipeline)
+	return ensureSchedule(ctx, c, s, &client.ScheduleWorkflowAction{
+		// Temporal appends the nominal time to the id, so each run has its own.
+		ID: ScheduleID(pipeline), Workflow: NightlyType, TaskQueue: queue, StaticSummary: "nightly of " + pipeline,
+		Args: []any{NightlyInput{
+			Pipeline: pipeline, Reason: "schedule " + s.Cron, By: "schedule",
+			Schedule: &Nominal{Timezone: s.Timezone, CatchUp: s.CatchUp.String()},
+		}},
+	})
+}
+
+// EnsureAudits does as EnsureSchedule for a pipeline's audits.
+func EnsureAudits(ctx context.Context, c client.Client, queue, pipeline string, a schemas.Audits) error {
+	if err := plainName("pipeline", pipeline); err != nil {
+		return err
+	}
+	return ensureSchedule(ctx, c, a.Schedule, &client.ScheduleWorkflowAction{
+		ID: "audit-" + pipeline, Workflow: AuditType, TaskQueue: queue, StaticSummary: "audit of " + pipeline,
+		Args: []any{AuditInput{Pipeline: pipeline, Days: a.Days, Reason: "schedule " + a.Schedule.Cron, By: "schedule"}},
+	})
+}
+
+// ensureSchedule has an action start by itself, under its id as the
+// schedule's.
+func ensureSchedule(ctx context.Context, c client.Client, s schemas.Schedule, action *client.ScheduleWorkflowAction) error {
+	id := action.ID
 	handle := c.ScheduleClient().GetHandle(ctx, id)
 	if s.Cron == "" {
 		var none *serviceerror.NotFound
@@ -45,14 +69,6 @@ func EnsureSchedule(ctx context.Context, c client.Client, queue, pipeline string
 		return nil
 	}
 	spec := client.ScheduleSpec{CronExpressions: []string{s.Cron}, TimeZoneName: s.Timezone}
-	// Temporal appends the nominal time to the id, so each run has its own.
-	action := &client.ScheduleWorkflowAction{
-		ID: id, Workflow: NightlyType, TaskQueue: queue, StaticSummary: "nightly of " + pipeline,
-		Args: []any{NightlyInput{
-			Pipeline: pipeline, Reason: "schedule " + s.Cron, By: "schedule",
-			Schedule: &Nominal{Timezone: s.Timezone, CatchUp: s.CatchUp.String()},
-		}},
-	}
 	policy := client.SchedulePolicies{Overlap: overlaps[s.Overlap], CatchupWindow: s.CatchUp, PauseOnFailure: s.PauseOnFailure}
 	_, err := c.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID: id, Spec: spec, Action: action, Overlap: policy.Overlap, CatchupWindow: policy.CatchupWindow, PauseOnFailure: policy.PauseOnFailure,

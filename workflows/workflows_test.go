@@ -46,6 +46,7 @@ func environmentOf(a *activities.Activities) *testsuite.TestWorkflowEnvironment 
 	env.RegisterWorkflowWithOptions(Nightly, workflow.RegisterOptions{Name: NightlyType})
 	env.RegisterWorkflowWithOptions(Backfill, workflow.RegisterOptions{Name: BackfillType})
 	env.RegisterWorkflowWithOptions(ReleaseDeadLetters, workflow.RegisterOptions{Name: ReleaseType})
+	env.RegisterWorkflowWithOptions(Audit, workflow.RegisterOptions{Name: AuditType})
 	env.RegisterActivity(a)
 	return env
 }

@@ -29,6 +29,9 @@ type World struct {
 	// Reviews, when not nil, is what a plan's review says.
 	Reviews func(p batch.PlanRef) batch.Review
 
+	// Audits, when not nil, is what an audit of a unit finds.
+	Audits func(u batch.AuditUnit) batch.Audited
+
 	// Before, when not nil, is called before each step does anything, with its
 	// name and unit (-1 for none); an error is the step's answer.
 	Before func(ctx context.Context, step string, unit int) error

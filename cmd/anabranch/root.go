@@ -72,7 +72,7 @@ Begin with:  anabranch demo`,
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
 		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(),
-		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newFsck(),
+		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newAudit(), newFsck(),
 		newExitCodes(), newVersion(),
 	)
 	watch(root, began)

@@ -41,6 +41,8 @@ type Run struct {
 	Fault    string `json:"fault,omitempty"` // the kind of the error: corrupt, invalid, ...
 	// Released is what a release of dead letters came to.
 	Released *workflows.ReleaseResult `json:"released,omitempty"`
+	// Audit is what an audit came to, also when it failed by finding a drift.
+	Audit *workflows.AuditResult `json:"audit,omitempty"`
 	// Progress is what the run itself answers; nil when no worker does.
 	Progress *workflows.Progress `json:"progress,omitempty"`
 	// Answer is how the run stands after an instruction, in a sentence.

@@ -248,14 +248,18 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 	return nil
 }
 
-// ensureSchedule makes the nightly runs of a pipeline come by themselves. When
+// ensureSchedule makes what a pipeline wants at set times come by itself. When
 // Temporal does not answer, the next look for definitions tries again.
 func (s *Server) ensureSchedule(ctx context.Context, p *pipeline) {
 	if p.schedule || s.runs.client == nil || !s.config.has(RoleWorker) {
 		return
 	}
-	if err := workflows.EnsureSchedule(ctx, s.runs.client, s.runs.queue, p.def.Name, p.def.Schedule); err != nil {
-		s.config.Logger.Error("schedule the nightly batch", "pipeline", p.def.Name, "error", err)
+	c, queue, name := s.runs.client, s.runs.queue, p.def.Name
+	if err := errors.Join(
+		workflows.EnsureSchedule(ctx, c, queue, name, p.def.Schedule),
+		workflows.EnsureAudits(ctx, c, queue, name, p.def.Audits),
+	); err != nil {
+		s.config.Logger.Error("schedule what runs by itself", "pipeline", name, "error", err)
 		return
 	}
 	p.schedule = true

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	temporal "go.temporal.io/sdk/client"
 
@@ -47,7 +48,7 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin := strings.Index(string(text), "batch:")
-	folder := definition(t, map[string]string{"pipeline.yaml": string(text)[:begin] + `batch: {schedule: {cron: "0 3 * * *", timezone: Asia/Tokyo, overlap: buffer_one, catch_up: 90m}}`})
+	folder := definition(t, map[string]string{"pipeline.yaml": string(text)[:begin] + `batch: {schedule: {cron: "0 3 * * *", timezone: Asia/Tokyo, overlap: buffer_one, catch_up: 90m}, audit: {schedule: "0 5 * * 1", days: 2}}`})
 	r.apply(folder)
 
 	call := func(method, path string, in, out any) error {
@@ -110,6 +111,10 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 	if err := r.client.JSON(t.Context(), http.MethodGet, "/v1/schedules", nil, &all); err != nil || len(all.Schedules) != 1 || all.Schedules[0].Pipeline != "retail" {
 		t.Errorf("%+v %v", all, err)
 	}
+	// So do audits.
+	if d, err := c.ScheduleClient().GetHandle(t.Context(), "audit-retail").Describe(t.Context()); err != nil || len(d.Info.NextActionTimes) == 0 || d.Info.NextActionTimes[0].UTC().Weekday() != time.Monday {
+		t.Errorf("the schedule of audits: %+v %v", d, err)
+	}
 	// A definition without a schedule ends it.
 	folder["pipeline.yaml"] = string(text)[:begin]
 	r.apply(folder)
@@ -120,4 +125,5 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 	if err := call(http.MethodPost, "/schedule/trigger", api.SteerSchedule{Reason: "to see", By: "ana"}, &got); !fault.Is(err, fault.NotFound) {
 		t.Errorf("trigger of no schedule: %v", err)
 	}
+	auditIsAskedFor(t, r, heard)
 }

@@ -45,6 +45,7 @@ type Server struct {
 	memory  *memory
 	runs    *runs
 	alerts  *alert.Alerts // nil: nobody is called
+	drifts  drifts        // alerts that audits have opened
 	http    *http.Server
 	address api.Addresses
 	failed  chan error

@@ -1,0 +1,13 @@
+package api
+
+// StartAudit asks for event days to be computed again from the raw events and
+// compared with what is served. Days are YYYY-MM-DD, both included.
+type StartAudit struct {
+	Days   int    `json:"days,omitempty"` // so many, at random; default 3 when neither From nor To is given
+	From   string `json:"from,omitempty"`
+	To     string `json:"to,omitempty"`
+	Seed   uint64 `json:"seed,omitempty"` // chooses the days; 0: one of its own
+	Reason string `json:"reason,omitempty"`
+	Key    string `json:"key,omitempty"`
+	By     string `json:"by,omitempty"`
+}
