@@ -127,6 +127,7 @@ type spike struct {
 	queries, noQuery atomic.Int64
 	most             atomic.Int64 // memory seen
 	grown            atomic.Bool  // refused for the memory of groups and ids
+	why              atomic.Value // the last refusal of the high lane
 
 	mu        sync.Mutex // guards the fields below
 	sent      map[string]bodyState
@@ -229,6 +230,9 @@ func (m *spike) send(ctx context.Context, h *http.Client, lane int, name string,
 		m.Errorf("%s was refused with %d, Retry-After %q, %+v", name, resp.StatusCode, resp.Header.Get("Retry-After"), p)
 	}
 	m.refused[lane].Add(1)
+	if lane == high {
+		m.why.Store(p.Code + ": " + p.Detail)
+	}
 	m.record.Sometimes("refused with 429")
 	return false
 }
@@ -389,7 +393,7 @@ func (m *spike) returns(before time.Duration) {
 			break
 		}
 		if time.Now().After(end) {
-			m.Fatalf("15 s after the spike a steady request takes %v, before it %v; refused for the memory of groups and ids: %v", now, before, m.grown.Load())
+			m.Fatalf("15 s after the spike a steady request takes %v, before it %v; the last refusal: %v", now, before, m.why.Load())
 		}
 	}
 	if m.refused[low].Load() > m.refused[high].Load() {
