@@ -5,7 +5,8 @@
 # make build  bin/anabranch
 # make model  the seam as a model: all rules hold, and none can be spared (python3)
 # make soak   the random tests for hours
-.PHONY: build demo test planted lint model soak clean
+# make bench-batch  what backfills cost those who send and ask meanwhile
+.PHONY: build demo test planted lint model soak bench-batch clean
 
 GO ?= go
 # Rooms whose tests run under the race detector: those with goroutines.
@@ -77,6 +78,10 @@ soak-network:
 	$(GO) test -timeout 12h ./cmd/anabranch -run TestNetwork -args -ills 200
 soak-damage:
 	ANABRANCH_DAMAGE=20m $(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./stream/natslog ./cmd/anabranch/server -run 'Damage' -args -damage 10000
+
+# What a backfill does to events, slowed and not, in turns with none at all.
+bench-batch:
+	$(GO) test -timeout 1h ./cmd/anabranch/server -run TestBackfillIsNotInTheWay -count=1 -v -args -pace-rounds 12
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }

@@ -5,6 +5,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/pace"
 	"anabranch/internal/planted"
 )
 
@@ -49,8 +50,10 @@ func (a *Archive) MergeRuns(ctx context.Context, runs []Run, k uint64, plan stri
 		if err := w.add(e); err != nil {
 			return Run{}, err
 		}
-		if w.tail.entries%runBlock == 0 && ctx.Err() != nil {
-			return Run{}, ctx.Err()
+		if w.tail.entries%runBlock == 0 {
+			if err := pace.Yield(ctx); err != nil {
+				return Run{}, err
+			}
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/internal/pace"
 	"anabranch/schemas"
 	"anabranch/stream"
 	"anabranch/view"
@@ -42,6 +43,7 @@ type Options struct {
 	MaxGroups  int64 // groups that one unit of Finish holds; default 1,000,000
 	Parallel   int   // units that Run works on at once; default 4
 
+	Pace    *pace.Pacer           // holds steps to their share of the processors; nil: full speed
 	Clock   clock.Clock           // default clock.Wall
 	Logger  *slog.Logger          // default: discard
 	Metrics prometheus.Registerer // nil: none

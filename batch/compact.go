@@ -11,6 +11,7 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/pace"
 	"anabranch/internal/planted"
 )
 
@@ -62,6 +63,11 @@ func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (_ Ref
 		out.Reuse = true
 		return out, err
 	}
+	ctx, turn, err := r.Pace.Begin(ctx)
+	if err != nil {
+		return Ref{}, err
+	}
+	defer turn.End()
 	c := &compaction{r: r, k: p.K, tag: p.tag(), out: compacted{Partition: partition, Runs: slices.Clone(parent.Runs[partition]), Filtered: map[string]int64{}}}
 	if err := c.all(ctx, p.Segments[partition]); err != nil {
 		return Ref{}, fmt.Errorf("run %s: compact partition %d: %w", ref.Run, partition, err)
@@ -70,7 +76,7 @@ func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (_ Ref
 		return Ref{}, err
 	}
 	r.metrics.rows(&c.out)
-	return c.out.ref(), nil
+	return c.out.ref().paced(turn), nil
 }
 
 // compaction is the work on one partition.
@@ -309,7 +315,12 @@ func (c *compaction) flush(ctx context.Context) error {
 	if len(c.refs) > 0 {
 		w := c.r.Archive.NewDayWriter(ctx, c.k, c.out.Partition, c.tag)
 		defer w.Abandon()
-		if err := writeDays(c.parts, c.refs, w.Write); err != nil {
+		if err := writeDays(c.parts, c.refs, func(day int32, b *event.Batch) error {
+			if err := pace.Yield(ctx); err != nil {
+				return err
+			}
+			return w.Write(day, b)
+		}); err != nil {
 			return fmt.Errorf("write day files: %w", err)
 		}
 		files, err := w.Close(ctx, c.lineage)

@@ -106,6 +106,11 @@ func (r *Runner) Compare(ctx context.Context, ref PlanRef) (Comparison, error) {
 	if found, err := r.getNote(ctx, ref.Run, noteCompare, &c); err != nil || found {
 		return c, err
 	}
+	ctx, turn, err := r.Pace.Begin(ctx)
+	if err != nil {
+		return c, err
+	}
+	defer turn.End()
 	o, err := r.outcome(ctx, ref)
 	if err != nil {
 		return c, err

@@ -61,6 +61,11 @@ func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (_ Ref, err 
 	if err != nil {
 		return Ref{}, err
 	}
+	ctx, turn, err := r.Pace.Begin(ctx)
+	if err != nil {
+		return Ref{}, err
+	}
+	defer turn.End()
 	u := g.Units[unit]
 	began := r.Clock.Now()
 	done, err = r.finish(ctx, p, u, g.Views[u.View.Name])
@@ -71,7 +76,7 @@ func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (_ Ref, err 
 	if err := r.putNote(ctx, ref.Run, note, done); err != nil {
 		return Ref{}, err
 	}
-	return done.ref(), nil
+	return done.ref().paced(turn), nil
 }
 
 func (r *Runner) finish(ctx context.Context, p *plan, u finishUnit, files *archive.ViewFiles) (finished, error) {

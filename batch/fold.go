@@ -7,6 +7,7 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/pace"
 	"anabranch/view"
 )
 
@@ -62,6 +63,11 @@ func (r *Runner) Fold(ctx context.Context, ref PlanRef, unit int) (_ Ref, err er
 	if err != nil {
 		return Ref{}, err
 	}
+	ctx, turn, err := r.Pace.Begin(ctx)
+	if err != nil {
+		return Ref{}, err
+	}
+	defer turn.End()
 	began := r.Clock.Now()
 	done, err = r.fold(ctx, p, s.Units[unit], unit, dayFiles(parent, made))
 	if err != nil {
@@ -71,7 +77,7 @@ func (r *Runner) Fold(ctx context.Context, ref PlanRef, unit int) (_ Ref, err er
 	if err := r.putNote(ctx, ref.Run, note, done); err != nil {
 		return Ref{}, err
 	}
-	return done.ref(), nil
+	return done.ref().paced(turn), nil
 }
 
 func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files []archive.DayFile) (folded, error) {
@@ -104,6 +110,9 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files 
 			return out, err
 		}
 		for i, s := range states {
+			if err := pace.Yield(ctx); err != nil {
+				return out, err
+			}
 			b, err := s.Groups()
 			if err != nil {
 				return out, fmt.Errorf("view %s: %w", views[i].Name(), err)
@@ -116,6 +125,9 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files 
 	for i, pv := range u.Views {
 		file, err := r.Archive.WriteStates(ctx, pv.Name, pv.Version, tag, func(emit func(int32, *event.Batch) error) error {
 			for d, day := range u.Days {
+				if err := pace.Yield(ctx); err != nil {
+					return err
+				}
 				if err := emit(day, groups[i][d]); err != nil {
 					return err
 				}

@@ -1,12 +1,14 @@
 package batch
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
 	"anabranch/bucket"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/pace"
 )
 
 // The kinds of runs.
@@ -108,6 +110,17 @@ type Ref struct {
 	Rows  int64  `json:"rows"`  // Compact and Fold: events read; Finish: rows written
 	Bytes int64  `json:"bytes"` // of the objects written
 	Reuse bool   `json:"reuse"` // an earlier attempt had made it
+	// Share is the part of its time that the step could work, when it had to
+	// wait for the speed layer; 0: it did not have to.
+	Share float64 `json:"share,omitempty"`
+}
+
+// paced notes how long the step had to wait.
+func (r Ref) paced(t *pace.Turn) Ref {
+	if s := math.Round(100*t.Share()) / 100; s < 1 {
+		r.Share = max(s, 0.01)
+	}
+	return r
 }
 
 // Units is how much work the next step has: it is called with 0 to N-1.

@@ -16,6 +16,7 @@ import (
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/internal/pace"
 	"anabranch/schemas"
 	"anabranch/stream"
 )
@@ -86,7 +87,10 @@ type Options struct {
 	Producer string
 	// Random is where names come from that nobody gave. Default the
 	// machine's.
-	Random  io.Reader
+	Random io.Reader
+	// Delay counts how long frames took from their first row until the log
+	// had them; may be nil.
+	Delay   *pace.Meter
 	Clock   clock.Clock           // default the machine's
 	Logger  *slog.Logger          // default: nothing is logged
 	Metrics prometheus.Registerer // default: none

@@ -170,7 +170,9 @@ func (p *partition) append(ctx context.Context, f *frame) (offset uint64, err er
 			if planted.On(planted.RetryRenumbered) {
 				p.sequence += uint64(attempt)
 			}
-			g.metrics.append.Observe(g.opts.Clock.Now().Sub(began).Seconds())
+			now := g.opts.Clock.Now()
+			g.metrics.append.Observe(now.Sub(began).Seconds())
+			g.opts.Delay.Observe(now.Sub(f.opened))
 			g.metrics.frames.Inc()
 			g.metrics.frameBytes.Add(float64(len(p.buffer)))
 			g.metrics.accepted.Add(float64(rows))

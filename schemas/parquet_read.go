@@ -9,6 +9,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/pace"
 )
 
 // ParquetFile is an open file that ParquetWriter wrote. It is safe for
@@ -67,7 +68,7 @@ func (f *ParquetFile) Meta() map[string]string { return maps.Clone(f.meta) }
 func (f *ParquetFile) RowGroups() []int64 { return f.rows }
 
 // Read calls fn with the rows of the given row groups (nil: all) in order, a
-// few thousand at a time. The batches have the given columns (nil: all) in
+// few thousand at a time. Work with a turn (internal/pace) yields between them. The batches have the given columns (nil: all) in
 // the given order; they are fn's to keep. Errors: Invalid for a column or row
 // group that is not there, Corrupt for damaged bytes, fn's own.
 func (f *ParquetFile) Read(ctx context.Context, rowGroups []int, columns []string, fn func(*event.Batch) error) error {
@@ -116,7 +117,7 @@ func (f *ParquetFile) readGroup(ctx context.Context, g int, shape *event.Shape, 
 		readers[i] = columnReader{pages: chunks[at].Pages(), field: shape.Fields[i]}
 	}
 	for left := f.rows[g]; left > 0; {
-		if err := ctx.Err(); err != nil {
+		if err := pace.Yield(ctx); err != nil {
 			return err
 		}
 		n := int(min(left, readRows))

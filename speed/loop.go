@@ -16,6 +16,7 @@ import (
 func (p *partition) run(ctx context.Context) {
 	defer close(p.ended)
 	defer p.last()
+	p.began = p.opt.Clock.Now().UnixMicro()
 	for attempt := 0; ; attempt++ {
 		before := p.next.Load()
 		var err error
@@ -145,6 +146,7 @@ func (p *partition) follow(ctx context.Context) error {
 type fetched struct {
 	records []stream.Record
 	err     error
+	at      time.Time
 }
 
 // fetch reads ahead of the loop by one batch of records, so that the loop can
@@ -157,7 +159,7 @@ func (p *partition) fetch(ctx context.Context, r stream.Reader) (<-chan fetched,
 		for {
 			records, err := r.Next(ctx)
 			select {
-			case out <- fetched{records, err}:
+			case out <- fetched{records, err, p.opt.Clock.Now()}:
 			case <-ctx.Done():
 				return
 			}
@@ -184,6 +186,7 @@ func (p *partition) fold(ctx context.Context, got fetched) error {
 		if err := p.record(ctx, rec); err != nil {
 			return fmt.Errorf("partition %d, offset %d: %w", p.n, rec.Offset, err)
 		}
+		p.opt.Folding.Observe(p.opt.Clock.Now().Sub(got.at))
 	}
 	p.pending.Store(0) // after an error it stays: the frame still waits
 	if got.err != nil {

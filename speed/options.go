@@ -13,6 +13,7 @@ import (
 	"anabranch/fault"
 	"anabranch/internal/clock"
 	"anabranch/internal/disk"
+	"anabranch/internal/pace"
 	"anabranch/schemas"
 	"anabranch/stream"
 	"anabranch/view"
@@ -40,6 +41,8 @@ type Options struct {
 	// not at all.
 	Grace time.Duration
 
+	Delay   *pace.Meter           // counts how long frames took from the gateway into the views; may be nil
+	Folding *pace.Meter           // counts how long they took of that after they were read; may be nil
 	Clock   clock.Clock           // default clock.Wall
 	Logger  *slog.Logger          // default: discard
 	Metrics prometheus.Registerer // nil: none

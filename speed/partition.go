@@ -34,6 +34,7 @@ type partition struct {
 	shelf    *shelf
 	kept     []stored // the snapshots on the shelf, as far as this process knows
 	records  int      // since the last snapshot
+	began    int64    // when the loop began, microseconds since 1970
 	changed  bool     // anything since the last snapshot
 
 	broken     bool // states hold half a record: never snapshot them

@@ -2,6 +2,7 @@ package speed
 
 import (
 	"context"
+	"time"
 
 	"anabranch/event"
 	"anabranch/fault"
@@ -28,6 +29,9 @@ func (p *partition) record(ctx context.Context, rec stream.Record) error {
 		}
 		if err := p.apply(ctx, b, rec.Offset, rec.Offset+1); err != nil {
 			return err
+		}
+		if h.Ingested >= p.began { // what is read again has waited for us, not for the machine
+			p.opt.Delay.Observe(p.opt.Clock.Now().Sub(time.UnixMicro(h.Ingested)))
 		}
 	case event.Barrier:
 		if err := p.barrier(h.Barrier, h.Admit, rec.Offset+1); err != nil {

@@ -60,6 +60,7 @@ type Progress struct {
 	Waits     string          `json:"waits,omitempty"`     // what a person has to do before it goes on: resume, retry, approve
 	Parallel  int             `json:"parallel"`            // units that may run at once
 	Running   int             `json:"running"`             // steps that run
+	Share     float64         `json:"share,omitempty"`     // of its time that the last unit could work, as events come first; 0: all of it
 	Remaining float64         `json:"remaining,omitempty"` // seconds until all rows are read, at Rate
 	Failed    []Failed        `json:"failed,omitempty"`    // what waits for a retry
 	Acts      []Act           `json:"acts,omitempty"`      // the last instructions
@@ -77,7 +78,7 @@ func (r *run) progress() Progress {
 	p := Progress{
 		Pipeline: r.request.Pipeline, Kind: r.request.Kind, View: r.request.View, From: r.request.From, To: r.request.To, Date: r.date,
 		Phase: r.s.Phase, Done: r.s.Units, Rows: r.s.Rows, Bytes: r.s.Bytes, Started: r.s.Started, Attempt: r.s.Attempt, K: r.s.K, Note: r.note,
-		State: r.state(), Waits: r.waits(), Parallel: r.s.Steering.Parallel, Running: r.running, Failed: r.s.Failed, Acts: r.s.Steering.Acts, Review: r.review, Estimate: r.s.Estimate,
+		State: r.state(), Waits: r.waits(), Parallel: r.s.Steering.Parallel, Running: r.running, Failed: r.s.Failed, Acts: r.s.Steering.Acts, Share: r.s.Share, Review: r.review, Estimate: r.s.Estimate,
 	}
 	if r.asking() {
 		p.Ask = r.ask()
@@ -151,6 +152,9 @@ func (r *run) did(ctx workflow.Context, phase string, d batch.Ref) {
 		r.s.Rows += d.Rows
 	}
 	r.s.Bytes += d.Bytes
+	if !d.Reuse {
+		r.s.Share = d.Share
+	}
 	r.show(ctx)
 }
 
@@ -194,6 +198,9 @@ func (r *run) table() string {
 	}
 	if p.Total > 0 && !p.Ended() {
 		row("running", "%d, at most %d at once", p.Running, p.Parallel)
+	}
+	if p.Share > 0 && !p.Ended() {
+		row("slowed", "it works %.0f %% of the time, as events come first", 100*p.Share)
 	}
 	if p.Attempt > 1 {
 		row("attempt", "%d: another run published first", p.Attempt)

@@ -38,6 +38,7 @@ type Resume struct {
 	Rows   int64          `json:"rows"`
 	Bytes  int64          `json:"bytes"`
 	Worked time.Duration  `json:"worked,omitempty"` // in which units ran
+	Share  float64        `json:"share,omitempty"`  // of its time that the last unit could work, when it had to wait for events
 	// Failed is what failed for good and waits for a retry, Again the units of
 	// Phase to which that was granted.
 	Failed []Failed `json:"failed,omitempty"`

@@ -208,6 +208,9 @@ func describe(r api.Run) string {
 	}
 	if r.State == "running" {
 		fmt.Fprintf(&b, "; %d running, at most %d at once", p.Running, p.Parallel)
+		if p.Share > 0 {
+			fmt.Fprintf(&b, ", slowed to %.0f %% of the time, as events come first", 100*p.Share)
+		}
 	}
 	b.WriteByte('\n')
 	for _, f := range p.Failed {

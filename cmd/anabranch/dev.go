@@ -33,6 +33,8 @@ func serverFlags(c *cobra.Command, o *server.Config, logLevel *string) {
 	o.MinFree = server.DefaultMinFree
 	f.Var((*size)(&o.MinFree), "min-free", "room on the disk of the embedded log that is kept free: below it events are refused with 507")
 	f.Var((*size)(&o.Memory), "memory", "memory that the program and its Temporal server may use (default the container's limit, or what the machine has)")
+	f.Float64Var(&o.BatchLeast, "batch-least", 0.1, "share of the processors that batches have however slow events are; 1 never slows batches")
+	f.Float64Var(&o.BatchSlower, "batch-slower", 1.3, "how many times longer than without batches events may take, at the 99th percentile, before batches are slowed")
 	f.StringArrayVar(&o.Alert, "alert", nil, "who is called when a run fails, a view drifts, the ledger is out of balance or a file is damaged: a URL (with $NAME from the environment), exec:PROGRAM ARG..., file:PATH or log; may be given several times")
 	f.StringArrayVar(&o.AlertEscalate, "alert-escalate", nil, "who is called too when it goes on; may be given several times")
 	f.IntVar(&o.AlertAfter, "alert-after", 3, "after how many times it goes on")

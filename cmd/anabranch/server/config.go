@@ -67,6 +67,11 @@ type Config struct {
 	Alert, AlertEscalate []string
 	AlertAfter           int // default 3
 
+	// BatchLeast is the share of its processors that a worker gives to batches
+	// however slow events are, and BatchSlower how many times longer than
+	// without batches events may take; see pace.Goal for the defaults.
+	BatchLeast, BatchSlower float64
+
 	SnapshotEvery time.Duration // default 30 s
 	SealEvery     time.Duration // default 1 min: the age at which a segment is sealed
 	Grace         time.Duration // default 30 s: how long speed keeps what a new manifest covers

@@ -123,6 +123,7 @@ type opened struct {
 	id     string // names this process as a producer
 	memory *memory
 	alerts *alert.Alerts
+	pacing *pacing // nil: full speed
 }
 
 // open opens the rooms of a pipeline and starts those that this process has a
@@ -158,6 +159,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 	p.runner, err = batch.New(batch.Options{
 		Pipeline: def.Name, Schemas: set, Views: c.views, Older: c.older, Held: e.Held, Filters: c.filters, Log: p.log, Archive: p.archive, Letters: p.letters, ChunkBytes: o.memory.chunk,
 		FiltersThen: c.filtersThen(history), TimeField: def.Identity.Time, Definition: def.Version(), Code: o.config.Code, Publishes: def.Publish, Logger: logger,
+		Pace: o.pacing.batches(),
 	})
 	if err != nil {
 		p.stop(logger)
@@ -185,7 +187,7 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 		p.speed = speed.New(speed.Options{
 			Pipeline: def.Name, Schemas: p.set, Views: slices.Concat(p.views, p.kept), Filters: p.filters, Log: p.log, Archive: p.archive, TimeField: def.Identity.Time,
 			Disk: o.disk, Dir: filepath.Join(o.config.Dir, "speed", def.Name), SnapshotEvery: o.config.SnapshotEvery, Grace: o.config.Grace,
-			Logger: logger, Metrics: metrics,
+			Logger: logger, Metrics: metrics, Delay: o.pacing.meter("visible", def.Name), Folding: o.pacing.meter("fold", def.Name),
 		})
 		if err := p.parts.Start(ctx, "speed of "+def.Name, p.speed); err != nil {
 			return err
@@ -204,7 +206,7 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 		gateway, err := ingest.New(ingest.Options{
 			Pipeline: def.Name, Schema: p.set.Newest(), Identity: def.Identity, Format: def.Format, Rules: p.rules, Lanes: def.Lanes,
 			Log: p.log, Letters: p.letters, Linger: def.Linger, FrameBytes: def.FrameBytes, Producer: o.id, Logger: logger, Metrics: metrics,
-			MaxInFlight: o.memory.gate, Loads: o.memory.Loads,
+			MaxInFlight: o.memory.gate, Loads: o.memory.Loads, Delay: o.pacing.meter("append", def.Name),
 		})
 		if err != nil {
 			return err

@@ -148,6 +148,7 @@ func writeProblem(w http.ResponseWriter, err error) {
 func (s *Server) gatherers() prometheus.Gatherer {
 	process := prometheus.NewRegistry()
 	s.memory.register(process)
+	process.MustRegister(s.opened.pacing)
 	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		all := prometheus.Gatherers{process}

@@ -37,6 +37,7 @@ import (
 type Server struct {
 	config  Config
 	opened  *opened
+	log     *natslog.Store
 	catalog *catalog
 	parts   lifecycle.Group
 	loop    lifecycle.Loop
@@ -95,12 +96,13 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
+	s.log = log
 	s.close = append(s.close, func() { _ = log.Close() })
 	id, err := producerID()
 	if err != nil {
 		return err
 	}
-	s.opened = &opened{config: c, disk: files, bucket: b, store: log, logger: c.Logger, id: id, memory: s.memory, alerts: s.alerts}
+	s.opened = &opened{config: c, disk: files, bucket: b, store: log, logger: c.Logger, id: id, memory: s.memory, alerts: s.alerts, pacing: newPacing(c, id)}
 	s.catalog = &catalog{bucket: b, clock: clock.Wall}
 	s.address = api.Addresses{NATS: log.ClientURL(), PID: os.Getpid()}
 	if c.NATS != "" {
@@ -130,6 +132,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	listener = netutil.LimitListener(listener, s.memory.connections(openFiles()))
+	s.loop.Go(s.pace)
 	s.loop.Go(s.watchMemory, s.follow, func(context.Context) {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serve HTTP: %w", err)
