@@ -83,6 +83,20 @@ func (c *cage) own(t *testing.T) int64 {
 	return c.field(t, "memory.stat", "total_rss")
 }
 
+// each tells what every process holds that is not of files.
+func (c *cage) each() string {
+	all, _ := os.ReadFile(c.procs())
+	var out []string
+	for _, pid := range strings.Fields(string(all)) {
+		var size, resident, shared int64
+		text, _ := os.ReadFile(filepath.Join("/proc", pid, "statm"))
+		_, _ = fmt.Sscan(string(text), &size, &resident, &shared)
+		name, _ := os.ReadFile(filepath.Join("/proc", pid, "comm"))
+		out = append(out, fmt.Sprintf("%s %d MiB", strings.TrimSpace(string(name)), (resident-shared)*int64(os.Getpagesize())>>20))
+	}
+	return strings.Join(out, ", ")
+}
+
 func (c *cage) field(t *testing.T, name, field string) int64 {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(c.dir, name))
