@@ -293,3 +293,23 @@ func TestWhatIsWrittenIsLocalAtOnce(t *testing.T) {
 		t.Fatal(calls.Calls())
 	}
 }
+
+// TestADoomedCopyStaysWhileItIsUsed: one reader finds a copy damaged; others
+// have its file open by name and judge for themselves.
+func TestADoomedCopyStaysWhileItIsUsed(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, 36)
+	dir := t.TempDir()
+	b := tb.blobs(1)[0]
+	a := Open(tb.bucket, "shop", tb.set, Options{CacheDir: dir, CacheBytes: 10_000, Clock: tb.clock})
+	first, second := tb.local(a, b), tb.local(a, b)
+	a.cache.doom(b.sum)
+	first()
+	if got := onDisk(t, dir); got != int64(len(b.data)) {
+		t.Fatalf("%d bytes on disk while the copy is used, want %d", got, len(b.data))
+	}
+	second()
+	if got := onDisk(t, dir); got != 0 || a.cache.used != 0 {
+		t.Errorf("%d bytes on disk and %d on the books after the last use", got, a.cache.used)
+	}
+}
