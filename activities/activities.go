@@ -58,6 +58,9 @@ type Activities struct {
 	Releasers func(ctx context.Context, pipeline string) (Releaser, error)
 	// Audited hears what each unit of an audit came to; nil: nobody does.
 	Audited func(AuditFound)
+	// Judges returns what compares versions of a pipeline's views and has them
+	// answer; it is asked after Runners. nil: this worker judges none.
+	Judges func(ctx context.Context, pipeline string) (Judge, error)
 	// Names returns the names of all pipelines, for the message about one
 	// that does not exist; may be nil.
 	Names func() []string

@@ -26,6 +26,9 @@ type Request struct {
 	Sample   int    `json:"sample,omitempty"` // backfill: so many of its days only
 	Build    bool   `json:"build,omitempty"`  // backfill: only the versions of views that are new
 	Hold     bool   `json:"hold,omitempty"`   // and they do not answer yet
+	// Definition, when not empty, is the version of the pipeline's definition to
+	// plan with.
+	Definition string `json:"definition,omitempty"`
 	// Takes are the views of batch.PlanRef.Takes of the attempt before.
 	Takes   []string `json:"takes,omitempty"`
 	RunID   string   `json:"run_id"`  // names the run; safe as part of an object name
@@ -34,7 +37,7 @@ type Request struct {
 
 // batch returns the request in batch's words; the error is Invalid.
 func (r Request) batch() (batch.Request, error) {
-	out := batch.Request{Kind: r.Kind, Reason: r.Reason, By: r.By, RunID: r.RunID, Attempt: r.Attempt, K: r.K, View: r.View, Takes: r.Takes, Sample: r.Sample, Build: r.Build, Hold: r.Hold}
+	out := batch.Request{Kind: r.Kind, Reason: r.Reason, By: r.By, RunID: r.RunID, Attempt: r.Attempt, K: r.K, View: r.View, Takes: r.Takes, Sample: r.Sample, Build: r.Build, Hold: r.Hold, Definition: r.Definition}
 	for _, d := range []struct {
 		text string
 		to   **int32

@@ -20,6 +20,10 @@ type viewComparer struct {
 	r    *Runner
 	name string
 	out  ViewComparison
+	// shared compares only columns that both sides have; read, when not nil,
+	// gives rows that are not in files, and no object is then made of the cells.
+	shared bool
+	read   func(f archive.ResultFile, fn func(*event.Batch) error) error
 
 	keys   []string
 	totals totals
@@ -191,11 +195,19 @@ func (v *viewComparer) rows(was, is []archive.ResultFile) error {
 	return nil
 }
 
+// file reads the rows of one file.
+func (v *viewComparer) file(f archive.ResultFile, fn func(*event.Batch) error) error {
+	if v.read != nil {
+		return v.read(f, fn)
+	}
+	return v.r.Archive.ReadResult(v.ctx, f, nil, fn)
+}
+
 // each reads the rows of one side and tells the group of each.
 func (v *viewComparer) each(files []archive.ResultFile, on sides, fn func(b *event.Batch, groups []xxh3.Uint128) error) error {
 	var key []byte
 	for _, f := range files {
-		err := v.r.Archive.ReadResult(v.ctx, f, nil, func(b *event.Batch) error {
+		err := v.file(f, func(b *event.Batch) error {
 			cols := make([]int, len(v.keys))
 			for i, name := range v.keys {
 				if cols[i] = b.Shape.Index(name); cols[i] < 0 {
@@ -229,13 +241,13 @@ func finishedColumns(shape *event.Shape, keys []string, fn func(c int, name stri
 
 // equal compares what readers see of two rows.
 func (v *viewComparer) equal(a *event.Batch, i int, b *event.Batch, j int) bool {
-	if len(a.Shape.Fields) != len(b.Shape.Fields) {
+	if len(a.Shape.Fields) != len(b.Shape.Fields) && !v.shared {
 		return false
 	}
 	same := true
 	finishedColumns(b.Shape, v.keys, func(c int, name string) {
 		if same {
-			if old := a.Column(name); old == nil || !equalCell(old, i, &b.Columns[c], j) {
+			if old := a.Column(name); old == nil && !v.shared || old != nil && !equalCell(old, i, &b.Columns[c], j) {
 				same = false
 			}
 		}
@@ -246,7 +258,7 @@ func (v *viewComparer) equal(a *event.Batch, i int, b *event.Batch, j int) bool 
 // differs notes the cells in which two rows differ; a row that is nil is not
 // there.
 func (v *viewComparer) differs(a *event.Batch, i int, b *event.Batch, j int) (err error) {
-	if v.cells == nil {
+	if v.cells == nil && v.read == nil {
 		if v.cells, err = v.newCellWriter(); err != nil {
 			return err
 		}
@@ -260,7 +272,7 @@ func (v *viewComparer) differs(a *event.Batch, i int, b *event.Batch, j int) (er
 		group[k] = text(of.Column(name), row)
 	}
 	cell := func(name string, old, is *event.Column) error {
-		if old != nil && is != nil && equalCell(old, i, is, j) {
+		if old != nil && is != nil && equalCell(old, i, is, j) || v.shared && a != nil && b != nil && (old == nil || is == nil) {
 			return nil
 		}
 		d := Difference{Group: group, Column: name}
@@ -274,6 +286,9 @@ func (v *viewComparer) differs(a *event.Batch, i int, b *event.Batch, j int) (er
 		lo := v.digest.Lo + h.Lo // a sum: files may be cut otherwise and come in another order
 		v.digest = xxh3.Uint128{Hi: v.digest.Hi + h.Hi, Lo: lo}
 		v.worst.see(d, number(is, j)-number(old, i))
+		if v.cells == nil {
+			return nil
+		}
 		return v.cells.add(d)
 	}
 	if b != nil {

@@ -79,6 +79,9 @@ func (r *Runner) Plan(ctx context.Context, q Request) (PlanRef, error) {
 		}
 		return before.ref(), nil
 	}
+	if q.Definition != "" && q.Definition != r.Definition {
+		return PlanRef{}, fault.New(fault.Transient, "plan run %s: definition %.8s is wanted, this process has %.8s: it has not opened that one yet, or a newer one was applied since", q.run(), q.Definition, r.Definition)
+	}
 	m, err := r.Archive.Newest(ctx)
 	if err != nil {
 		return PlanRef{}, err

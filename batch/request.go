@@ -48,6 +48,9 @@ type Request struct {
 	// Build, of a backfill, makes only the versions of views that nothing
 	// published has files of; all others keep the files that they have.
 	Build bool
+	// Definition, when not empty, is the version of the pipeline's definition
+	// that a plan is wanted of: a process that has not opened it yet says so.
+	Definition string
 	// Hold keeps a version of a view that is made for the first time from
 	// answering: it stands beside the one that does, until Serve.
 	Hold bool

@@ -64,10 +64,11 @@ type Source struct {
 }
 
 // View returns the view called name, or nil: the version that the definition
-// declares, or the one that has name as its key.
+// declares, or the one that has name as its key, which the declared one has
+// besides.
 func (s *Source) View(name string) *view.View {
 	for _, v := range slices.Concat(s.Views, s.Older) {
-		if v.Name() == name {
+		if v.Name() == name || archive.ViewKey(archive.ViewOf(v.Name()), v.Version()) == name {
 			return v
 		}
 	}

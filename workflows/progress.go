@@ -67,6 +67,7 @@ type Progress struct {
 	Review    *batch.Review   `json:"review,omitempty"`    // what would change, or has
 	Estimate  *batch.Estimate `json:"estimate,omitempty"`  // of a backfill: all there is to do
 	Ask       string          `json:"ask,omitempty"`       // why it wants an approval
+	Canary    []CanaryState   `json:"canary,omitempty"`    // of a canary: how each view stands
 }
 
 // Ended reports whether the run is over, well or not.

@@ -150,6 +150,37 @@ func audit(in workflows.AuditInput, w func(cancel func()) *activitiestest.World)
 	}}
 }
 
+// canaried is a canary of two seconds, or one that is told to do something.
+func canaried(key string, verdicts func(int) batch.Judgement, first string) scenario {
+	in := workflows.CanaryInput{
+		Pipeline: "retail", Views: []workflows.CanaryView{{View: "day", Version: "1f8be302cc16a94d"}}, Share: 10, Within: 0.01, Every: "1s", For: "2s", Compare: 2, Key: key, Reason: "recorded", By: "test",
+	}
+	if first != "" {
+		in.Every = "1h"
+	}
+	return scenario{world: func(func()) *activitiestest.World { return &activitiestest.World{Verdicts: verdicts} }, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		run, err := workflows.StartCanary(ctx, c, queue, in, time.Now())
+		if err != nil || first == "" {
+			return run, err
+		}
+		for p := (workflows.Progress{}); p.Phase != "watch"; { // until it has something to decide
+			<-time.After(20 * time.Millisecond)
+			if p, err = workflows.QueryProgress(ctx, c, run.ID); err != nil {
+				return run, err
+			}
+		}
+		if err := workflows.PokeCanary(ctx, c, run.ID); err != nil {
+			return run, err
+		}
+		_, err = workflows.Tell(ctx, c, run.ID, first, workflows.Instruction{By: "test", Reason: "recorded"})
+		return run, err
+	}}
+}
+
+func differs(int) batch.Judgement {
+	return batch.Judgement{Manifest: 1, State: batch.Held, Groups: 100, Changed: 100, Beyond: "view day: 100 of 100 groups differ, 100 %; the bound is 1 %"}
+}
+
 func plain(func()) *activitiestest.World { return &activitiestest.World{} }
 
 // scenarios by the name of their file.
@@ -162,6 +193,9 @@ var scenarios = map[string]scenario{
 			return batch.Audited{Counted: 1, Drifted: 1, Views: map[string]int64{"sales": 1}, Drifts: []batch.Drift{{View: "sales", Where: "results of all", Group: []string{"UK"}, Column: "n", Served: "1", Recomputed: "2"}}}
 		}}
 	}),
+	"canary-promoted-v1":    canaried("promoted", nil, ""),
+	"canary-rolled-back-v1": canaried("rolled back", differs, ""),
+	"canary-by-hand-v1":     canaried("by hand", nil, workflows.RollBackUpdate),
 	"backfill-v1": backfill(workflows.BackfillInput{Pipeline: "retail", View: "sales", From: "2011-03-01", To: "2011-03-07", Reason: "refunds", By: "test"}, plain),
 	"nightly-loses-once-v1": nightly("loses", func(func()) *activitiestest.World {
 		w, lost := &activitiestest.World{}, false

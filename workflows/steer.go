@@ -30,6 +30,7 @@ type Instruction struct {
 	By       string `json:"by"`
 	Reason   string `json:"reason"`
 	Parallel int    `json:"parallel,omitempty"` // of "parallel"
+	View     string `json:"view,omitempty"`     // of "promote" and "rollback": one view of a canary; empty: all
 	Digest   string `json:"digest,omitempty"`   // of "approve": which comparison, or how its digest begins
 }
 

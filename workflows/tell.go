@@ -19,9 +19,9 @@ import (
 // tellPatience is how long Tell waits for a worker that takes an instruction.
 const tellPatience = 10 * time.Second
 
-// Updates returns the names of the instructions that a run takes.
+// Updates returns the names of the instructions that runs take.
 func Updates() []string {
-	var names []string
+	names := []string{PromoteUpdate, RollBackUpdate}
 	for _, s := range steers {
 		names = append(names, s.name)
 	}
@@ -54,6 +54,9 @@ func Tell(ctx context.Context, c client.Client, id, update string, in Instructio
 	var missing *serviceerror.NotFound
 	switch {
 	case errors.As(err, &refused):
+		if strings.HasPrefix(refused.Message(), "unknown update") {
+			return "", fault.WithCode(fault.New(fault.Conflict, "%s: a run of its kind does not do that", said), "refused")
+		}
 		err = activities.FromTemporal(err)
 		return "", fault.WithCode(fault.New(fault.KindOf(err), "%s: %w", said, err), "refused")
 	case errors.As(err, &missing):

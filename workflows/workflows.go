@@ -93,9 +93,11 @@ type BackfillInput struct {
 	Sample int  `json:"sample,omitempty"`
 	// Build makes only the versions of views that nothing published has files
 	// of; with Hold they do not answer before somebody promotes them.
-	Build  bool    `json:"build,omitempty"`
-	Hold   bool    `json:"hold,omitempty"`
-	Resume *Resume `json:"resume,omitempty"`
+	Build bool `json:"build,omitempty"`
+	Hold  bool `json:"hold,omitempty"`
+	// Definition, when not empty, is the version of the definition to plan with.
+	Definition string  `json:"definition,omitempty"`
+	Resume     *Resume `json:"resume,omitempty"`
 }
 
 // What becomes of a run when a step of it fails for good.
@@ -169,7 +171,7 @@ func Backfill(ctx workflow.Context, raw converter.RawValue) (Result, error) {
 	}, in.Parallel, in.Resume)
 	r.patient = in.OnFailure != OnFailureFail
 	r.compares, r.approval, r.dry = true, in.Approve && !in.DryRun, in.DryRun
-	r.request.Sample, r.request.Build, r.request.Hold = in.Sample, in.Build, in.Hold
+	r.request.Sample, r.request.Build, r.request.Hold, r.request.Definition = in.Sample, in.Build, in.Hold, in.Definition
 	return r.do(ctx, func(s *Resume) any { in.Resume = s; return in })
 }
 

@@ -45,6 +45,7 @@ func environmentOf(a *activities.Activities) *testsuite.TestWorkflowEnvironment 
 	env.SetWorkerOptions(sdkworker.Options{DeadlockDetectionTimeout: time.Minute})
 	env.RegisterWorkflowWithOptions(Nightly, workflow.RegisterOptions{Name: NightlyType})
 	env.RegisterWorkflowWithOptions(Backfill, workflow.RegisterOptions{Name: BackfillType})
+	env.RegisterWorkflowWithOptions(Canary, workflow.RegisterOptions{Name: CanaryType})
 	env.RegisterWorkflowWithOptions(ReleaseDeadLetters, workflow.RegisterOptions{Name: ReleaseType})
 	env.RegisterWorkflowWithOptions(Audit, workflow.RegisterOptions{Name: AuditType})
 	env.RegisterActivity(a)

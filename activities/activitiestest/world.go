@@ -31,6 +31,9 @@ type World struct {
 
 	// Audits, when not nil, is what an audit of a unit finds.
 	Audits func(u batch.AuditUnit) batch.Audited
+	// Verdicts, when not nil, is what the n-th comparison of a held version
+	// says, from 1; it is held, and the same, when it is nil.
+	Verdicts func(n int) batch.Judgement
 
 	// Before, when not nil, is called before each step does anything, with its
 	// name and unit (-1 for none); an error is the step's answer.
@@ -43,6 +46,7 @@ type World struct {
 	plans    map[string]*plan
 	log      []string
 	requests []batch.Request
+	judged   int
 }
 
 type plan struct {
@@ -60,6 +64,7 @@ func Activities(worlds map[string]*World) *activities.Activities {
 	}
 	a := &activities.Activities{}
 	a.Runners, a.Names = activities.ByName(runners)
+	a.Judges = func(_ context.Context, name string) (activities.Judge, error) { return worlds[name], nil }
 	a.Releasers = func(_ context.Context, name string) (activities.Releaser, error) { return worlds[name], nil }
 	return a
 }
@@ -123,6 +128,41 @@ func (w *World) step(ctx context.Context, name string, unit int) error {
 	}
 	w.log = append(w.log, entry)
 	return nil
+}
+
+// Judge says what Verdicts does, once something was published.
+func (w *World) Judge(ctx context.Context, _, _ string, _ float64) (batch.Judgement, error) {
+	if err := w.step(ctx, "judge", -1); err != nil {
+		return batch.Judgement{}, err
+	}
+	defer w.mu.Unlock()
+	if w.version == 0 {
+		return batch.Judgement{State: batch.Unbuilt}, nil
+	}
+	w.judged++
+	if w.Verdicts != nil {
+		return w.Verdicts(w.judged), nil
+	}
+	return batch.Judgement{Manifest: w.version, State: batch.Held, Groups: 10, Same: 10, Markdown: "Every cell is equal.\n"}, nil
+}
+
+// Share publishes a version that says so.
+func (w *World) Share(ctx context.Context, view, _ string, percent float64, _, by string) (batch.Published, error) {
+	return w.point(ctx, fmt.Sprintf("share %s %g by %s", view, percent, by))
+}
+
+// Serve publishes a version that says so.
+func (w *World) Serve(ctx context.Context, view, _, _, by string) (batch.Published, error) {
+	return w.point(ctx, fmt.Sprintf("serve %s by %s", view, by))
+}
+
+func (w *World) point(ctx context.Context, what string) (batch.Published, error) {
+	if err := w.step(ctx, what, -1); err != nil {
+		return batch.Published{}, err
+	}
+	defer w.mu.Unlock()
+	w.version++
+	return batch.Published{Version: w.version, K: w.k}, nil
 }
 
 // Release sends two pages of three letters.

@@ -71,7 +71,7 @@ Begin with:  anabranch demo`,
 	})
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
-		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(),
+		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(), newCanary(),
 		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newAudit(), newFsck(),
 		newExitCodes(), newVersion(),
 	)

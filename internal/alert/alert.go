@@ -21,6 +21,8 @@ const (
 	Drift     = "drift"            // a view is not what its SELECT says
 	Imbalance = "ledger_imbalance" // events are missing or counted twice
 	Damage    = "damage"           // what was read is not what was written
+	// RolledBack: a view's new version differed too much from the one that answers.
+	RolledBack = "canary_rolled_back"
 )
 
 // Key tells alerts apart: what is raised again under one key is one alert.

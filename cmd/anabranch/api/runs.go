@@ -43,6 +43,8 @@ type Run struct {
 	Released *workflows.ReleaseResult `json:"released,omitempty"`
 	// Audit is what an audit came to, also when it failed by finding a drift.
 	Audit *workflows.AuditResult `json:"audit,omitempty"`
+	// Canary is what a canary came to.
+	Canary *workflows.CanaryResult `json:"canary,omitempty"`
 	// Progress is what the run itself answers; nil when no worker does.
 	Progress *workflows.Progress `json:"progress,omitempty"`
 	// Answer is how the run stands after an instruction, in a sentence.

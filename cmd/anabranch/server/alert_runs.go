@@ -183,6 +183,9 @@ func (s *Server) alertRun(ctx context.Context, w *workflowpb.WorkflowExecutionIn
 	run := workflows.Started{ID: w.GetExecution().GetWorkflowId(), RunID: w.GetExecution().GetRunId()}
 	switch w.GetStatus() {
 	case enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		if w.GetType().GetName() == workflows.CanaryType {
+			s.alertCanary(ctx, pipeline, run)
+		}
 		s.alerts.Resolve(key, run.ID+" ended well")
 		return
 	case enums.WORKFLOW_EXECUTION_STATUS_FAILED, enums.WORKFLOW_EXECUTION_STATUS_TERMINATED, enums.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
@@ -197,6 +200,28 @@ func (s *Server) alertRun(ctx context.Context, w *workflowpb.WorkflowExecutionIn
 		Key: key, Summary: fmt.Sprintf("%s %s: %s (%s)", run.ID, stateName(w.GetStatus()), why, fault.KindOf(why)),
 		Todo: "see docs/runbook.md, A run failed", URL: workflows.RunLink(s.runs.ui, namespace, run),
 	})
+}
+
+// alertCanary calls people when a canary was rolled back: the definition in
+// force then says something that does not answer.
+func (s *Server) alertCanary(ctx context.Context, pipeline string, run workflows.Started) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := workflows.AwaitCanary(ctx, s.runs.client, run)
+	if err != nil {
+		return
+	}
+	for _, v := range out.Views {
+		key := alert.Key{Name: alert.RolledBack, Pipeline: pipeline, Subject: v.View}
+		if v.State != workflows.CanaryRolledBack {
+			s.alerts.Resolve(key, fmt.Sprintf("version %s: %s", v.Version, v.State))
+			continue
+		}
+		s.alerts.Raise(alert.Alert{
+			Key: key, Summary: fmt.Sprintf("version %s was rolled back: %s", v.Version, v.Note),
+			Todo: "anabranch canary show " + run.ID + "; mend the view and apply it again", URL: workflows.RunLink(s.runs.ui, namespace, run),
+		})
+	}
 }
 
 func whyEnded(ctx context.Context, c client.Client, run workflows.Started) error {

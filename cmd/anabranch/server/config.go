@@ -5,6 +5,7 @@ package server
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -76,6 +77,10 @@ type Config struct {
 	SealEvery     time.Duration // default 1 min: the age at which a segment is sealed
 	Grace         time.Duration // default 30 s: how long speed keeps what a new manifest covers
 
+	// Dice returns a number from 0 to 100 by which a query falls to a canary or
+	// not; default: by chance.
+	Dice func() float64
+
 	Logger   *slog.Logger
 	Progress func(string) // told about slow steps at the start; may be nil
 }
@@ -120,6 +125,9 @@ func (c *Config) ensureDefaults() {
 	}
 	if c.Grace == 0 {
 		c.Grace = 30 * time.Second
+	}
+	if c.Dice == nil {
+		c.Dice = func() float64 { return 100 * rand.Float64() }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -66,7 +66,7 @@ func startRuns(ctx context.Context, s *Server) (*runs, error) {
 	if c.has(RoleWorker) {
 		r.worker = worker.New(worker.Options{
 			Client: r.client, TaskQueue: r.queue, Namespace: namespace, Log: c.Logger, Parallel: s.memory.steps(),
-			Activities: &activities.Activities{Runners: s.runner, Releasers: s.releaser, Audited: s.audited, Names: s.names, Poll: 50 * time.Millisecond},
+			Activities: &activities.Activities{Runners: s.runner, Releasers: s.releaser, Judges: s.judge, Audited: s.audited, Names: s.names, Poll: 50 * time.Millisecond},
 		})
 		if err := r.worker.Start(ctx); err != nil {
 			r.stop()
@@ -293,6 +293,15 @@ func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (a
 	}
 	if info.GetType().GetName() == workflows.AuditType {
 		s.describeAudit(ctx, c, &out)
+		return out, nil
+	}
+	if info.GetType().GetName() == workflows.CanaryType {
+		judged, err := workflows.AwaitCanary(ctx, c, workflows.Started{ID: id})
+		if err == nil {
+			out.Canary = &judged
+		} else {
+			out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
+		}
 		return out, nil
 	}
 	var result workflows.Result

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	mrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -121,7 +120,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	if c.has(RoleSpeed) {
-		s.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: s.sources, Logger: c.Logger, Dice: func() float64 { return 100 * mrand.Float64() }}), sql.Options{
+		s.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: s.sources, Logger: c.Logger, Dice: c.Dice}), sql.Options{
 			CacheDirs: []string{filepath.Join(c.Dir, "cache")}, Logger: c.Logger,
 			MemoryLimit: fmt.Sprintf("%dB", s.memory.query), MaxQueries: s.memory.queries(),
 		})
@@ -138,6 +137,9 @@ func (s *Server) start(ctx context.Context) error {
 			s.failed <- fmt.Errorf("serve HTTP: %w", err)
 		}
 	})
+	if s.runs.worker != nil {
+		s.loop.Go(s.pokeCanaries)
+	}
 	if s.alerts != nil {
 		s.loop.Go(s.watchDamage)
 		if s.runs.worker != nil {

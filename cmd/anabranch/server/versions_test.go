@@ -29,9 +29,13 @@ type whole struct {
 	runs   int
 }
 
-func startWhole(t *testing.T) *whole {
+func startWhole(t *testing.T, change ...func(*Config)) *whole {
 	t.Helper()
-	s, err := Start(t.Context(), Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Temporal: "none", Logger: slog.New(slog.DiscardHandler)})
+	c := Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Temporal: "none", Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&c)
+	}
+	s, err := Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
