@@ -73,13 +73,16 @@ func (a *Archive) checkManifests(ctx context.Context, found func(Damage)) (newes
 	}
 	known = map[string]bool{}
 	var before *Manifest
-	at := uint64(0)
+	at, oldest := uint64(0), uint64(1)
+	if m, err := a.Newest(ctx); err == nil && m.Oldest > 0 {
+		at, oldest = m.Oldest-1, m.Oldest
+	}
 	for info, err := range a.bucket.List(ctx, a.manifestPrefix(), "") {
 		if err != nil {
 			return nil, nil, fmt.Errorf("list manifests: %w", err)
 		}
 		v, ok := a.manifestVersion(info.Name)
-		if !ok {
+		if !ok || v < oldest {
 			continue
 		}
 		for at++; at < v; at++ {
@@ -145,6 +148,12 @@ func (a *Archive) checkFiles(ctx context.Context, m *Manifest, found func(Damage
 	}
 	for _, d := range m.Days {
 		rows, want := int64(0), int64(0)
+		if d.Gone {
+			for _, day := range d.Days {
+				counted[d.Partition] += day.Rows
+			}
+			continue
+		}
 		_, err := a.fetch(ctx, d.Name, d.Size, d.Sum)
 		for _, day := range d.Days {
 			want += day.Rows
@@ -184,11 +193,14 @@ func (a *Archive) checkFiles(ctx context.Context, m *Manifest, found func(Damage
 }
 
 func (a *Archive) checkSegments(ctx context.Context, partition int, newest *Manifest, found func(Damage)) error {
-	objects, err := a.listSegments(ctx, partition, 0)
+	at := uint64(0)
+	if newest != nil {
+		at = newest.RawFrom(partition).From
+	}
+	objects, err := a.listSegments(ctx, partition, at)
 	if err != nil {
 		return err
 	}
-	at := uint64(0)
 	for i, o := range objects {
 		from, _ := a.segmentFrom(partition, o.Name)
 		to := uint64(0)

@@ -21,7 +21,13 @@ type DayFile struct {
 	Sum       string    `json:"sum"`            // SHA-256
 	Segments  []string  `json:"segments"`       // lineage: the segments its events come from
 	Plan      string    `json:"plan,omitempty"` // part of its name
+	// Gone says that its events have expired with the segments they come from:
+	// there is no such object any more. What views have of them stays.
+	Gone bool `json:"gone,omitempty"`
 }
+
+// RawGone is the code of errors that say that raw events have expired.
+const RawGone = "raw_expired"
 
 // DayRows says where the events of one day are in a file.
 type DayRows struct {
@@ -167,6 +173,9 @@ func (a *Archive) ReadDay(ctx context.Context, files []DayFile, day int32, colum
 		}
 		if len(groups) == 0 {
 			continue
+		}
+		if f.Gone {
+			return fault.WithCode(fault.New(fault.Invalid, "the raw events of day %d have expired: %s is gone", day, f.Name), RawGone)
 		}
 		if err := a.readDay(ctx, f, groups, columns, fn); err != nil {
 			return err

@@ -58,6 +58,11 @@ type Manifest struct {
 	// Accounts are the same counts by partition; none in manifests of old.
 	Accounts []Account `json:"accounts,omitempty"`
 
+	// Raw says by partition from where on the raw events are there; none: from
+	// the begin. Oldest is the first version that is; 0: the first of all.
+	Raw    []RawBorder `json:"raw,omitempty"`
+	Oldest uint64      `json:"oldest,omitempty"`
+
 	Parent string `json:"parent"` // Hash of the manifest before; empty for the first
 
 	stored hashMemo // set when it was read or published
@@ -72,6 +77,21 @@ type Account struct {
 	Duplicates int64  `json:"duplicates"`
 	Filtered   int64  `json:"filtered"`
 	Conflicts  int64  `json:"conflicts"`
+}
+
+// RawBorder says that the segments of a partition below From have expired, and
+// how many events they had.
+type RawBorder struct {
+	From uint64 `json:"from"`
+	Rows int64  `json:"rows"`
+}
+
+// RawFrom returns from where on the raw events of a partition are there.
+func (m *Manifest) RawFrom(partition int) RawBorder {
+	if partition < len(m.Raw) {
+		return m.Raw[partition]
+	}
+	return RawBorder{}
 }
 
 // Accounted returns how many events the account says it knows the fate of: as
@@ -190,7 +210,9 @@ func (m *Manifest) files() []file {
 		}
 	}
 	for _, d := range m.Days {
-		out = append(out, file{d.Name, d.Size})
+		if !d.Gone {
+			out = append(out, file{d.Name, d.Size})
+		}
 	}
 	for _, view := range slices.Sorted(maps.Keys(m.Views)) {
 		for _, s := range m.Views[view].States {
@@ -226,6 +248,11 @@ func (m *Manifest) check(partitions int) error {
 			if r.Partition != p || r.K > m.K {
 				return bad("id run %s among those of partition %d at barrier %d", r.Name, p, m.K)
 			}
+		}
+	}
+	for p, raw := range m.Raw {
+		if p >= len(m.Cut) || raw.From > m.Cut[p] {
+			return bad("the raw events of partition %d expire up to %d, above the cut %s", p, raw.From, m.Cut)
 		}
 	}
 	for view, key := range m.Serves {

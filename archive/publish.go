@@ -182,10 +182,22 @@ func follows(m, parent *Manifest) error {
 		return fault.New(fault.Conflict, "publish manifest %d: it was planned from another manifest %d than the newest; plan again from it", m.Version, parent.Version)
 	case (m.K < parent.K || !m.Cut.AtLeast(parent.Cut)) && !planted.On(planted.OlderPublishes):
 		return fault.New(fault.Conflict, "publish manifest %d: barrier %d at %s goes back behind barrier %d at %s; an older batch never replaces a newer", m.Version, m.K, m.Cut, parent.K, parent.Cut)
+	case !m.keepsGone(parent):
+		return fault.New(fault.Bug, "publish manifest %d: it counts on raw events or versions that have expired", m.Version)
 	case m.K == parent.K && !parent.Cut.AtLeast(m.Cut):
 		return fault.New(fault.Bug, "publish manifest %d: cut %s, but barrier %d is at %s", m.Version, m.Cut, m.K, parent.Cut)
 	}
 	return nil
+}
+
+// keepsGone reports whether what has expired in parent has in m, too.
+func (m *Manifest) keepsGone(parent *Manifest) bool {
+	for p := range parent.Raw {
+		if m.RawFrom(p).From < parent.Raw[p].From {
+			return false
+		}
+	}
+	return m.Oldest >= parent.Oldest
 }
 
 // present makes sure that what m is the first to mention is there, so that

@@ -52,8 +52,18 @@ type segmentMeta struct {
 }
 
 // Segments returns the chain of segments from the one that begins at from (0,
-// or some segment's To) to the newest. Corrupt when the chain has a gap.
+// or some segment's To) to the newest. From 0 it begins with the first that has
+// not expired. Corrupt when the chain has a gap.
 func (a *Archive) Segments(ctx context.Context, partition int, from uint64) ([]Segment, error) {
+	if from == 0 {
+		m, err := a.Newest(ctx)
+		switch kind := fault.KindOf(err); {
+		case err == nil:
+			from = m.RawFrom(partition).From
+		case kind != fault.Corrupt && kind != fault.Invalid:
+			return nil, err
+		}
+	}
 	objects, err := a.listSegments(ctx, partition, from)
 	if err != nil {
 		return nil, err

@@ -23,9 +23,10 @@ type AuditRequest struct {
 type AuditPlan struct {
 	Version uint64      `json:"version"` // of the manifest that is audited
 	K       uint64      `json:"k"`
-	Days    int         `json:"days"` // to audit
-	Of      int         `json:"of"`   // that the version has
-	Rows    int64       `json:"rows"` // events of these days
+	Days    int         `json:"days"`           // to audit
+	Of      int         `json:"of"`             // that the version has
+	Gone    int         `json:"gone,omitempty"` // of them: raw events expired, nothing to compare with
+	Rows    int64       `json:"rows"`           // events of these days
 	Units   []AuditUnit `json:"units,omitempty"`
 }
 
@@ -100,8 +101,13 @@ func (r *Runner) PlanAudit(ctx context.Context, q AuditRequest) (AuditPlan, erro
 	if q.From != nil && q.To != nil && *q.To < *q.From {
 		return out, fault.New(fault.Invalid, "audit from %s to %s: its first day lies behind its last", dayName(*q.From), dayName(*q.To))
 	}
+	gone := goneDays(m.Days)
 	var days []int32
 	for _, day := range slices.Sorted(maps.Keys(rows)) {
+		if gone[day] {
+			out.Gone++
+			continue
+		}
 		if (q.From == nil || day >= *q.From) && (q.To == nil || day <= *q.To) {
 			days = append(days, day)
 		}

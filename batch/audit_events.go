@@ -48,13 +48,19 @@ type seen struct {
 // It goes through the log backwards, so that only ids of these days have to be
 // remembered: whatever stands before has the say.
 func (a *audit) partition(ctx context.Context, partition int) error {
-	segments, err := a.r.newSegments(ctx, partition, 0, a.m.Cut[partition])
+	border := a.m.RawFrom(partition).From
+	segments, err := a.r.newSegments(ctx, partition, border, a.m.Cut[partition])
 	if err != nil {
 		return err
 	}
 	firsts := map[event.ID]firstCopy{}
 	for _, s := range slices.Backward(segments) {
 		if err := a.look(ctx, s, firsts); err != nil {
+			return err
+		}
+	}
+	if border > 0 {
+		if err := a.copiesOf(ctx, partition, border, firsts); err != nil {
 			return err
 		}
 	}
@@ -76,6 +82,32 @@ func (a *audit) partition(ctx context.Context, partition int) error {
 		}
 		if err := a.fold(ctx, s, firsts, counts[i]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// copiesOf takes out what is a copy of an event below the border. The segments
+// there have expired: only the id runs remember.
+func (a *audit) copiesOf(ctx context.Context, partition int, border uint64, firsts map[event.ID]firstCopy) error {
+	runs, err := a.r.Archive.OpenRuns(ctx, a.m.Runs[partition])
+	if err != nil {
+		return err
+	}
+	defer runs.Close()
+	ids := make([]event.ID, 0, len(firsts))
+	for id, f := range firsts {
+		if f.ours {
+			ids = append(ids, id)
+		}
+	}
+	hits := make([]archive.Hit, len(ids))
+	if err := runs.Lookup(ctx, ids, hits); err != nil {
+		return fmt.Errorf("look up %d ids: %w", len(ids), err)
+	}
+	for i, h := range hits {
+		if h.Found && h.Offset < border {
+			delete(firsts, ids[i])
 		}
 	}
 	return nil

@@ -35,6 +35,7 @@ type Options struct {
 	Archive     *archive.Archive  // required
 	Letters     *deadletter.Store // required: where conflicting copies go
 	Publishes   schemas.Publish   // what a run may publish by itself
+	Retention   schemas.Retention // what Expire keeps
 	TimeField   string            // the event time, a column of the newest schema; empty: all events are of day 0
 
 	ChunkRows  int64 // events that Compact sorts in memory at once; default 2,000,000

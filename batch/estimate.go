@@ -121,18 +121,18 @@ func (e *Estimate) view(r *Runner, pv planView, p *plan, m *archive.Manifest, da
 		e.Results++
 		e.Groups += stateRows(files, periods[period])
 	}
-	rows := rowsByDay(m.Days)
+	expired, rows := goneDays(m.Days), rowsByDay(m.Days)
 	var gone []int32
 	for day := range files.Live {
 		asked := (p.Request.From == nil || day >= *p.Request.From) && (p.Request.To == nil || day <= *p.Request.To)
-		if _, there := rows[day]; !there && (asked || pv.Days == daysAll) {
+		if _, there := rows[day]; (expired[day] || !there) && (asked || pv.Days == daysAll) {
 			gone = append(gone, day)
 		}
 	}
 	if len(gone) > 0 {
 		slices.Sort(gone)
 		e.Warnings = append(e.Warnings, fmt.Sprintf("view %s: the events of %d of its days are gone: %s: %s", pv.Name, len(gone), someDays(gone),
-			map[bool]string{false: "they keep the numbers that they have", true: "its new version will not have them"}[pv.Days == daysAll]))
+			map[bool]string{false: "a backfill that asks for them is refused, they keep the numbers that they have", true: "no new version can be made of them, a backfill is refused"}[pv.Days == daysAll]))
 	}
 }
 

@@ -69,7 +69,7 @@ func (r *Runner) Fold(ctx context.Context, ref PlanRef, unit int) (_ Ref, err er
 	}
 	defer turn.End()
 	began := r.Clock.Now()
-	done, err = r.fold(ctx, p, s.Units[unit], unit, dayFiles(parent, made))
+	done, err = r.fold(ctx, p, s.Units[unit], unit, parent, dayFiles(parent, made))
 	if err != nil {
 		return Ref{}, fmt.Errorf("run %s: fold %s: %w", ref.Run, s.Units[unit].label(), err)
 	}
@@ -80,7 +80,7 @@ func (r *Runner) Fold(ctx context.Context, ref PlanRef, unit int) (_ Ref, err er
 	return done.ref().paced(turn), nil
 }
 
-func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files []archive.DayFile) (folded, error) {
+func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, parent *archive.Manifest, files []archive.DayFile) (folded, error) {
 	out := folded{Label: u.label(), Rows: map[int32]int64{}}
 	views := make([]*view.View, len(u.Views))
 	for i, pv := range u.Views {
@@ -95,8 +95,17 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, files 
 	for i, v := range views {
 		states[i] = v.New()
 	}
+	gone := goneDays(files)
 	for _, day := range u.Days {
 		out.Rows[day] = 0
+		if gone[day] {
+			n, err := r.addToDay(ctx, p, u, day, parent, files, columns, views, groups)
+			if err != nil {
+				return out, err
+			}
+			out.Rows[day] = n
+			continue
+		}
 		err := r.Archive.ReadDay(ctx, files, day, columns, func(b *event.Batch) error {
 			out.Rows[day] += int64(b.N)
 			for i, s := range states {

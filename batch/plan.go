@@ -87,6 +87,9 @@ func (r *Runner) Plan(ctx context.Context, q Request) (PlanRef, error) {
 		return PlanRef{}, err
 	}
 	p, err := r.plan(ctx, q, m)
+	if err == nil {
+		err = p.needsGone(m)
+	}
 	if err != nil {
 		return PlanRef{}, fmt.Errorf("plan run %s of %s: %w", q.run(), r.Pipeline, err)
 	}

@@ -64,6 +64,11 @@ func (w *viewPlanner) declared(v *view.View) {
 	key, there := w.parent.VersionOf(v.Name(), v.Version())
 	do := planView{Name: v.Name(), Version: v.Version(), From: key, Days: daysTouched}
 	switch {
+	case there == nil && w.p.Request.Kind == Nightly && len(goneDays(w.parent.Days)) > 0:
+		// What answers goes on; nobody can make a version of what is gone.
+		w.r.Logger.Error("a view cannot be made: raw events of the pipeline have expired", "pipeline", w.r.Pipeline, "view", v.Name(), "version", v.Version(),
+			"do", "take its definition back, or give it to a new pipeline")
+		return
 	case there == nil && w.asked(v.Name()):
 		do.Days = daysAll
 	case there == nil:

@@ -53,6 +53,7 @@ func (o *outcome) next() *archive.Manifest {
 		Runs: slices.Clone(parent.Runs), Days: dayFiles(parent, o.compacts), Views: map[string]*archive.ViewFiles{},
 		Rows: parent.Rows, Counted: parent.Counted, Duplicates: parent.Duplicates, Filtered: parent.Filtered, Conflicts: parent.Conflicts,
 		FilteredBy: parent.FilteredCodes(), Accounts: slices.Clone(parent.Accounts),
+		Raw: parent.Raw, Oldest: parent.Oldest,
 		Parent: p.ParentHash, Serves: p.Serves, Canary: canaries(parent, p.Serves), Base: p.Request.Back, Run: p.Request.run(), Code: p.Code,
 	}
 	if len(m.Accounts) == 0 { // the first that keeps them

@@ -37,6 +37,10 @@ func (r *Runner) RebuildRuns(ctx context.Context, m *archive.Manifest, partition
 	}
 	c := &compaction{r: r, k: k, tag: gone[0].Plan, out: compacted{Partition: partition, Runs: there, Filtered: map[string]int64{}}}
 	defer c.closeRuns()
+	raw := m.RawFrom(partition).From
+	if raw > 0 {
+		return nil, fault.WithCode(fault.New(fault.Corrupt, "partition %d: the segments below %d have expired, and with them the ids that were lost: restore the id runs from a copy of the bucket", partition, raw), archive.RawGone)
+	}
 	segments, err := r.newSegments(ctx, partition, 0, m.Cut[partition])
 	if err != nil {
 		return nil, err
@@ -114,7 +118,7 @@ func (r *Runner) RebuildDays(ctx context.Context, m *archive.Manifest, f archive
 	if err := c.openRuns(ctx); err != nil {
 		return nil, nil, err
 	}
-	segments, err := r.newSegments(ctx, f.Partition, 0, m.Cut[f.Partition])
+	segments, err := r.newSegments(ctx, f.Partition, m.RawFrom(f.Partition).From, m.Cut[f.Partition])
 	if err != nil {
 		return nil, nil, err
 	}

@@ -113,6 +113,20 @@ func rowsByDay(files []archive.DayFile) map[int32]int64 {
 	return rows
 }
 
+// goneDays returns the days of which some raw events have expired: they cannot
+// be folded anew, only added to.
+func goneDays(files []archive.DayFile) map[int32]bool {
+	gone := map[int32]bool{}
+	for _, f := range files {
+		if f.Gone {
+			for _, d := range f.Days {
+				gone[d.Day] = true
+			}
+		}
+	}
+	return gone
+}
+
 // spreadDays is pure: which days are folded into which views, neighbours that
 // fold alike together until they have rows enough.
 func spreadDays(p *plan, files []archive.DayFile, made []compacted, unitRows int64) spread {
@@ -136,13 +150,14 @@ func spreadDays(p *plan, files []archive.DayFile, made []compacted, unitRows int
 	}
 	var out spread
 	rows := rowsByDay(files)
+	gone := goneDays(files)
 	if q.Sample > 0 {
 		asked = sample(rows, asked, q.Sample)
 	}
 	for _, day := range slices.Sorted(maps.Keys(rows)) {
 		var views []planView
 		for _, v := range p.Views {
-			if v.Days == daysAll || v.Days == daysTouched && asked(day) {
+			if v.Days == daysAll || v.Days == daysTouched && asked(day) && (touched[day] || !gone[day]) {
 				views = append(views, v)
 			}
 		}

@@ -29,6 +29,7 @@ type Definition struct {
 	Publish     Publish
 	Canary      Canary
 	Audits      Audits
+	Retention   Retention
 	Linger      time.Duration
 	FrameBytes  int
 	Lanes       []Lane

@@ -45,12 +45,15 @@ func (r *definitionReader) pipeline(root ast.Node) {
 		r.quality(e)
 	}
 	if e, ok := keys["batch"]; ok {
-		in := r.mapping(e.value, "batch", "schedule", "publish", "canary", "audit")
+		in := r.mapping(e.value, "batch", "schedule", "publish", "canary", "audit", "retention")
 		if s, ok := in["schedule"]; ok {
 			r.d.Schedule = r.schedule(s.value)
 		}
 		if s, ok := in["audit"]; ok {
 			r.audits(s.value)
+		}
+		if s, ok := in["retention"]; ok {
+			r.retention(s.value)
 		}
 		if s, ok := in["publish"]; ok {
 			r.publish(s.value)

@@ -44,6 +44,25 @@ func TestAudits(t *testing.T) {
 	}
 }
 
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	files := small()
+	files["pipeline.yaml"] = strings.Replace(smallPipeline, smallSchedule, "batch: {retention: {schedule: \"@weekly\", raw: 400d, versions: 100}}", 1)
+	d, err := ReadDefinition(folder(files))
+	want := Retention{Schedule{"@weekly", "UTC", OverlapSkip, 12 * time.Hour, false}, 400 * 24 * time.Hour, 100, 30 * 24 * time.Hour}
+	if err != nil || d.Retention != want {
+		t.Errorf("%+v %v", d.Retention, err)
+	}
+	for _, c := range []struct{ retention, want string }{
+		{`{raw: 1h}`, `pipeline.yaml:19:26: raw is 1h0m0s: write a time of at least 1d, like 400d`},
+		{`{versions: 3}`, `pipeline.yaml:19:31: versions is "3": use a number from 30 to 1000000`},
+		{`{days: 3}`, `pipeline.yaml:19:21: retention has no key "days"`},
+	} {
+		files["pipeline.yaml"] = strings.Replace(smallPipeline, smallSchedule, "batch: {retention: "+c.retention+"}", 1)
+		checkProblems(t, c.retention, files, c.want)
+	}
+}
+
 func TestScheduleProblems(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ schedule, want string }{

@@ -134,6 +134,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Canary, workflow.RegisterOptions{Name: workflows.CanaryType})
 	r.RegisterWorkflowWithOptions(workflows.ReleaseDeadLetters, workflow.RegisterOptions{Name: workflows.ReleaseType})
 	r.RegisterWorkflowWithOptions(workflows.Audit, workflow.RegisterOptions{Name: workflows.AuditType})
+	r.RegisterWorkflowWithOptions(workflows.Expire, workflow.RegisterOptions{Name: workflows.ExpireType})
 }
 
 // ensureSearchAttributes adds the search attributes the server does not have:

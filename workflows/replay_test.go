@@ -196,6 +196,9 @@ var scenarios = map[string]scenario{
 	"canary-promoted-v1":    canaried("promoted", nil, ""),
 	"canary-rolled-back-v1": canaried("rolled back", differs, ""),
 	"canary-by-hand-v1":     canaried("by hand", nil, workflows.RollBackUpdate),
+	"expire-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartExpire(ctx, c, queue, workflows.ExpireInput{Pipeline: "retail", DryRun: true, Key: "plain", Reason: "recorded", By: "test"}, time.Now())
+	}},
 	"backfill-v1": backfill(workflows.BackfillInput{Pipeline: "retail", View: "sales", From: "2011-03-01", To: "2011-03-07", Reason: "refunds", By: "test"}, plain),
 	"nightly-loses-once-v1": nightly("loses", func(func()) *activitiestest.World {
 		w, lost := &activitiestest.World{}, false

@@ -56,6 +56,17 @@ func EnsureAudits(ctx context.Context, c client.Client, queue, pipeline string, 
 	})
 }
 
+// EnsureExpiry does as EnsureSchedule for what a pipeline forgets.
+func EnsureExpiry(ctx context.Context, c client.Client, queue, pipeline string, r schemas.Retention) error {
+	if err := plainName("pipeline", pipeline); err != nil {
+		return err
+	}
+	return ensureSchedule(ctx, c, r.Schedule, &client.ScheduleWorkflowAction{
+		ID: "expire-" + pipeline, Workflow: ExpireType, TaskQueue: queue, StaticSummary: "expire of " + pipeline,
+		Args: []any{ExpireInput{Pipeline: pipeline, Reason: "schedule " + r.Schedule.Cron, By: "schedule"}},
+	})
+}
+
 // ensureSchedule has an action start by itself, under its id as the
 // schedule's.
 func ensureSchedule(ctx context.Context, c client.Client, s schemas.Schedule, action *client.ScheduleWorkflowAction) error {

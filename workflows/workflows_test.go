@@ -48,6 +48,7 @@ func environmentOf(a *activities.Activities) *testsuite.TestWorkflowEnvironment 
 	env.RegisterWorkflowWithOptions(Canary, workflow.RegisterOptions{Name: CanaryType})
 	env.RegisterWorkflowWithOptions(ReleaseDeadLetters, workflow.RegisterOptions{Name: ReleaseType})
 	env.RegisterWorkflowWithOptions(Audit, workflow.RegisterOptions{Name: AuditType})
+	env.RegisterWorkflowWithOptions(Expire, workflow.RegisterOptions{Name: ExpireType})
 	env.RegisterActivity(a)
 	return env
 }

@@ -1,6 +1,9 @@
 package api
 
-import "anabranch/workflows"
+import (
+	"anabranch/batch"
+	"anabranch/workflows"
+)
 
 // StartBackfill asks for event days to be computed again under the published
 // cut. Days are YYYY-MM-DD, both included.
@@ -45,6 +48,8 @@ type Run struct {
 	Audit *workflows.AuditResult `json:"audit,omitempty"`
 	// Canary is what a canary came to.
 	Canary *workflows.CanaryResult `json:"canary,omitempty"`
+	// Expired is what an expiry has forgotten, or would.
+	Expired *batch.Expired `json:"expired,omitempty"`
 	// Progress is what the run itself answers; nil when no worker does.
 	Progress *workflows.Progress `json:"progress,omitempty"`
 	// Answer is how the run stands after an instruction, in a sentence.

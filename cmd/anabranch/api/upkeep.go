@@ -11,3 +11,11 @@ type StartAudit struct {
 	Key    string `json:"key,omitempty"`
 	By     string `json:"by,omitempty"`
 }
+
+// StartExpire asks a pipeline to forget what its retention no longer wants.
+type StartExpire struct {
+	DryRun bool   `json:"dry_run,omitempty"` // only say what would go
+	Reason string `json:"reason,omitempty"`
+	Key    string `json:"key,omitempty"`
+	By     string `json:"by,omitempty"`
+}

@@ -258,6 +258,7 @@ func (s *Server) ensureSchedule(ctx context.Context, p *pipeline) {
 	if err := errors.Join(
 		workflows.EnsureSchedule(ctx, c, queue, name, p.def.Schedule),
 		workflows.EnsureAudits(ctx, c, queue, name, p.def.Audits),
+		workflows.EnsureExpiry(ctx, c, queue, name, p.def.Retention),
 	); err != nil {
 		s.config.Logger.Error("schedule what runs by itself", "pipeline", name, "error", err)
 		return

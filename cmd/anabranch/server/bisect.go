@@ -50,7 +50,7 @@ func (p *pipeline) manifests(ctx context.Context) ([]*archive.Manifest, error) {
 		return nil, err
 	}
 	var all []*archive.Manifest
-	for v := uint64(1); v <= newest.Version; v++ {
+	for v := max(1, newest.Oldest); v <= newest.Version; v++ {
 		m, err := p.archive.Manifest(ctx, v)
 		if err != nil {
 			return nil, err
@@ -124,6 +124,10 @@ func (p *pipeline) bisectManifests(ctx context.Context, n int, c chain, history 
 			continue
 		}
 		account := m.Accounts[n]
+		if at < c.begin { // what the segments held there has expired
+			at, before = m.Cut[n], account
+			continue
+		}
 		rows, err := p.rowsIn(ctx, n, c, at, m.Cut[n])
 		if err != nil {
 			return nil, err
@@ -237,8 +241,11 @@ func (p *pipeline) bisectFrames(ctx context.Context, n int, c chain) (*api.Parti
 			}
 		}
 		slices.Sort(offsets)
+		if first, _, err = p.log.Bounds(ctx, n); err != nil { // it may have been trimmed meanwhile
+			return nil, err
+		}
 		for _, o := range offsets {
-			if sealed[o] != logged[o] {
+			if sealed[o] != logged[o] && o >= first {
 				return &api.Parting{
 					Offset: o, Below: o + 1, Where: s.Name, Rows: logged[o], Accounted: sealed[o],
 					Reason: fmt.Sprintf("the frame at offset %d has %d events in the log and %d in the segment", o, logged[o], sealed[o]),

@@ -119,7 +119,7 @@ func (p *pipeline) rows(ctx context.Context, at, head event.Cut) (below, above i
 		}
 		whole := c.whole(at[n])
 		below += c.rows[whole]
-		from := uint64(0)
+		from := c.begin
 		if whole > 0 {
 			from = c.segments[whole-1].To
 		}

@@ -291,8 +291,12 @@ func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (a
 		}
 		return out, nil
 	}
-	if info.GetType().GetName() == workflows.AuditType {
+	switch info.GetType().GetName() {
+	case workflows.AuditType:
 		s.describeAudit(ctx, c, &out)
+		return out, nil
+	case workflows.ExpireType:
+		s.describeExpire(ctx, c, &out)
 		return out, nil
 	}
 	if info.GetType().GetName() == workflows.CanaryType {

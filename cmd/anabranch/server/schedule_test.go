@@ -48,7 +48,7 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin := strings.Index(string(text), "batch:")
-	folder := definition(t, map[string]string{"pipeline.yaml": string(text)[:begin] + `batch: {schedule: {cron: "0 3 * * *", timezone: Asia/Tokyo, overlap: buffer_one, catch_up: 90m}, audit: {schedule: "0 5 * * 1", days: 2}}`})
+	folder := definition(t, map[string]string{"pipeline.yaml": string(text)[:begin] + `batch: {schedule: {cron: "0 3 * * *", timezone: Asia/Tokyo, overlap: buffer_one, catch_up: 90m}, audit: {schedule: "0 5 * * 1", days: 2}, retention: {raw: 10d, schedule: "@monthly"}}`})
 	r.apply(folder)
 
 	call := func(method, path string, in, out any) error {
@@ -114,6 +114,13 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 	// So do audits.
 	if d, err := c.ScheduleClient().GetHandle(t.Context(), "audit-retail").Describe(t.Context()); err != nil || len(d.Info.NextActionTimes) == 0 || d.Info.NextActionTimes[0].UTC().Weekday() != time.Monday {
 		t.Errorf("the schedule of audits: %+v %v", d, err)
+	}
+	if _, err := c.ScheduleClient().GetHandle(t.Context(), "expire-retail").Describe(t.Context()); err != nil {
+		t.Errorf("the schedule of expiries: %v", err)
+	}
+	var dry api.Run
+	if err := call(http.MethodPost, "/expiries?wait=2m", api.StartExpire{DryRun: true}, &dry); err != nil || dry.State != "completed" || dry.Expired == nil || !dry.Expired.Dry || dry.Expired.Objects != 0 {
+		t.Errorf("%+v %+v %v", dry, dry.Expired, err)
 	}
 	// A definition without a schedule ends it.
 	folder["pipeline.yaml"] = string(text)[:begin]

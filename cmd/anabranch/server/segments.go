@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"anabranch/archive"
+	"anabranch/fault"
 )
 
 // segmentIndex knows the sealed segments of a pipeline by heart and asks only
@@ -18,10 +19,21 @@ type segmentIndex struct {
 	part []chain
 }
 
-// chain is the segments of one partition; rows[i] counts those of the first i.
+// chain is the segments of one partition that have not expired, from begin on;
+// rows[i] counts those of the first i and of the expired ones.
 type chain struct {
+	begin    uint64
 	segments []archive.Segment
 	rows     []int64
+}
+
+// forget leaves out the segments that have expired.
+func (c *chain) forget(border archive.RawBorder) {
+	n := c.whole(border.From)
+	c.segments, c.rows, c.begin = c.segments[n:], c.rows[n:], border.From
+	if len(c.segments) == 0 {
+		c.rows = []int64{border.Rows}
+	}
 }
 
 func newSegmentIndex(a *archive.Archive, partitions int) *segmentIndex {
@@ -37,7 +49,14 @@ func (x *segmentIndex) refresh(ctx context.Context, partition int) (chain, error
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	c := &x.part[partition]
-	from := uint64(0)
+	m, err := x.archive.Newest(ctx)
+	if err != nil && !fault.Is(err, fault.Corrupt) { // the segments are there all the same
+		return chain{}, err
+	}
+	if err == nil && m.RawFrom(partition).From > c.begin {
+		c.forget(m.RawFrom(partition))
+	}
+	from := c.begin
 	if n := len(c.segments); n > 0 {
 		from = c.segments[n-1].To
 	}
@@ -72,5 +91,5 @@ func (x *segmentIndex) border(ctx context.Context, partition int, at uint64) (ui
 	if n := c.whole(at); n > 0 {
 		return c.segments[n-1].To, nil
 	}
-	return 0, nil
+	return c.begin, nil
 }

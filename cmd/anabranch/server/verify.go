@@ -187,6 +187,10 @@ func (p *pipeline) raw(ctx context.Context, partition int, below uint64, fn func
 	if err != nil {
 		return err
 	}
+	if c.begin > 0 {
+		return fault.WithHint(fault.WithCode(fault.New(fault.Invalid, "the raw events of partition %d below %d have expired: there is nothing to compare all of the views with", partition, c.begin), archive.RawGone),
+			"`anabranch audit %s` compares the days whose events are there", p.def.Name)
+	}
 	from := uint64(0)
 	for _, s := range c.segments {
 		if s.From >= below {

@@ -1,0 +1,39 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"anabranch/cmd/anabranch/api"
+	"anabranch/fault"
+	"anabranch/workflows"
+)
+
+func (s *Server) postExpire(r *http.Request) (any, error) {
+	var in api.StartExpire
+	if err := readJSON(r, 1<<20, &in); err != nil {
+		return nil, err
+	}
+	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
+		k := p.def.Retention
+		if k.Raw == 0 && k.Versions == 0 && k.Comparisons == 0 {
+			return workflows.Started{}, fault.WithHint(fault.New(fault.Invalid, "pipeline %s keeps everything", p.def.Name), "give its pipeline.yaml a batch.retention and apply it")
+		}
+		return workflows.StartExpire(ctx, c, s.runs.queue, workflows.ExpireInput{
+			Pipeline: p.def.Name, DryRun: in.DryRun, Reason: in.Reason, By: in.By, Key: in.Key,
+		}, time.Now())
+	})
+}
+
+// describeExpire adds what went.
+func (s *Server) describeExpire(ctx context.Context, c client.Client, out *api.Run) {
+	gone, err := workflows.AwaitExpire(ctx, c, workflows.Started{ID: out.ID})
+	if err != nil {
+		out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
+		return
+	}
+	out.Expired, out.Manifest = &gone, gone.Version
+}
