@@ -155,12 +155,14 @@ func (a *Archive) checkFiles(ctx context.Context, m *Manifest, found func(Damage
 			continue
 		}
 		_, err := a.fetch(ctx, d.Name, d.Size, d.Sum)
+		reader := a.ReadDays([]DayFile{d})
 		for _, day := range d.Days {
 			want += day.Rows
 			if err == nil {
-				err = a.ReadDay(ctx, []DayFile{d}, day.Day, nil, func(b *event.Batch) error { rows += int64(b.N); return nil })
+				err = reader.Day(ctx, day.Day, nil, func(b *event.Batch) error { rows += int64(b.N); return nil })
 			}
 		}
+		reader.Close()
 		if err == nil && rows != want {
 			err = fault.New(fault.Corrupt, "it holds %d events, the manifest says %d", rows, want)
 		}

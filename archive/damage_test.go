@@ -107,7 +107,7 @@ func TestDamage(t *testing.T) {
 	}
 	each("day file", days[0].Name, func(a *Archive, emit func(...any)) error {
 		for day := range int32(5) {
-			if err := a.ReadDay(ctx, days, day, nil, rowsOf(emit)); err != nil {
+			if err := readDay(ctx, a, days, day, nil, rowsOf(emit)); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"anabranch/bucket/faultbucket"
 	"anabranch/event"
 	"anabranch/fault"
 )
@@ -56,7 +57,7 @@ func TestDaysComeBackAsWritten(t *testing.T) {
 		}
 		for day := int32(-5); day < 22; day++ {
 			var got []string
-			err := a.ReadDay(ctx, files, day, nil, func(b *event.Batch) error {
+			err := readDay(ctx, a, files, day, nil, func(b *event.Batch) error {
 				got = append(got, text(b)...)
 				return nil
 			})
@@ -64,7 +65,7 @@ func TestDaysComeBackAsWritten(t *testing.T) {
 				t.Fatalf("day %d: %d rows %v, want %d", day, len(got), err, len(want[day]))
 			}
 			var few []string
-			err = a.ReadDay(ctx, files, day, []string{"note", "amount"}, func(b *event.Batch) error {
+			err = readDay(ctx, a, files, day, []string{"note", "amount"}, func(b *event.Batch) error {
 				for _, line := range text(b) {
 					if b.Shape.Names()[0] != "note" || len(b.Columns) != 2 {
 						return errors.New("columns")
@@ -105,7 +106,7 @@ func TestLargeDaysAreSplit(t *testing.T) {
 		t.Fatalf("%+v", d)
 	}
 	rows := 0
-	if err := a.ReadDay(ctx, files, 7, []string{"at"}, func(b *event.Batch) error { rows += b.N; return nil }); err != nil || rows != n*5000 {
+	if err := readDay(ctx, a, files, 7, []string{"at"}, func(b *event.Batch) error { rows += b.N; return nil }); err != nil || rows != n*5000 {
 		t.Fatal(rows, err)
 	}
 }
@@ -168,12 +169,12 @@ func TestOldDaysAreReadUp(t *testing.T) {
 			}
 		}
 		var got []string
-		err := a.ReadDay(ctx, files, 1, columns, func(b *event.Batch) error { got = append(got, text(b)...); return nil })
+		err := readDay(ctx, a, files, 1, columns, func(b *event.Batch) error { got = append(got, text(b)...); return nil })
 		if err != nil || !slices.Equal(got, text(expect)) {
 			t.Fatalf("%v: %v %v", columns, got, err)
 		}
 	}
-	if err := a.ReadDay(ctx, files, 1, []string{"nothing"}, func(*event.Batch) error { return nil }); !fault.Is(err, fault.Invalid) {
+	if err := readDay(ctx, a, files, 1, []string{"nothing"}, func(*event.Batch) error { return nil }); !fault.Is(err, fault.Invalid) {
 		t.Fatal(err)
 	}
 }
@@ -339,7 +340,7 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	none := func(*event.Batch) error { return nil }
-	flips(t, tb.bucket, days[0].Name, 13, func() error { return a.ReadDay(ctx, days, 3, nil, none) })
+	flips(t, tb.bucket, days[0].Name, 13, func() error { return readDay(ctx, a, days, 3, nil, none) })
 	flips(t, tb.bucket, states.Name, 13, func() error { return a.ReadStates(ctx, states, nil, func(int32, *event.Batch) error { return nil }) })
 	flips(t, tb.bucket, result.Name, 13, func() error { return a.ReadResult(ctx, result, nil, none) })
 	flips(t, tb.bucket, result.Name, 101, func() error {
@@ -348,4 +349,54 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 		release()
 		return err
 	})
+}
+
+func readDay(ctx context.Context, a *Archive, files []DayFile, day int32, columns []string, fn func(*event.Batch) error) error {
+	r := a.ReadDays(files)
+	defer r.Close()
+	return r.Day(ctx, day, columns, fn)
+}
+
+// TestDayFilesAreOpenedOnce: what the days of a file cost does not grow with
+// how many there are, and few files are open, however many there are.
+func TestDayFilesAreOpenedOnce(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, 41)
+	ctx, calls := t.Context(), faultbucket.Wrap(tb.bucket, nil)
+	a := Open(calls, "shop", tb.set, Options{Clock: tb.clock})
+	const days, many = 9, openDayFiles + 3
+	var files []DayFile
+	for k := range uint64(many) {
+		w := a.NewDayWriter(ctx, k+1, 0, "")
+		for day := range int32(days) {
+			if err := w.Write(day, tb.batch(3, 5)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		made, err := w.Close(ctx, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, made...)
+	}
+	read := func(files []DayFile) (rows, fetched int) {
+		before := len(calls.Calls())
+		r := a.ReadDays(files)
+		defer r.Close()
+		for day := range int32(days) {
+			if err := r.Day(ctx, day, nil, func(b *event.Batch) error { rows += b.N; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if len(r.open) > openDayFiles {
+				t.Fatalf("%d files are open", len(r.open))
+			}
+		}
+		return rows, len(calls.Calls()) - before
+	}
+	if rows, fetched := read(files[:openDayFiles]); rows != openDayFiles*days*5 || fetched != openDayFiles {
+		t.Errorf("%d rows in %d fetches of %d files", rows, fetched, openDayFiles)
+	}
+	if rows, _ := read(files); rows != many*days*5 {
+		t.Errorf("%d rows of %d files", rows, many)
+	}
 }

@@ -17,13 +17,13 @@ const Expire = "expire"
 // Expired says what is forgotten, or would be. Workflows keep it in their
 // history.
 type Expired struct {
-	Version uint64    `json:"version"` // that was published, or is the newest
-	Dry     bool      `json:"dry,omitempty"`
-	Objects int       `json:"objects"`
-	Bytes   int64     `json:"bytes"`
-	Kinds   []Forgotten    `json:"kinds,omitempty"`
-	Kept    []string  `json:"kept,omitempty"` // what is older than wanted and needed all the same
-	At      time.Time `json:"at"`
+	Version uint64      `json:"version"` // that was published, or is the newest
+	Dry     bool        `json:"dry,omitempty"`
+	Objects int         `json:"objects"`
+	Bytes   int64       `json:"bytes"`
+	Kinds   []Forgotten `json:"kinds,omitempty"`
+	Kept    []string    `json:"kept,omitempty"` // what is older than wanted and needed all the same
+	At      time.Time   `json:"at"`
 }
 
 // Forgotten is one kind of objects that are forgotten.

@@ -96,6 +96,8 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, parent
 		states[i] = v.New()
 	}
 	gone := goneDays(files)
+	reader := r.Archive.ReadDays(files)
+	defer reader.Close()
 	for _, day := range u.Days {
 		out.Rows[day] = 0
 		if gone[day] {
@@ -106,7 +108,7 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, parent
 			out.Rows[day] = n
 			continue
 		}
-		err := r.Archive.ReadDay(ctx, files, day, columns, func(b *event.Batch) error {
+		err := reader.Day(ctx, day, columns, func(b *event.Batch) error {
 			out.Rows[day] += int64(b.N)
 			for i, s := range states {
 				if err := s.Fold(b, nil); err != nil {

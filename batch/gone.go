@@ -78,7 +78,9 @@ func (r *Runner) addToDay(ctx context.Context, p *plan, u foldUnit, day int32, p
 				return 0, fmt.Errorf("states %s: %w", f.Name, err)
 			}
 		}
-		err := r.Archive.ReadDay(ctx, since, day, columns, func(b *event.Batch) error { return s.Fold(b, nil) })
+		added := r.Archive.ReadDays(since)
+		err := added.Day(ctx, day, columns, func(b *event.Batch) error { return s.Fold(b, nil) })
+		added.Close()
 		if err != nil {
 			return 0, fmt.Errorf("view %s: %w", pv.Name, err)
 		}
