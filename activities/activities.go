@@ -56,6 +56,9 @@ type Activities struct {
 	// Releasers returns what sends dead letters of a pipeline back; it is
 	// asked after Runners. nil: this worker sends none.
 	Releasers func(ctx context.Context, pipeline string) (Releaser, error)
+	// Importers returns what imports files into a pipeline; asked after Runners.
+	// nil: this worker imports none.
+	Importers func(ctx context.Context, pipeline string) (Importer, error)
 	// Audited hears what each unit of an audit came to; nil: nobody does.
 	Audited func(AuditFound)
 	// Judges returns what compares versions of a pipeline's views and has them

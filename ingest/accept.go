@@ -89,6 +89,9 @@ func (g *Gateway) accept(ctx context.Context, body io.Reader, m Meta, began time
 		g: g, meta: m, received: began, lineShift: max(m.FirstLine-1, 0), last: make([]place, len(g.parts)), byPartition: make([][]uint32, len(g.parts)),
 		answer: Answer{Request: m.Request, Receipt: Receipt{Pipeline: g.opts.Pipeline, Positions: []string{}}},
 	}
+	if !m.Received.IsZero() {
+		r.received = m.Received
+	}
 	body = &counter{body, g}
 	if m.Format == schemas.JSONArray {
 		if body, r.single = single(body); r.single {

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"time"
+
 	"anabranch/schemas"
 )
 
@@ -17,6 +19,9 @@ type Meta struct {
 	// body is a piece of it: lines in answers and letters count from there.
 	// Default 1.
 	FirstLine int
+	// Received is when the events came, by which dead letters are filed; a
+	// repetition has the same. Default: now.
+	Received time.Time
 	// Lane is the name of one of the pipeline's lanes; empty: the first.
 	Lane string
 	// Trace is the trace id of the request, all zero when it has none.

@@ -9,27 +9,33 @@ import (
 // Check says which events of a body Accept would not take, and why; it stores
 // nothing. The error is of the body's reader or of ctx.
 func (g *Gateway) Check(ctx context.Context, body io.Reader, m Meta) ([]EventError, error) {
+	refused, _, err := g.check(ctx, body, m)
+	return refused, err
+}
+
+// check is Check, and tells how many events there are.
+func (g *Gateway) check(ctx context.Context, body io.Reader, m Meta) (refused []EventError, rows int, err error) {
 	d, err := g.decoder(m.Format)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer g.putBack(m.Format, d)
-	r := &request{g: g, meta: m, byPartition: make([][]uint32, len(g.parts))}
+	r := &request{g: g, meta: m, lineShift: max(m.FirstLine-1, 0), byPartition: make([][]uint32, len(g.parts))}
 	d.Reset(body)
-	var refused []EventError
 	for {
 		if err := ctx.Err(); err != nil {
-			return nil, context.Cause(ctx)
+			return nil, 0, context.Cause(ctx)
 		}
-		rows, err := d.Next()
+		got, err := d.Next()
 		if err == io.EOF {
-			return refused, nil
+			return refused, rows, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("check a body: %w", err)
+			return nil, 0, fmt.Errorf("check a body: %w", err)
 		}
-		if err := r.sort(rows); err != nil {
-			return nil, err
+		rows += got.Batch.N + len(got.Bad)
+		if err := r.sort(got); err != nil {
+			return nil, 0, err
 		}
 		for _, l := range r.lettersOfNow {
 			refused = append(refused, asError(l))

@@ -133,6 +133,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: workflows.BackfillType})
 	r.RegisterWorkflowWithOptions(workflows.Canary, workflow.RegisterOptions{Name: workflows.CanaryType})
 	r.RegisterWorkflowWithOptions(workflows.ReleaseDeadLetters, workflow.RegisterOptions{Name: workflows.ReleaseType})
+	r.RegisterWorkflowWithOptions(workflows.Import, workflow.RegisterOptions{Name: workflows.ImportType})
 	r.RegisterWorkflowWithOptions(workflows.Audit, workflow.RegisterOptions{Name: workflows.AuditType})
 	r.RegisterWorkflowWithOptions(workflows.Expire, workflow.RegisterOptions{Name: workflows.ExpireType})
 }

@@ -181,11 +181,26 @@ func differs(int) batch.Judgement {
 	return batch.Judgement{Manifest: 1, State: batch.Held, Groups: 100, Changed: 100, Beyond: "view day: 100 of 100 groups differ, 100 %; the bound is 1 %"}
 }
 
+func imports(in workflows.ImportInput, w func(cancel func()) *activitiestest.World) scenario {
+	return scenario{world: w, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartImport(ctx, c, queue, in, time.Now())
+	}}
+}
+
 func plain(func()) *activitiestest.World { return &activitiestest.World{} }
 
 // scenarios by the name of their file.
 var scenarios = map[string]scenario{
 	"nightly-v1": nightly("plain", plain),
+	"import-v1":  imports(workflows.ImportInput{Pipeline: "retail", From: "file:///data", Key: "plain", Reason: "recorded", By: "test"}, plain),
+	"import-damaged-v1": imports(workflows.ImportInput{Pipeline: "retail", From: "file:///data", Key: "damaged", Reason: "recorded", By: "test"}, func(func()) *activitiestest.World {
+		return &activitiestest.World{Before: func(_ context.Context, step string, unit int) error {
+			if step == "file" && unit == 1 {
+				return fault.New(fault.Corrupt, "it is no Parquet")
+			}
+			return nil
+		}}
+	}),
 	"release-v1": release(workflows.ReleaseInput{Pipeline: "retail", Codes: []string{"zero_price"}, Set: []string{"price=1"}, Key: "plain", Reason: "recorded", By: "test"}),
 	"audit-v1":   audit(workflows.AuditInput{Pipeline: "retail", Days: 3, Key: "plain", Reason: "recorded", By: "test"}, plain),
 	"audit-drift-v1": audit(workflows.AuditInput{Pipeline: "retail", From: "2011-03-01", To: "2011-03-09", Seed: 9, Key: "drift", Reason: "recorded", By: "test"}, func(func()) *activitiestest.World {

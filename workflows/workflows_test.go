@@ -47,6 +47,7 @@ func environmentOf(a *activities.Activities) *testsuite.TestWorkflowEnvironment 
 	env.RegisterWorkflowWithOptions(Backfill, workflow.RegisterOptions{Name: BackfillType})
 	env.RegisterWorkflowWithOptions(Canary, workflow.RegisterOptions{Name: CanaryType})
 	env.RegisterWorkflowWithOptions(ReleaseDeadLetters, workflow.RegisterOptions{Name: ReleaseType})
+	env.RegisterWorkflowWithOptions(Import, workflow.RegisterOptions{Name: ImportType})
 	env.RegisterWorkflowWithOptions(Audit, workflow.RegisterOptions{Name: AuditType})
 	env.RegisterWorkflowWithOptions(Expire, workflow.RegisterOptions{Name: ExpireType})
 	env.RegisterActivity(a)

@@ -65,6 +65,7 @@ func Activities(worlds map[string]*World) *activities.Activities {
 	a := &activities.Activities{}
 	a.Runners, a.Names = activities.ByName(runners)
 	a.Judges = func(_ context.Context, name string) (activities.Judge, error) { return worlds[name], nil }
+	a.Importers = func(_ context.Context, name string) (activities.Importer, error) { return worlds[name], nil }
 	a.Releasers = func(_ context.Context, name string) (activities.Releaser, error) { return worlds[name], nil }
 	return a
 }

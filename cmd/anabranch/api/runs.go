@@ -44,6 +44,8 @@ type Run struct {
 	Fault    string `json:"fault,omitempty"` // the kind of the error: corrupt, invalid, ...
 	// Released is what a release of dead letters came to.
 	Released *workflows.ReleaseResult `json:"released,omitempty"`
+	// Imported is what an import came to.
+	Imported *workflows.ImportResult `json:"imported,omitempty"`
 	// Audit is what an audit came to, also when it failed by finding a drift.
 	Audit *workflows.AuditResult `json:"audit,omitempty"`
 	// Canary is what a canary came to.

@@ -1,18 +1,14 @@
 package send
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
-
 	"anabranch/fault"
+	"anabranch/schemas"
 )
 
 // Open opens a file of events, or standard input for "-", and takes off gzip
@@ -31,7 +27,7 @@ func Open(name string, format Format, stdin io.Reader, raw io.Writer) (io.ReadCl
 		}
 		file = f
 	}
-	plain, err := decompress(io.TeeReader(file, raw))
+	plain, err := schemas.Plain(io.TeeReader(file, raw))
 	if err != nil {
 		file.Close()
 		return nil, "", fmt.Errorf("%s: %w", name, err)
@@ -67,23 +63,4 @@ func formatOf(name string, given Format) (Format, error) {
 		return JSON, nil
 	}
 	return "", fault.New(fault.Invalid, "%s: the name does not tell the format: add --format csv, ndjson or json", name)
-}
-
-func decompress(in io.Reader) (io.ReadCloser, error) {
-	b := bufio.NewReaderSize(in, 256<<10)
-	magic, err := b.Peek(4)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		return gzip.NewReader(b)
-	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(b)
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
-	}
-	return io.NopCloser(b), nil
 }

@@ -1,20 +1,62 @@
+// Package send turns files of events into requests that a gateway can
+// acknowledge one by one, so that progress is real and a repeat is cheap.
 package send
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/zeebo/xxh3"
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/cmd/anabranch/client"
 	"anabranch/fault"
+	"anabranch/schemas"
 )
+
+// Format is how a file is written.
+type Format string
+
+// The formats.
+const (
+	CSV    Format = "csv"
+	NDJSON Format = "ndjson"
+	JSON   Format = "json"
+)
+
+// ContentType is the media type of f.
+func (f Format) ContentType() string {
+	switch f {
+	case CSV:
+		return "text/csv"
+	case JSON:
+		return "application/json"
+	}
+	return "application/x-ndjson"
+}
+
+// Chunk is one request's body.
+type Chunk = schemas.Chunk
+
+// NewSplitter returns a splitter of in whose chunks hold about size bytes.
+func NewSplitter(in io.Reader, format Format, size int) *schemas.Splitter {
+	return schemas.NewSplitter(in, map[Format]schemas.Format{CSV: schemas.CSV, JSON: schemas.JSONArray}[format], size)
+}
+
+// keyOf is the same for the same chunk of the same source: a gateway that sees
+// it again puts the chunk's dead letters where they are, and not beside.
+func keyOf(c Chunk, source string) string {
+	sum := xxh3.Hash128(fmt.Appendf(nil, "%q %d %x", source, c.FirstLine, xxh3.Hash128(c.Body).Bytes())).Bytes()
+	return hex.EncodeToString(sum[:])
+}
 
 // Sender posts chunks to one pipeline.
 type Sender struct {
@@ -29,7 +71,7 @@ type Sender struct {
 // Patience is over. Lines in the answer are lines of the file. Repeating is
 // safe: an event is known by its id.
 func (s *Sender) Post(ctx context.Context, source string, format Format, c Chunk) (api.Answer, error) {
-	header := http.Header{"Content-Type": {format.ContentType()}, "Anabranch-Source": {source}, "Idempotency-Key": {c.key(source)}}
+	header := http.Header{"Content-Type": {format.ContentType()}, "Anabranch-Source": {source}, "Idempotency-Key": {keyOf(c, source)}}
 	if s.Lane != "" {
 		header.Set("Anabranch-Lane", s.Lane)
 	}

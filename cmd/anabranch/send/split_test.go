@@ -77,7 +77,7 @@ func TestNDJSONSplitsAtLines(t *testing.T) {
 
 func TestAQuoteLeftOpenEndsWithItsLine(t *testing.T) {
 	t.Parallel()
-	s := NewSplitter(strings.NewReader("a,b\n1,\"x\n"+strings.Repeat("y\n", maxRecord)), CSV, 100)
+	s := NewSplitter(strings.NewReader("a,b\n1,\"x\n"+strings.Repeat("y\n", 8<<20)), CSV, 100)
 	_, err := s.Next()
 	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "line 2") {
 		t.Fatal(err)

@@ -49,6 +49,7 @@ func (s *Server) routes() http.Handler {
 	})
 	mux.HandleFunc("POST /v1/pipelines/{name}/batches", answer(s.postBatch))
 	mux.HandleFunc("POST /v1/pipelines/{name}/backfills", answer(s.postBackfill))
+	mux.HandleFunc("POST /v1/pipelines/{name}/imports", answer(s.postImport))
 	mux.HandleFunc("POST /v1/pipelines/{name}/audits", answer(s.postAudit))
 	mux.HandleFunc("POST /v1/pipelines/{name}/expiries", answer(s.postExpire))
 	mux.HandleFunc("GET /v1/pipelines/{name}/backfills/plan", s.withPipeline(planBackfill))

@@ -1,55 +1,25 @@
-// Package send turns files of events into requests that a gateway can
-// acknowledge one by one, so that progress is real and a repeat is cheap.
-package send
+package schemas
 
 import (
 	"bufio"
 	"bytes"
-	"encoding/hex"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 
-	"github.com/zeebo/xxh3"
+	"github.com/klauspost/compress/zstd"
 
 	"anabranch/fault"
 )
 
-// Format is how a file is written.
-type Format string
-
-// The formats.
-const (
-	CSV    Format = "csv"
-	NDJSON Format = "ndjson"
-	JSON   Format = "json"
-)
-
-// ContentType is the media type of f.
-func (f Format) ContentType() string {
-	switch f {
-	case CSV:
-		return "text/csv"
-	case JSON:
-		return "application/json"
-	}
-	return "application/x-ndjson"
-}
-
-// Chunk is one request's body: whole records, and where they stood.
+// Chunk is a piece of a file: whole records, and where they stood.
 type Chunk struct {
 	Body      []byte
 	FirstLine int // line of the file that the chunk's first record begins on
 	// Header is how many lines the chunk's body has in front of that record
 	// because a CSV header is repeated in every chunk.
 	Header int
-}
-
-// key is the same for the same chunk of the same source: a gateway that sees
-// it again puts the chunk's dead letters where they are, and not beside.
-func (c Chunk) key(source string) string {
-	sum := xxh3.Hash128(fmt.Appendf(nil, "%q %d %x", source, c.FirstLine, xxh3.Hash128(c.Body).Bytes())).Bytes()
-	return hex.EncodeToString(sum[:])
 }
 
 // maxRecord bounds one record, and with it the memory of a broken file whose
@@ -78,7 +48,7 @@ func (s *Splitter) Next() (Chunk, error) {
 	if s.done {
 		return Chunk{}, io.EOF
 	}
-	if s.format == JSON {
+	if s.format == JSONArray {
 		s.done = true
 		body, err := io.ReadAll(s.in)
 		if err == nil && len(bytes.TrimSpace(body)) == 0 {
@@ -141,4 +111,24 @@ func (s *Splitter) record() ([]byte, error) {
 			return s.rest, nil
 		}
 	}
+}
+
+// Plain takes off gzip or zstd, which it knows by the first bytes.
+func Plain(in io.Reader) (io.ReadCloser, error) {
+	b := bufio.NewReaderSize(in, 256<<10)
+	magic, err := b.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		return gzip.NewReader(b)
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(b)
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	}
+	return io.NopCloser(b), nil
 }
