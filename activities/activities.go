@@ -64,6 +64,9 @@ type Activities struct {
 	// Judges returns what compares versions of a pipeline's views and has them
 	// answer; it is asked after Runners. nil: this worker judges none.
 	Judges func(ctx context.Context, pipeline string) (Judge, error)
+	// RebuildSpeed builds the speed layer of a pipeline anew and compares it
+	// with the raw events; nil: this worker has none.
+	RebuildSpeed func(ctx context.Context, pipeline string) (SpeedRebuilt, error)
 	// Names returns the names of all pipelines, for the message about one
 	// that does not exist; may be nil.
 	Names func() []string

@@ -32,7 +32,7 @@ func (p *partition) run(ctx context.Context) {
 		if p.next.Load() > before {
 			attempt = 0
 		}
-		switch again := errors.Is(err, stream.ErrTrimmed) || errors.Is(err, errRunsGone); {
+		switch again := errors.Is(err, stream.ErrTrimmed) || errors.Is(err, errRunsGone) || errors.Is(err, errRebuild); {
 		case again:
 			p.rebuilding = true
 			if attempt == 0 {
@@ -124,7 +124,9 @@ func (p *partition) follow(ctx context.Context) error {
 			p.forgetAt = nil
 		case a := <-p.asks:
 			p.adopt(ctx)
-			p.answer(ctx, a)
+			if p.answer(ctx, a); p.rebuilding {
+				return errRebuild
+			}
 		case <-tick:
 			if every := p.opt.SnapshotEvery; p.save(ctx) {
 				tick = p.opt.Clock.After(every)
@@ -205,5 +207,7 @@ func (p *partition) answer(ctx context.Context, a ask) {
 		a.done <- nil
 	case snapshotNow:
 		a.done <- p.saveNow(ctx)
+	case rebuildNow:
+		a.done <- p.distrust(ctx)
 	}
 }

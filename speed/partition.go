@@ -85,6 +85,7 @@ type request int
 const (
 	settle      request = iota // answer once all noticed so far is dealt with and no write is under way
 	snapshotNow                // answer once a snapshot is durable
+	rebuildNow                 // answer once nothing of what was will be used again
 )
 
 func newPartition(o *Options, pr *progress, n int) *partition {

@@ -243,3 +243,60 @@ func TestTheNewestTimeIsOfEventsThatHaveOne(t *testing.T) {
 		}
 	}
 }
+
+// TestRebuildIsAskedFor has states built anew while events come: of the log
+// alone, and where it was trimmed above the cut of the archive's segments too.
+// A snapshot of before is never used again.
+func TestRebuildIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		w := newWorld(t, rand.New(rand.NewPCG(seed, 77)), 2)
+		w.alone = true
+		w.start()
+		w.fill(20)
+		w.nightly(0)
+		w.fill(30)
+		trimmed := seed%2 == 1
+		if trimmed {
+			w.seal()
+			w.no(w.speed.Snapshot(t.Context()))
+			for p := range w.entries {
+				_, end, err := w.log.Bounds(t.Context(), p)
+				w.no(err)
+				w.no(w.log.Trim(t.Context(), p, end))
+			}
+		}
+		for range 10 {
+			w.send()
+		}
+		for p, es := range w.entries {
+			w.log.let(p, es[len(es)-1].offset+1)
+		}
+		w.settle()
+		from, to, err := w.speed.Rebuild(t.Context())
+		w.no(err)
+		if !to.AtLeast(from) || fmt.Sprint(from) != fmt.Sprint(w.newest().m.Cut) {
+			t.Errorf("seed %d: from %v to %v, the cut is %v", seed, from, to, w.newest().m.Cut)
+		}
+		if at := w.speed.At(); !at.AtLeast(to) {
+			t.Errorf("seed %d: it stands at %v, want %v", seed, at, to)
+		}
+		w.mustCheck()
+		for _, p := range w.speed.part {
+			if places, err := p.shelf.list(t.Context()); err != nil || len(places) > 0 {
+				t.Errorf("seed %d: snapshots are left: %v %v", seed, places, err)
+			}
+			if p.safe.Load() != 0 {
+				t.Errorf("seed %d: the log may be trimmed below %d", seed, p.safe.Load())
+			}
+		}
+		w.kill()
+		w.start()
+		for p, es := range w.entries {
+			w.log.let(p, es[len(es)-1].offset+1)
+		}
+		w.no(w.speed.Wait(t.Context(), to))
+		w.mustCheck()
+		w.kill()
+	}
+}

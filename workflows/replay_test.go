@@ -211,6 +211,9 @@ var scenarios = map[string]scenario{
 	"canary-promoted-v1":    canaried("promoted", nil, ""),
 	"canary-rolled-back-v1": canaried("rolled back", differs, ""),
 	"canary-by-hand-v1":     canaried("by hand", nil, workflows.RollBackUpdate),
+	"rebuild-speed-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartRebuildSpeed(ctx, c, queue, workflows.RebuildSpeedInput{Pipeline: "retail", Key: "plain", Reason: "recorded", By: "test"}, time.Now())
+	}},
 	"expire-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
 		return workflows.StartExpire(ctx, c, queue, workflows.ExpireInput{Pipeline: "retail", DryRun: true, Key: "plain", Reason: "recorded", By: "test"}, time.Now())
 	}},

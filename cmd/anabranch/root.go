@@ -72,7 +72,7 @@ Begin with:  anabranch demo`,
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
 		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(), newCanary(),
-		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newImport(), newAudit(), newExpire(), newFsck(),
+		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newImport(), newAudit(), newExpire(), newRebuildSpeed(), newFsck(),
 		newExitCodes(), newVersion(),
 	)
 	watch(root, began)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"anabranch/activities"
 	"anabranch/batch"
 	"anabranch/workflows"
 )
@@ -50,6 +51,9 @@ type Run struct {
 	Audit *workflows.AuditResult `json:"audit,omitempty"`
 	// Canary is what a canary came to.
 	Canary *workflows.CanaryResult `json:"canary,omitempty"`
+	// Rebuilt is what a rebuild of the speed layer came to, also when it failed
+	// because views differ.
+	Rebuilt *activities.SpeedRebuilt `json:"rebuilt,omitempty"`
 	// Expired is what an expiry has forgotten, or would.
 	Expired *batch.Expired `json:"expired,omitempty"`
 	// Progress is what the run itself answers; nil when no worker does.

@@ -19,3 +19,10 @@ type StartExpire struct {
 	Key    string `json:"key,omitempty"`
 	By     string `json:"by,omitempty"`
 }
+
+// StartRebuild asks for a pipeline's speed layer to be built anew.
+type StartRebuild struct {
+	Reason string `json:"reason,omitempty"`
+	Key    string `json:"key,omitempty"`
+	By     string `json:"by,omitempty"`
+}

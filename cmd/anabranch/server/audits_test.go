@@ -92,4 +92,10 @@ func auditIsAskedFor(t *testing.T, r *running, heard <-chan string) {
 	for notice := ""; !strings.Contains(notice, `"status":"resolved"`) || !strings.Contains(notice, `"alert":"drift"`); {
 		notice = <-heard
 	}
+
+	// The speed layer is built anew and compared.
+	call("/speed/rebuilds?wait=2m", api.StartRebuild{Key: "anew"}, &run)
+	if run.State != "completed" || run.Rebuilt == nil || !run.Rebuilt.Equal || run.Rebuilt.Events == 0 || len(run.Rebuilt.Views) != 5 || run.ID != "rebuild-speed-retail-anew" {
+		t.Fatalf("%+v %+v", run, run.Rebuilt)
+	}
 }

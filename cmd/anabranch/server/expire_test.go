@@ -88,6 +88,10 @@ func TestRawEventsExpireUnderAServer(t *testing.T) {
 	if !fault.KindOf(err).Retryable() { // there is no Temporal
 		t.Error(err)
 	}
+	b, err := w.rebuildSpeed(t.Context(), "small")
+	if err != nil || !b.Equal || b.Events == 0 || !strings.Contains(b.Checked, "the ledger was") {
+		t.Errorf("rebuild: %+v %v", b, err)
+	}
 	// A process that begins now knows as much.
 	w.outdate()
 	balanced("opened anew")
