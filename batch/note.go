@@ -54,11 +54,14 @@ func (r *Runner) putNote(ctx context.Context, run, name string, v any) error {
 // errNoNote says that a run lacks what an earlier step leaves.
 var errNoNote = fault.New(fault.Invalid, "an earlier step has not been taken, or its notes were collected")
 
-// overtaken is deferred by the steps of a run. A run that stood still for days
-// may miss notes or files that were collected; when that is because another
-// version was published since its plan, it has to plan again, as any loser.
+// overtaken is deferred by the steps of a run. What stops one may be that the
+// run has published before, and that its notes were collected or the program's
+// views have changed since: then it is done. A run that stood still for days may
+// miss notes or files that were collected; when that is because another version
+// was published since its plan, it has to plan again, as any loser.
 func (r *Runner) overtaken(ctx context.Context, ref PlanRef, err *error) {
-	if !fault.Is(*err, fault.NotFound) && !errors.Is(*err, errNoNote) {
+	lost := fault.Is(*err, fault.NotFound) || errors.Is(*err, errNoNote)
+	if !lost && !fault.Is(*err, fault.Conflict) || done(*err) {
 		return
 	}
 	m, e := r.Archive.Newest(ctx)
@@ -69,5 +72,7 @@ func (r *Runner) overtaken(ctx context.Context, ref PlanRef, err *error) {
 		*err = fmt.Errorf("run %s has published version %d before: %w", ref.Run, next.Version, ErrDone)
 		return
 	}
-	*err = fault.New(fault.Conflict, "run %s was planned from version %d, version %d is published, and what the run needs was collected; plan again (%v)", ref.Run, ref.Parent, m.Version, *err)
+	if lost {
+		*err = fault.New(fault.Conflict, "run %s was planned from version %d, version %d is published, and what the run needs was collected; plan again (%v)", ref.Run, ref.Parent, m.Version, *err)
+	}
 }
