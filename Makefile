@@ -1,7 +1,7 @@
 # make demo   the main job, with a proof at its end
 # make test   every test; the race detector where goroutines meet
 # make planted  faults built in, each caught by a test (part of make test)
-# make lint   formatting, vet, staticcheck, import floors, the compose file
+# make lint   formatting, vet, staticcheck, workflowcheck, import floors, the compose file
 # make build  bin/anabranch
 # make model  the seam as a model: all rules hold, and none can be spared (python3)
 # make soak   the random tests for hours
@@ -87,8 +87,9 @@ lint:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	cd tools/temporal && $(GO) vet ./...
-	cd tools/lint && $(GO) vet ./... && $(GO) build -o ../../bin/composecheck . && $(GO) build -o ../../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	cd tools/lint && $(GO) vet ./... && $(GO) build -o ../../bin/composecheck . && $(GO) build -o ../../bin/staticcheck honnef.co/go/tools/cmd/staticcheck && $(GO) build -o ../../bin/workflowcheck go.temporal.io/sdk/contrib/tools/workflowcheck
 	bin/staticcheck ./...
+	bin/workflowcheck -config tools/lint/workflowcheck.yaml ./workflows
 	bin/composecheck docker-compose.yml
 	$(GO) test ./internal/floors
 

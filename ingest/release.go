@@ -227,6 +227,7 @@ func Latest(all, more []string) []string {
 		}
 	}
 	out := make([]string, 0, len(best))
+	//workflowcheck:ignore they are sorted
 	for _, at := range best {
 		out = append(out, at.String())
 	}

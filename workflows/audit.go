@@ -158,9 +158,11 @@ func (r *AuditResult) add(found batch.Audited, days int) {
 	if r.Views == nil {
 		r.Views = map[string]int64{}
 	}
+	//workflowcheck:ignore the order leaves no trace
 	for v, n := range found.Views {
 		r.Views[v] += n
 	}
+	//workflowcheck:ignore the order leaves no trace
 	for v, why := range found.Skipped {
 		if r.Skipped == nil {
 			r.Skipped = map[string]string{}
@@ -211,7 +213,8 @@ func (in *AuditInput) table(s *AuditResume) string {
 
 func sortedKeys[V any](m map[string]V) []string {
 	var keys []string
-	for k := range m { //workflowcheck:ignore
+	//workflowcheck:ignore they are sorted
+	for k := range m {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)

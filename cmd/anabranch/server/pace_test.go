@@ -203,6 +203,7 @@ func TestBackfillIsNotInTheWay(t *testing.T) {
 	slowing, off := s.opened.pacing.control, pace.NewController(pace.Goal{Least: 1})
 	sums := map[string]*tally{}
 	runs := 0
+	var idleAcks, idleVisible time.Duration // of the part before
 	play := func(name string, control *pace.Controller, backfills bool) {
 		s.opened.pacing.mu.Lock()
 		s.opened.pacing.control = control
@@ -227,9 +228,13 @@ func TestBackfillIsNotInTheWay(t *testing.T) {
 		}
 		got.acks, got.visible = append(got.acks, acks...), append(got.visible, visible...)
 		got.rows += rows
-		s.opened.pacing.mu.Lock()
-		t.Logf("share %.2f, normal %v", s.opened.pacing.pacer.Stats().Share, slowing.Normal())
-		s.opened.pacing.mu.Unlock()
+		if name == "idle" {
+			idleAcks, idleVisible = p99(acks), p99(visible)
+		} else if idleAcks > 0 {
+			got.ratioAcks = append(got.ratioAcks, float64(p99(acks))/float64(idleAcks))
+			got.ratioVisible = append(got.ratioVisible, float64(p99(visible))/float64(idleVisible))
+			got.ratioBoth = append(got.ratioBoth, float64(p99(acks)+p99(visible))/float64(idleAcks+idleVisible))
+		}
 		got.took += time.Since(began)
 		t.Logf("%-10s %5d requests, %d refused; p99 until acknowledged %6.1f ms, from then until visible %6.1f ms; %.0f rows/s",
 			name, len(acks), failed, ms(p99(acks)), ms(p99(visible)), float64(rows)/time.Since(began).Seconds())
@@ -246,6 +251,9 @@ func TestBackfillIsNotInTheWay(t *testing.T) {
 		g := sums[name]
 		t.Logf("%-10s p50 %.1f + %.1f ms, p99 %.1f + %.1f ms, %.2f and %.2f times idle; %.0f rows/s", name, ms(median(g.acks)), ms(median(g.visible)), ms(p99(g.acks)), ms(p99(g.visible)),
 			float64(p99(g.acks))/float64(p99(idle.acks)), float64(p99(g.visible))/float64(p99(idle.visible)), float64(g.rows)/g.took.Seconds())
+		if len(g.ratioAcks) > 0 {
+			t.Logf("%-10s median of the rounds: p99 until acknowledged %.2f times that of the idle part before it, until visible %.2f times, the sum %.2f times", name, middle(g.ratioAcks), middle(g.ratioVisible), middle(g.ratioBoth))
+		}
 	}
 }
 
@@ -253,9 +261,16 @@ type tally struct {
 	acks, visible []time.Duration
 	rows          int64
 	took          time.Duration
+
+	ratioAcks, ratioVisible, ratioBoth []float64 // of p99 to that of the idle part before, by round
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func middle(f []float64) float64 {
+	slices.Sort(f)
+	return f[len(f)/2]
+}
 
 func median(d []time.Duration) time.Duration {
 	slices.Sort(d)
