@@ -31,6 +31,7 @@ type View struct {
 	output  *event.Shape
 	keys    []int // for each key of program its column of output
 	inputs  []string
+	lineage Lineage
 	within  bool
 	program *program
 	check   checkQuery // what Oracle returns
@@ -83,6 +84,7 @@ func (c *Compiler) View(ctx context.Context, src Source, shape *event.Shape, tim
 			v.inputs = append(v.inputs, f.Name)
 		}
 	}
+	v.lineage = s.findLineage()
 	v.within = withinDay(s.keys, shape, timeField)
 	v.version = version(src.SQL, shape, v.inputs)
 	if v.check, err = d.oracle(ctx, src.SQL, v.output); err != nil {

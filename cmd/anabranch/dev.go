@@ -38,6 +38,8 @@ func serverFlags(c *cobra.Command, o *server.Config, logLevel *string) {
 	f.StringArrayVar(&o.Alert, "alert", nil, "who is called when a run fails, a view drifts, the ledger is out of balance or a file is damaged: a URL (with $NAME from the environment), exec:PROGRAM ARG..., file:PATH or log; may be given several times")
 	f.StringArrayVar(&o.AlertEscalate, "alert-escalate", nil, "who is called too when it goes on; may be given several times")
 	f.IntVar(&o.AlertAfter, "alert-after", 3, "after how many times it goes on")
+	f.StringArrayVar(&o.Lineage, "lineage", nil, "who is told what runs read and wrote, as OpenLineage events: a URL (with $NAME from the environment), file:PATH or exec:PROGRAM ARG...; may be given several times")
+	f.StringVar(&o.LineageNamespace, "lineage-namespace", "anabranch", "namespace of jobs and data in them")
 	f.StringVar(logLevel, "log", "warn", "debug, info, warn or error; logs go to standard error")
 }
 

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 
 // Message is one thing to tell.
 type Message struct {
-	Text string // one line, for people
-	Body []byte // JSON, for programs
+	Text string `json:"text"` // one line, for people
+	Body []byte `json:"body"` // JSON, for programs
+
+	file string // in which it waits; empty: in memory only
 }
 
 // Sink is a receiver. Deliver returns once it has the message; a permanent
@@ -32,8 +35,12 @@ type Options struct {
 	Timeout time.Duration // of one attempt; default 10 s
 	GiveUp  time.Duration // how long a message is tried; default 15 min
 	Drain   time.Duration // how long Stop lets what waits be delivered; default 3 s
-	First   time.Duration // the pause before the second attempt; default 500 ms, growing to a minute
-	Log     *slog.Logger  // default: discard
+	// Dir is a folder of its own in which messages wait, so that those that were
+	// not delivered before a kill are delivered by the next process, and those
+	// that are left at Stop, too. Empty: they wait in memory.
+	Dir   string
+	First time.Duration // the pause before the second attempt; default 500 ms, growing to a minute
+	Log   *slog.Logger  // default: discard
 }
 
 // Outbox delivers messages to one sink, in order.
@@ -46,6 +53,7 @@ type Outbox struct {
 	done  chan struct{}
 
 	mu      sync.Mutex // guards what follows
+	spool   *spool     // nil: messages wait in memory only
 	stopped bool
 	dropped int // since the last message that found room
 }
@@ -58,18 +66,36 @@ func New(sink Sink, o Options) *Outbox {
 	o.Drain = cmp.Or(o.Drain, 3*time.Second)
 	o.First = cmp.Or(o.First, 500*time.Millisecond)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	b := &Outbox{sink: sink, opts: o, queue: make(chan Message, o.Queue), done: make(chan struct{})}
+	var left []Message
+	b := &Outbox{sink: sink, opts: o, done: make(chan struct{})}
+	if o.Dir != "" {
+		var err error
+		if b.spool, left, err = openSpool(o.Dir); err != nil {
+			o.Log.Error("messages will not outlive this process", "receiver", sink.String(), "error", err)
+		}
+	}
+	b.queue = make(chan Message, o.Queue+len(left))
+	for _, m := range left {
+		b.queue <- m
+	}
 	b.ctx, b.end = context.WithCancel(context.Background())
 	go b.run()
 	return b
 }
 
-// Put takes a message if there is room and returns at once.
+// Put takes a message if there is room and returns at once: with Dir, when it
+// is on disk.
 func (b *Outbox) Put(m Message) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped {
 		return false
+	}
+	if b.spool != nil && len(b.queue) < cap(b.queue) { // nobody else puts: there is still room then
+		if err := b.spool.keep(&m); err != nil {
+			m.file = ""
+			b.opts.Log.Error("a message waits in memory only", "receiver", b.sink.String(), "error", err)
+		}
 	}
 	select {
 	case b.queue <- m:
@@ -100,7 +126,16 @@ func (b *Outbox) Stop() {
 func (b *Outbox) run() {
 	defer close(b.done)
 	for m := range b.queue {
-		if err := b.deliver(m); err != nil {
+		err := b.deliver(m)
+		if err != nil && b.ctx.Err() != nil && m.file != "" {
+			continue // the next process delivers it
+		}
+		if m.file != "" {
+			if e := os.Remove(m.file); e != nil {
+				b.opts.Log.Warn("a delivered message is still there and will be delivered again", "error", e)
+			}
+		}
+		if err != nil {
 			b.opts.Log.Error("a message could not be delivered and is given up", "receiver", b.sink.String(), "error", err, "message", m.Text)
 		}
 	}

@@ -142,6 +142,44 @@ func TestAMessageIsGivenUpAndTheNextIsDelivered(t *testing.T) {
 	}
 }
 
+// TestWhatWaitsOutlivesTheProcess: a receiver that is away gets everything
+// from the next process, in order and nothing twice.
+func TestWhatWaitsOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	away := make(chan struct{}, 100)
+	first := New(sinkFunc(func(context.Context, Message) error {
+		away <- struct{}{}
+		return errors.New("away")
+	}), Options{Dir: dir, First: time.Millisecond, Drain: time.Millisecond})
+	for _, text := range []string{"a", "b", "c"} {
+		if !first.Put(Message{Text: text, Body: []byte(text)}) {
+			t.Fatal("no room")
+		}
+	}
+	<-away
+	first.Stop()
+	var got []string
+	heard := sinkFunc(func(_ context.Context, m Message) error {
+		got = append(got, m.Text+string(m.Body))
+		return nil
+	})
+	if err := os.WriteFile(filepath.Join(dir, "000000000009.json"), []byte("{half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := New(heard, Options{Dir: dir, Drain: time.Minute})
+	second.Put(Message{Text: "d", Body: []byte("d")})
+	second.Stop()
+	third := New(heard, Options{Dir: dir, Drain: time.Minute})
+	third.Stop()
+	if strings.Join(got, " ") != "aa bb cc dd" {
+		t.Errorf("%q", got)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("%v", left)
+	}
+}
+
 type sinkFunc func(context.Context, Message) error
 
 func (f sinkFunc) Deliver(ctx context.Context, m Message) error { return f(ctx, m) }

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"anabranch/cmd/anabranch/api"
@@ -16,23 +18,23 @@ import (
 // nobody is called and s.alerts stays nil.
 func (s *Server) startAlerts() error {
 	c := s.config
-	open := func(names []string) (boxes []*outbox.Outbox, err error) {
+	open := func(kind string, names []string) (boxes []*outbox.Outbox, err error) {
 		for _, name := range names {
 			sink, err := outbox.Parse(name, c.Logger, os.Getenv)
 			if err != nil {
 				return nil, fmt.Errorf("--alert: %w", err)
 			}
-			b := outbox.New(sink, outbox.Options{Log: c.Logger})
+			b := outbox.New(sink, outbox.Options{Log: c.Logger, Dir: s.outboxDir(kind, name)})
 			s.close = append(s.close, b.Stop)
 			boxes = append(boxes, b)
 		}
 		return boxes, nil
 	}
-	hooks, err := open(c.Alert)
+	hooks, err := open("alert", c.Alert)
 	if err != nil {
 		return err
 	}
-	escalation, err := open(c.AlertEscalate)
+	escalation, err := open("escalate", c.AlertEscalate)
 	if err != nil {
 		return err
 	}
@@ -43,6 +45,13 @@ func (s *Server) startAlerts() error {
 		s.alerts = alert.New(alert.Options{Hooks: hooks, Escalation: escalation, After: c.AlertAfter, Log: c.Logger})
 	}
 	return nil
+}
+
+// outboxDir is where messages to a receiver wait. The receiver is not in its
+// name, as it may hold a secret.
+func (s *Server) outboxDir(kind, receiver string) string {
+	sum := sha256.Sum256([]byte(receiver))
+	return filepath.Join(s.config.Dir, "outbox", fmt.Sprintf("%s-%x", kind, sum[:8]))
 }
 
 // lookEvery is how often what fails is looked over for damage.

@@ -73,6 +73,11 @@ type Config struct {
 	// without batches events may take; see pace.Goal for the defaults.
 	BatchLeast, BatchSlower float64
 
+	// Lineage names who is told what runs read and wrote, as OpenLineage events;
+	// LineageNamespace is that of jobs and data in them, default "anabranch".
+	Lineage          []string
+	LineageNamespace string
+
 	SnapshotEvery time.Duration // default 30 s
 	SealEvery     time.Duration // default 1 min: the age at which a segment is sealed
 	Grace         time.Duration // default 30 s: how long speed keeps what a new manifest covers
@@ -99,6 +104,7 @@ func (c *Config) ensureDefaults() {
 	or(&c.NATSListen, "127.0.0.1:4222")
 	or(&c.TemporalListen, "127.0.0.1:7233")
 	or(&c.TaskQueue, "anabranch")
+	or(&c.LineageNamespace, "anabranch")
 	if c.Temporal == "" {
 		or(&c.TemporalUI, "127.0.0.1:8233")
 	}

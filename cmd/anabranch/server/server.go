@@ -83,6 +83,10 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.startAlerts(); err != nil {
 		return err
 	}
+	lineage, err := s.openLineage()
+	if err != nil {
+		return err
+	}
 	files := disk.Strict(disk.Real{})
 	b, err := patiently(ctx, c, "the object store", func(ctx context.Context) (bucket.Bucket, error) { return openBucket(ctx, files, c.Bucket) })
 	if err != nil {
@@ -139,6 +143,9 @@ func (s *Server) start(ctx context.Context) error {
 	})
 	if s.runs.worker != nil {
 		s.loop.Go(s.pokeCanaries)
+		if lineage != nil {
+			s.loop.Go(lineage.watch)
+		}
 	}
 	if s.alerts != nil {
 		s.loop.Go(s.watchDamage)
