@@ -62,7 +62,7 @@ func divide(limit int64, ownTemporal bool) *memory {
 	if ownTemporal {
 		m.child = min(m.limit/4, mostChild)
 	}
-	m.own = m.limit - m.child
+	m.own = m.limit - m.child - m.limit/16 // what the kernel keeps for us, and what comes between two looks
 	m.query = min(m.own/6, mostQuery)
 	m.gate = min(m.own/8, mostGate)
 	m.state = m.own / 4 // a snapshot and an answer hold copies of a part
