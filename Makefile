@@ -5,7 +5,7 @@
 # make build  bin/anabranch
 # make model  the seam as a model: all rules hold, and none can be spared (python3)
 # make soak   the random tests for hours
-# make bench-batch  what backfills cost those who send and ask meanwhile
+# make bench-batch  what backfills cost, and what they cost others
 .PHONY: build demo test planted lint model soak bench-batch clean
 
 GO ?= go
@@ -79,8 +79,11 @@ soak-network:
 soak-damage:
 	ANABRANCH_DAMAGE=20m $(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./stream/natslog ./cmd/anabranch/server -run 'Damage' -args -damage 10000
 
-# What a backfill does to events, slowed and not, in turns with none at all.
+# What a workflow costs beside the library, what publishing costs in a long
+# history, ten years of days in four shards, and what a backfill does to events,
+# slowed and not, in turns with none at all.
 bench-batch:
+	$(GO) test -timeout 2h ./worker -run 'TestAYearAgain|TestPublishingCostsTheSame|TestLongRunContinues' -count=1 -v -args -bench-events 50000000 -bench-rounds 5 -bench-versions 1000 -units 14600
 	$(GO) test -timeout 1h ./cmd/anabranch/server -run TestBackfillIsNotInTheWay -count=1 -v -args -pace-rounds 12
 
 lint:
