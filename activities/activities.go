@@ -67,6 +67,9 @@ type Activities struct {
 	// RebuildSpeed builds the speed layer of a pipeline anew and compares it
 	// with the raw events; nil: this worker has none.
 	RebuildSpeed func(ctx context.Context, pipeline string) (SpeedRebuilt, error)
+	// Restore puts a pipeline as of then into another one; nil: this worker
+	// cannot.
+	Restore func(ctx context.Context, in Restore) (Restored, error)
 	// Names returns the names of all pipelines, for the message about one
 	// that does not exist; may be nil.
 	Names func() []string

@@ -111,3 +111,28 @@ func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, grou
 		return fn(out, offsets, rows)
 	})
 }
+
+// IngestedAfter returns the first offset of s whose frame a gateway took after
+// a time, in microseconds since 1970; false when there is none.
+func (a *Archive) IngestedAfter(ctx context.Context, s Segment, after int64) (first uint64, found bool, err error) {
+	if s.Rows == 0 {
+		return 0, false, nil
+	}
+	data, err := a.get(ctx, s.Name)
+	if err != nil {
+		return 0, false, err
+	}
+	file, err := schemas.OpenParquet(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return 0, false, named(s.Name, err)
+	}
+	err = file.Read(ctx, nil, []string{systemFields[0].Name, systemFields[2].Name}, func(b *event.Batch) error {
+		for i, at := range b.Columns[1].Ints {
+			if offset := uint64(b.Columns[0].Ints[i]); at > after && (!found || offset < first) {
+				first, found = offset, true
+			}
+		}
+		return nil
+	})
+	return first, found, named(s.Name, err)
+}

@@ -136,6 +136,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Import, workflow.RegisterOptions{Name: workflows.ImportType})
 	r.RegisterWorkflowWithOptions(workflows.Audit, workflow.RegisterOptions{Name: workflows.AuditType})
 	r.RegisterWorkflowWithOptions(workflows.Expire, workflow.RegisterOptions{Name: workflows.ExpireType})
+	r.RegisterWorkflowWithOptions(workflows.Restore, workflow.RegisterOptions{Name: workflows.RestoreType})
 	r.RegisterWorkflowWithOptions(workflows.RebuildSpeed, workflow.RegisterOptions{Name: workflows.RebuildSpeedType})
 }
 

@@ -214,6 +214,9 @@ var scenarios = map[string]scenario{
 	"rebuild-speed-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
 		return workflows.StartRebuildSpeed(ctx, c, queue, workflows.RebuildSpeedInput{Pipeline: "retail", Key: "plain", Reason: "recorded", By: "test"}, time.Now())
 	}},
+	"restore-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartRestore(ctx, c, queue, workflows.RestoreInput{Pipeline: "retail", Into: "retail_then", AsOf: "v3", Key: "plain", Reason: "recorded", By: "test"}, time.Now())
+	}},
 	"expire-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
 		return workflows.StartExpire(ctx, c, queue, workflows.ExpireInput{Pipeline: "retail", DryRun: true, Key: "plain", Reason: "recorded", By: "test"}, time.Now())
 	}},
@@ -317,7 +320,7 @@ func recordHistories(t *testing.T) {
 		var run workflows.Started
 		started := make(chan struct{})
 		w := s.world(func() { <-started; _ = workflows.Cancel(ctx, c, run.ID) })
-		wk := worker.New(worker.Options{Client: c, TaskQueue: name, Parallel: 4, Activities: activitiestest.Activities(map[string]*activitiestest.World{"retail": w})})
+		wk := worker.New(worker.Options{Client: c, TaskQueue: name, Parallel: 4, Activities: activitiestest.Activities(map[string]*activitiestest.World{"retail": w, "retail_then": {}})})
 		if err := wk.Start(ctx); err != nil {
 			t.Fatal(err)
 		}

@@ -50,6 +50,7 @@ func environmentOf(a *activities.Activities) *testsuite.TestWorkflowEnvironment 
 	env.RegisterWorkflowWithOptions(Import, workflow.RegisterOptions{Name: ImportType})
 	env.RegisterWorkflowWithOptions(Audit, workflow.RegisterOptions{Name: AuditType})
 	env.RegisterWorkflowWithOptions(Expire, workflow.RegisterOptions{Name: ExpireType})
+	env.RegisterWorkflowWithOptions(Restore, workflow.RegisterOptions{Name: RestoreType})
 	env.RegisterWorkflowWithOptions(RebuildSpeed, workflow.RegisterOptions{Name: RebuildSpeedType})
 	env.RegisterActivity(a)
 	return env

@@ -67,6 +67,9 @@ func Activities(worlds map[string]*World) *activities.Activities {
 	a.Judges = func(_ context.Context, name string) (activities.Judge, error) { return worlds[name], nil }
 	a.Importers = func(_ context.Context, name string) (activities.Importer, error) { return worlds[name], nil }
 	a.Releasers = func(_ context.Context, name string) (activities.Releaser, error) { return worlds[name], nil }
+	a.Restore = func(_ context.Context, in activities.Restore) (activities.Restored, error) {
+		return activities.Restored{Pipeline: in.Pipeline, Into: in.Into, Cut: "10,20", Events: 30, Frames: 2}, nil
+	}
 	a.RebuildSpeed = func(context.Context, string) (activities.SpeedRebuilt, error) {
 		return activities.SpeedRebuilt{From: "[0:1 1:1]", To: "[0:9 1:9]", Equal: true, Checked: "every view", Events: 100, Views: map[string]int64{"sales": 0}}, nil
 	}

@@ -72,7 +72,7 @@ Begin with:  anabranch demo`,
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
 		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(), newCanary(),
-		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newImport(), newAudit(), newExpire(), newRebuildSpeed(), newFsck(),
+		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newImport(), newAudit(), newExpire(), newRebuildSpeed(), newRestore(), newFsck(),
 		newExitCodes(), newVersion(),
 	)
 	watch(root, began)

@@ -54,6 +54,8 @@ type Run struct {
 	// Rebuilt is what a rebuild of the speed layer came to, also when it failed
 	// because views differ.
 	Rebuilt *activities.SpeedRebuilt `json:"rebuilt,omitempty"`
+	// Restored is what a restore has put into its pipeline.
+	Restored *activities.Restored `json:"restored,omitempty"`
 	// Expired is what an expiry has forgotten, or would.
 	Expired *batch.Expired `json:"expired,omitempty"`
 	// Progress is what the run itself answers; nil when no worker does.

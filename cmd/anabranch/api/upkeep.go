@@ -26,3 +26,12 @@ type StartRebuild struct {
 	Key    string `json:"key,omitempty"`
 	By     string `json:"by,omitempty"`
 }
+
+// StartRestore asks for a pipeline as of then in a pipeline of its own.
+type StartRestore struct {
+	AsOf   string `json:"as_of"` // a time, a version, a cut, or the receipt of a query
+	Into   string `json:"into"`  // name of the pipeline to make
+	Reason string `json:"reason,omitempty"`
+	Key    string `json:"key,omitempty"`
+	By     string `json:"by,omitempty"`
+}

@@ -51,6 +51,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/pipelines/{name}/backfills", answer(s.postBackfill))
 	mux.HandleFunc("POST /v1/pipelines/{name}/imports", answer(s.postImport))
 	mux.HandleFunc("POST /v1/pipelines/{name}/audits", answer(s.postAudit))
+	mux.HandleFunc("POST /v1/pipelines/{name}/restores", answer(s.postRestore))
 	mux.HandleFunc("POST /v1/pipelines/{name}/speed/rebuilds", answer(s.postRebuild))
 	mux.HandleFunc("POST /v1/pipelines/{name}/expiries", answer(s.postExpire))
 	mux.HandleFunc("GET /v1/pipelines/{name}/backfills/plan", s.withPipeline(planBackfill))

@@ -66,7 +66,7 @@ func startRuns(ctx context.Context, s *Server) (*runs, error) {
 	if c.has(RoleWorker) {
 		r.worker = worker.New(worker.Options{
 			Client: r.client, TaskQueue: r.queue, Namespace: namespace, Log: c.Logger, Parallel: s.memory.steps(),
-			Activities: &activities.Activities{Runners: s.runner, Releasers: s.releaser, Judges: s.judge, Importers: s.importer, Audited: s.audited, RebuildSpeed: s.rebuildSpeed, Names: s.names, Poll: 50 * time.Millisecond},
+			Activities: &activities.Activities{Runners: s.runner, Releasers: s.releaser, Judges: s.judge, Importers: s.importer, Audited: s.audited, RebuildSpeed: s.rebuildSpeed, Restore: s.restore, Names: s.names, Poll: 50 * time.Millisecond},
 		})
 		if err := r.worker.Start(ctx); err != nil {
 			r.stop()
@@ -300,6 +300,9 @@ func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (a
 		return out, nil
 	case workflows.RebuildSpeedType:
 		s.describeRebuild(ctx, c, &out)
+		return out, nil
+	case workflows.RestoreType:
+		s.describeRestore(ctx, c, &out)
 		return out, nil
 	case workflows.ExpireType:
 		s.describeExpire(ctx, c, &out)
