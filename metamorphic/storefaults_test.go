@@ -148,7 +148,7 @@ func (t *trial) again(what string, do func(context.Context) error) error {
 			return err
 		}
 		h := t.harm
-		if _, harmed := t.store.calls(); strings.HasPrefix(harmed[0], "HEAD") {
+		if _, harmed := t.store.calls(); strings.Contains(harmed[0], ", HEAD ") {
 			// An answer without a body: what is not there, object or bucket, it
 			// does not say.
 			h.kinds = append(slices.Clone(h.kinds), fault.NotFound)
