@@ -120,6 +120,9 @@ func (s *Server) allow(ctx context.Context, c *compiled, history []entry, ways a
 	s.mu.RLock()
 	p := s.pipelines[c.def.Name]
 	s.mu.RUnlock()
+	if p == nil && (ways.Canary != nil || ways.Backfill) {
+		return api.Plan{}, fault.New(fault.Transient, "pipeline %s is not open in this process, so that nobody knows what there is to compute: apply the folder without --canary and --backfill first", c.def.Name)
+	}
 	if p == nil {
 		return api.Plan{}, nil // what is in force does not open: nobody reads it
 	}

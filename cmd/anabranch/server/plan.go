@@ -323,6 +323,9 @@ func (w *planner) verdict() {
 		}
 	}
 	var flags []string
+	for _, name := range w.ways.Drop {
+		flags = append(flags, "--drop "+name)
+	}
 	for _, name := range lost {
 		if slices.Contains(gone, name) {
 			flags = append(flags, "--drop "+name)
@@ -343,7 +346,7 @@ func (w *planner) verdict() {
 	case len(lost) > 0:
 		o.Refused, o.Command = fmt.Sprintf("it breaks what readers have: view %s: %s", lost[0], w.first(lost[0])), command
 		if len(lost) > 1 {
-			o.Refused += fmt.Sprintf(" (and %d more views)", len(lost)-1)
+			o.Refused += fmt.Sprintf(" (and %d more)", len(lost)-1)
 		}
 	case w.ways.Canary != nil && len(changed) == 0:
 		o.Refused, o.Command = "there is no changed view that a canary could be of", "anabranch apply FOLDER"
