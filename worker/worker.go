@@ -32,6 +32,10 @@ type Options struct {
 	// Parallel is how many steps run at once in this process; default one for
 	// each processor, as a step keeps one busy, and two for steps that wait.
 	Parallel int
+	// Deployment and Build make this one of the workers of a build, which gets
+	// its share of new runs and keeps those that began on it; see Ramp. Empty:
+	// it takes any run.
+	Deployment, Build string
 	// Drain is how long Stop lets running steps end; then they are cancelled,
 	// and done again by the next worker. Default 20 s.
 	Drain time.Duration
@@ -68,6 +72,9 @@ func (w *Worker) Start(ctx context.Context) error {
 	if w.opts.Client == nil || w.opts.Activities == nil || w.opts.Activities.Runners == nil {
 		return fault.New(fault.Invalid, "a worker needs a Temporal client and activities with runners")
 	}
+	if (w.opts.Deployment == "") != (w.opts.Build == "") {
+		return fault.New(fault.Invalid, "a worker's deployment %q and build %q go together", w.opts.Deployment, w.opts.Build)
+	}
 	if err := ensureSearchAttributes(ctx, w.opts.Client.OperatorService(), w.opts.Namespace); err != nil {
 		return err
 	}
@@ -77,6 +84,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		// A cancelled run ends soon, not at the end of a heartbeat timeout.
 		MaxHeartbeatThrottleInterval: 3 * time.Second,
 		OnFatalError:                 w.finish,
+		DeploymentOptions:            versioned(w.opts.Deployment, w.opts.Build),
 	})
 	RegisterWorkflows(inner)
 	inner.RegisterActivity(w.opts.Activities)

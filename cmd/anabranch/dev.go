@@ -98,6 +98,8 @@ them apart.`,
 	serverFlags(c, &o, &logLevel)
 	c.Flags().StringSliceVar(&roles, "role", nil, "gateway, speed or worker; may be given several times")
 	c.Flags().BoolVar(&o.TrustNetwork, "trust-network", false, "listen beyond loopback without TLS: only where the network itself is the border, as in a container whose ports are published on loopback")
+	c.Flags().StringVar(&o.Deployment, "deployment", "", "of a worker: the fleet it belongs to, for anabranch deployment")
+	c.Flags().StringVar(&o.Build, "build", "", "of a worker with --deployment: which build it is (default the version of the program)")
 	_ = c.MarkFlagRequired("role")
 	return c
 }
@@ -109,6 +111,9 @@ func runServer(ctx context.Context, out, errOut io.Writer, o server.Config, logL
 		return err
 	}
 	o.Logger, o.Code = logger, codeVersion()
+	if o.Deployment != "" && o.Build == "" {
+		o.Build = o.Code
+	}
 	o.TemporalBinary = os.Getenv(temporalBinaryEnv)
 	o.Progress = func(line string) { fmt.Fprintln(errOut, line) }
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {

@@ -73,7 +73,7 @@ Begin with:  anabranch demo`,
 		newDemo(), newDev(), newRun(),
 		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(), newCanary(),
 		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newImport(), newAudit(), newExpire(), newRebuildSpeed(), newRestore(), newFsck(),
-		newExitCodes(), newVersion(),
+		newDeployment(), newExitCodes(), newVersion(),
 	)
 	watch(root, began)
 	return root, began

@@ -48,6 +48,9 @@ const (
 	// mostFall and mostRise bound one step.
 	mostFall, mostRise = 0.7, 0.3
 	lagFall            = 0.2
+	// careful is what batches that begin among events have at most at first:
+	// whatever was found out before was found out about others.
+	careful = 0.2
 	// heavy is how many delays of one step count in full: more of them tell
 	// more exactly where the border is, not that it should be passed faster.
 	heavy = 50
@@ -134,6 +137,8 @@ func (c *Controller) Step(now time.Time, busy bool, heard Load) float64 {
 		}
 		if now.Sub(c.heard) >= restAfter {
 			c.rise(now, since)
+		} else {
+			c.share = min(c.share, max(careful, c.goal.Least))
 		}
 		return c.share
 	case c.looking.IsZero() && c.traffic(now) && now.Sub(c.looked) > lookEvery:

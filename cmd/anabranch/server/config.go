@@ -68,6 +68,9 @@ type Config struct {
 	Alert, AlertEscalate []string
 	AlertAfter           int // default 3
 
+	// Deployment and Build make the worker one of a build, see worker.Options.
+	Deployment, Build string
+
 	// BatchLeast is the share of its processors that a worker gives to batches
 	// however slow events are, and BatchSlower how many times longer than
 	// without batches events may take; see pace.Goal for the defaults.

@@ -59,6 +59,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/runs/{id}/{instruction}", answer(s.tellRun))
 	s.versionRoutes(mux)
 	s.scheduleRoutes(mux)
+	s.deploymentRoutes(mux)
 	mux.HandleFunc("GET /v1/pipelines/{name}/trace", s.withPipeline(func(r *http.Request, p *pipeline) (any, error) { return p.trace(r) }))
 	mux.HandleFunc("GET /v1/pipelines/{name}/ledger", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) {
 		l, err := p.ledger(r.Context())

@@ -66,6 +66,7 @@ func startRuns(ctx context.Context, s *Server) (*runs, error) {
 	if c.has(RoleWorker) {
 		r.worker = worker.New(worker.Options{
 			Client: r.client, TaskQueue: r.queue, Namespace: namespace, Log: c.Logger, Parallel: s.memory.steps(),
+			Deployment: c.Deployment, Build: c.Build,
 			Activities: &activities.Activities{Runners: s.runner, Releasers: s.releaser, Judges: s.judge, Importers: s.importer, Audited: s.audited, RebuildSpeed: s.rebuildSpeed, Restore: s.restore, Names: s.names, Poll: 50 * time.Millisecond},
 		})
 		if err := r.worker.Start(ctx); err != nil {
