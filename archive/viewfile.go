@@ -16,6 +16,9 @@ type StateFile struct {
 	Rows int64   `json:"rows"`
 	Size int64   `json:"size"`
 	Sum  string  `json:"sum"` // SHA-256
+	// Memory is about how many bytes its states take when they are merged; 0 in
+	// the manifests of old: not known.
+	Memory int64 `json:"memory,omitempty"`
 }
 
 // ResultFile holds finished rows of one view, with their states.

@@ -92,6 +92,7 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, parent
 	columns := r.columns(views)
 	groups := make([][]*event.Batch, len(views)) // by view and day
 	states := make([]*view.State, len(views))
+	held := make([]int64, len(views)) // the most memory of one day, by view
 	for i, v := range views {
 		states[i] = v.New()
 	}
@@ -129,6 +130,7 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, parent
 				return out, fmt.Errorf("view %s: %w", views[i].Name(), err)
 			}
 			groups[i] = append(groups[i], b)
+			held[i] = max(held[i], s.Bytes())
 			s.Reset()
 		}
 	}
@@ -148,9 +150,28 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, parent
 		if err != nil {
 			return out, fmt.Errorf("write states of view %s: %w", pv.Name, err)
 		}
+		file.Memory = stateMemory(groups[i], held[i])
 		out.Views = append(out.Views, foldedView{pv, file})
 	}
 	return out, nil
+}
+
+// mostInMemory is how many times as large as its bytes on disk a state may be
+// said to be; what goes beyond is room for more, not states.
+const mostInMemory = 32
+
+// stateMemory returns about how many bytes the states of some days take in one
+// state: as many times their encoded size as the largest day, which took held.
+func stateMemory(days []*event.Batch, held int64) int64 {
+	var all, most int64
+	for _, b := range days {
+		n := b.Memory(map[*event.Dict]bool{})
+		all, most = all+n, max(most, n)
+	}
+	if most == 0 {
+		return 0
+	}
+	return int64(float64(all) * min(max(float64(held)/float64(most), 1), mostInMemory))
 }
 
 // columns returns what the views read, in the order of the newest schema; one

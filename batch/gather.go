@@ -103,7 +103,7 @@ func (r *Runner) gather(ctx context.Context, ref PlanRef) (gathered, error) {
 		files, units := gatherView(pv, before, fresh[pv.Name], v.WithinDay())
 		for i := range units {
 			if len(v.Keys()) > 0 { // the one group of a view without keys is in no shard but the first
-				units[i].Shards = shards(files, units[i].Days, r.MaxGroups)
+				units[i].Shards = shards(files, units[i].Days, r.MaxGroups, r.StateBytes)
 			}
 		}
 		g.Views[pv.Name] = files
@@ -164,23 +164,31 @@ func gatherView(pv planView, before *archive.ViewFiles, fresh []archive.StateFil
 	return files, units
 }
 
-// shards returns into how many files to cut the groups of days. It takes the
-// worst case, that no two days share a group.
-func shards(files *archive.ViewFiles, days []int32, most int64) int {
-	return int(max(1, (stateRows(files, days)+most-1)/most))
+// shards returns into how many files to cut the groups of days, so that each
+// has at most so many groups and bytes. It takes the worst case, that no two
+// days share a group.
+func shards(files *archive.ViewFiles, days []int32, groups, bytes int64) int {
+	rows, memory := stateSize(files, days)
+	return int(max(1, (rows+groups-1)/groups, (memory+bytes-1)/bytes))
 }
 
 // stateRows returns about how many groups the states of some days have.
 func stateRows(files *archive.ViewFiles, days []int32) int64 {
+	rows, _ := stateSize(files, days)
+	return rows
+}
+
+// stateSize also returns about what they take in memory.
+func stateSize(files *archive.ViewFiles, days []int32) (rows, memory int64) {
 	live := map[string]int64{} // days of the period, by file
 	for _, day := range days {
 		live[files.Live[day]]++
 	}
-	var rows int64
 	for _, f := range files.States {
 		if n := live[f.Name]; n > 0 {
 			rows += f.Rows * n / int64(len(f.Days))
+			memory += f.Memory * n / int64(len(f.Days))
 		}
 	}
-	return rows
+	return rows, memory
 }

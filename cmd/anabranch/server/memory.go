@@ -30,6 +30,7 @@ type memory struct {
 
 	segment int64 // of a segment's frames, which are held until it is sealed
 	chunk   int64 // what one step of a batch sorts at once
+	states  int64 // what one step of a batch merges at once
 	blocks  int64 // decoded blocks of one pipeline's id runs
 
 	used  atomic.Int64 // resident and not of files
@@ -41,8 +42,8 @@ const (
 	leastMemory = 256 << 20
 	sampleEvery = 100 * time.Millisecond
 	// What each share is where there is plenty.
-	mostChild, mostQuery, mostGate     = 512 << 20, 2 << 30, 256 << 20
-	mostSegment, mostChunk, mostBlocks = 64 << 20, 512 << 20, 64 << 20
+	mostChild, mostQuery, mostGate                 = 512 << 20, 2 << 30, 256 << 20
+	mostSegment, mostChunk, mostStates, mostBlocks = 64 << 20, 512 << 20, 1 << 30, 64 << 20
 )
 
 // The loads for which requests are refused.
@@ -68,6 +69,7 @@ func divide(limit int64, ownTemporal bool) *memory {
 	m.state = m.own / 4 // a snapshot and an answer hold copies of a part
 	m.segment = min(m.own/64, mostSegment)
 	m.chunk = min(m.own/32, mostChunk)
+	m.states = min(m.own/16, mostStates)
 	m.blocks = min(m.own/32, mostBlocks)
 	return m
 }

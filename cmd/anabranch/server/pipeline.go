@@ -157,7 +157,7 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 	p.counts = &letterCounts{store: p.letters}
 	p.segments = newSegmentIndex(p.archive, def.Partitions)
 	p.runner, err = batch.New(batch.Options{
-		Pipeline: def.Name, Schemas: set, Views: c.views, Older: c.older, Held: e.Held, Filters: c.filters, Log: p.log, Archive: p.archive, Letters: p.letters, ChunkBytes: o.memory.chunk,
+		Pipeline: def.Name, Schemas: set, Views: c.views, Older: c.older, Held: e.Held, Filters: c.filters, Log: p.log, Archive: p.archive, Letters: p.letters, ChunkBytes: o.memory.chunk, StateBytes: o.memory.states,
 		FiltersThen: c.filtersThen(history), TimeField: def.Identity.Time, Definition: def.Version(), Code: o.config.Code, Publishes: def.Publish, Retention: def.Retention, Logger: logger,
 		Pace: o.pacing.batches(),
 	})
