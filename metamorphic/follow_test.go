@@ -420,7 +420,9 @@ func (w *world) records(p int, from, head uint64, fn func(offset uint64, h event
 			return err
 		}
 		for _, record := range records {
-			at = record.Offset + 1
+			if at = record.Offset + 1; at > head {
+				break // it came since, and is for the next time
+			}
 			h, body, err := event.ParseFrame(record.Frame)
 			if err != nil {
 				return err
