@@ -73,7 +73,7 @@ var Tests = map[string]Test{
 		Least:  map[string]int64{"kills": 1_000},
 		Sometimes: []string{
 			"killed in a batch run", "killed when a batch had made its files and not published", "a worker killed alone in a batch run",
-			"killed while an object was being written", "a version published during a query", "restored from a snapshot", "a query was refused for a while",
+			"killed while an object was being written", "a version published during a query", "restored from a snapshot",
 		},
 	},
 	"powercut-bucket": {
