@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a test may take to catch a fault.
-const patience = 2 * time.Minute
+const patience = 10 * time.Minute
 
 // TestCaught builds the tests once, with all faults in the program, and has
 // each fault in turn caught. A test that fails by a panic, or not at all

@@ -35,7 +35,7 @@ func mount(t testing.TB, size int64) (Disk, bool, string) {
 // unmount waits for processes that have just been killed to let go.
 func unmount(t testing.TB, dir string) {
 	var err error
-	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
 		if err = syscall.Unmount(dir, 0); !errors.Is(err, syscall.EBUSY) {
 			break
 		}
@@ -71,10 +71,11 @@ func again(t testing.TB) (Disk, bool, string) {
 	return Disk{}, true, ""
 }
 
-// fill allocates without writing, as far as the file system can.
+// fill allocates without writing, as far as the file system can. It goes in
+// steps: an allocation that fails gives back all that it had taken, so that
+// one large one beside writers leaves an empty disk as easily as a full one.
 func (d Disk) fill(f *os.File, leave int64) error {
-	// Twice: room that others give back meanwhile is taken too.
-	for range 2 {
+	for step := int64(largestStep); ; {
 		var st syscall.Statfs_t
 		if err := syscall.Fstatfs(int(f.Fd()), &st); err != nil {
 			return err
@@ -83,17 +84,24 @@ func (d Disk) fill(f *os.File, leave int64) error {
 		if err != nil {
 			return err
 		}
-		size := info.Size() + int64(st.Bavail)*int64(st.Bsize) - leave
-		if size < info.Size() {
-			if err := f.Truncate(max(size, 0)); err != nil {
-				return err
-			}
-			continue
+		page := int64(st.Bsize)
+		more := int64(st.Bavail)*page - leave
+		switch {
+		case more < 0:
+			return f.Truncate(max(info.Size()+more, 0))
+		case more < page:
+			return nil
 		}
-		// What is less than a page each may take is left to the writers.
-		if err := syscall.Fallocate(int(f.Fd()), 0, 0, max(size, 1)); err != nil && !errors.Is(err, syscall.ENOSPC) {
+		switch err := syscall.Fallocate(int(f.Fd()), 0, info.Size(), min(more, step)); {
+		case err == nil:
+		case !errors.Is(err, syscall.ENOSPC):
 			return err
+		case step > page: // the writers were faster
+			step /= 2
+		default:
+			return nil
 		}
 	}
-	return nil
 }
+
+const largestStep = 4 << 20

@@ -21,7 +21,7 @@ var Tests = map[string]Test{
 		Least:  map[string]int64{"cases": 20_000},
 		Sometimes: []string{
 			"an event years late", "a conflicting copy", "a duplicate across the cut", "a frame appended twice", "a retraction", "producers at once", "the log full",
-			"a batch died", "a run that died was taken up again", "a frozen batch woke up", "batches at once", "a batch lost the race to publish", "a barrier behind a later one",
+			"a batch died", "a run that died was taken up again", "files were put together", "a frozen batch woke up", "batches at once", "a batch lost the race to publish", "a barrier behind a later one",
 			"a snapshot below the cut", "speed replayed the log above a snapshot", "a version swapped during a query",
 			"a definition changed", "a changed view waits for its batch", "a changed view answers as before", "a sum left its type, and was not answered", "a log of NATS", "objects in files", "two runs came to the same end",
 		},

@@ -174,6 +174,8 @@ func TestGivesUpAndSaysWhy(t *testing.T) {
 
 func TestFailedStarts(t *testing.T) {
 	t.Parallel()
+	// In which a child must have told its number, on a busy machine too.
+	const toTell = 10 * time.Second
 	for name, c := range map[string]struct {
 		orders orders
 		opts   Options
@@ -182,8 +184,8 @@ func TestFailedStarts(t *testing.T) {
 	}{
 		"says why":       {orders{Fail: "temporal: the data directory is in use"}, Options{}, "exit status 1; it said: temporal: the data directory is in use", fault.Transient},
 		"something else": {orders{Garbage: true}, Options{}, `prints "Server: localhost"`, fault.Invalid},
-		"never ready":    {orders{Mute: true}, Options{StartTimeout: 50 * time.Millisecond}, "not ready", fault.Transient},
-		"does not stop":  {orders{Mute: true, Deaf: true}, Options{StartTimeout: 50 * time.Millisecond, StopTimeout: 50 * time.Millisecond}, "not ready", fault.Transient},
+		"never ready":    {orders{Mute: true}, Options{StartTimeout: toTell}, "not ready", fault.Transient},
+		"does not stop":  {orders{Mute: true, Deaf: true}, Options{StartTimeout: toTell, StopTimeout: 50 * time.Millisecond}, "not ready", fault.Transient},
 		"no binary":      {orders{}, Options{Binary: "/nowhere/temporal"}, "/nowhere/temporal", fault.Invalid},
 		"no CLI":         {orders{}, Options{Binary: "-", CLI: "/nowhere/temporal"}, "/nowhere/temporal", fault.Invalid},
 		"no source":      {orders{}, Options{Binary: "-", CLI: "-", Source: "/nowhere"}, "/nowhere does not hold the source", fault.Invalid},
