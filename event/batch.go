@@ -53,7 +53,7 @@ func (b Bitmap) Count(n int) int {
 
 // Dict holds the distinct values of a String or Bytes column: value c is
 // Data[Offsets[c]:Offsets[c+1]]. A dictionary may hold values that no row
-// uses, and, when it came from a foreign file, one value twice.
+// uses, and, when hardly any repeats or it came from a foreign file, one value twice.
 type Dict struct {
 	Offsets []uint32
 	Data    []byte
