@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,7 +130,7 @@ func readTo(t *testing.T, l stream.Log, p int, next uint64) []stream.Record {
 
 func tryReadTo(t *testing.T, l stream.Log, p int, next uint64) ([]stream.Record, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	r, err := l.Read(ctx, p, 0)
 	if err != nil {
@@ -270,8 +271,12 @@ func TestImage(t *testing.T) {
 	if err := l.Trim(t.Context(), 0, 6); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(image, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
+	// A file that is replaced meanwhile may vanish under the copy.
+	for err := os.CopyFS(image, os.DirFS(dir)); err != nil; err = os.CopyFS(image, os.DirFS(dir)) {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		image = t.TempDir()
 	}
 	l = open(t, start(t, Options{Dir: image}), 1)
 	if first, next, err := l.Bounds(t.Context(), 0); err != nil || first != 6 || next != 6 {

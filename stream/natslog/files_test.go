@@ -220,7 +220,7 @@ func checkServer(t *testing.T, how, dir string) {
 	if err := os.CopyFS(image, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	s, err := Open(ctx, Options{Dir: image})
 	if fault.Is(err, fault.Corrupt) && strings.Contains(err.Error(), ".blk") {

@@ -44,7 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) stream.Store) {
 }
 
 // patience bounds what should take milliseconds.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 func background(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
