@@ -36,6 +36,13 @@ type Reader interface {
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 }
 
+// Summed is a body that knows the SHA-256 of what it holds: a store that keeps
+// one need not compute it again.
+type Summed interface {
+	io.ReadSeeker
+	Sum256() []byte
+}
+
 // Condition restricts a put. At most one field is set.
 type Condition struct {
 	Absent bool   // only when there is no object of that name

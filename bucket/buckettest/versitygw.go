@@ -72,7 +72,7 @@ func (s *S3) start(t testing.TB, program string) error {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	// Another process's readiness has no signal but its answer.
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for time.Now().Before(deadline) {
 		select {
 		case err := <-ended:
