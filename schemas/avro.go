@@ -236,6 +236,14 @@ func fitsDigits(w event.Int128, n uint8) bool {
 	return ok && w.Compare(limit) < 0 && w.Compare(minus) > 0
 }
 
+// powersNarrow holds 10^0 to 10^18.
+var powersNarrow = func() (p [event.MaxNarrow + 1]int64) {
+	for i := range p {
+		p[i] = powers[i].Int64()
+	}
+	return p
+}()
+
 // powers holds 10^0 to 10^38.
 var powers = func() (p [39]event.Int128) {
 	p[0] = event.Int128Of(1)

@@ -13,9 +13,13 @@ type builder struct {
 	event.Column
 	field    *field
 	interner interner
+	texts    bool     // takes any text as it is
+	token    textKind // how the layout of the body has its values
+	date     lastDate
 }
 
 func (c *builder) reset(hint int) {
+	coded := len(c.Codes)
 	c.Column = event.Column{Type: c.field.Type}
 	switch c.Type.Storage() {
 	case event.InInts:
@@ -26,7 +30,7 @@ func (c *builder) reset(hint int) {
 		c.Wide = make([]event.Int128, 0, hint)
 	case event.InCodes:
 		c.Codes = make([]uint32, 0, hint)
-		c.interner.reset()
+		c.interner.next(coded)
 	}
 }
 
@@ -48,6 +52,13 @@ func (c *builder) take(n int) event.Column {
 
 // add adds a row, or says by code and message why it cannot.
 func (c *builder) add(row int, t *cellText) (code, message string) {
+	if c.texts && t.token == quotedText && len(t.raw) > 0 { // most cells are
+		c.addText(t)
+		if c.Valid != nil {
+			c.Valid.Set(row)
+		}
+		return "", ""
+	}
 	if t.token <= null || t.token == plainText && len(t.raw) == 0 {
 		return c.addMissing(row, t)
 	}
@@ -137,8 +148,16 @@ func (c *builder) addString(t *cellText) (code, message string) {
 	if c.field.symbols != nil && !c.isSymbol(t.raw) {
 		return CodeWrongType, fmt.Sprintf("%s is not one of %q", shown(t), c.field.symbols)
 	}
-	c.Codes = append(c.Codes, c.interner.code(t.raw))
+	if len(t.raw) == 0 {
+		c.Codes = append(c.Codes, c.interner.code(t.raw))
+		return "", ""
+	}
+	c.addText(t)
 	return "", ""
+}
+
+func (c *builder) addText(t *cellText) {
+	c.Codes = append(c.Codes, c.interner.codeOf(t.raw, t.hash))
 }
 
 func (c *builder) isSymbol(raw []byte) bool {
@@ -218,6 +237,12 @@ func (c *builder) addDecimal(t *cellText) (code, message string) {
 	if t.token != number && t.token != quotedText && t.token != plainText {
 		return wrongType(t, "a decimal")
 	}
+	if c.Type.Storage() == event.InInts {
+		if v, ok := parseNarrow(t.raw, int(c.Type.Scale)); ok && v < powersNarrow[c.Type.Precision] && -v < powersNarrow[c.Type.Precision] {
+			c.Ints = append(c.Ints, v)
+			return "", ""
+		}
+	}
 	v, what := parseDecimal(t.raw, int(c.Type.Scale))
 	switch {
 	case what == notNumber:
@@ -264,7 +289,7 @@ func (c *builder) addTime(t *cellText) (code, message string) {
 	case isDate:
 		v, what = parseDate(t.raw)
 	default:
-		v, what = parseTimestamp(t.raw, c.field.zoned)
+		v, what = parseTimestamp(t.raw, c.field.zoned, &c.date)
 	}
 	switch {
 	case what == notNumber && isDate:

@@ -19,6 +19,7 @@ const (
 // cellText is the text of one field.
 type cellText struct {
 	raw   []byte // raw text; empty for null and absent
+	hash  uint64 // of raw, as the column's interner computes it; 0 when raw is empty
 	token textKind
 }
 

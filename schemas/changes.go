@@ -148,8 +148,8 @@ func (d *Definition) policy() []Change {
 }
 
 // Settled says why new cannot follow old, whatever is done: what tells events
-// apart never changes, because what came before was decided by it. The error
-// is Invalid.
+// apart never changes, because what came before was decided by it, and a version
+// of a reference table has one set of rows. The error is Invalid.
 func Settled(old, new *Definition) error {
 	// A field that has another name now is the same field.
 	before := func(name string) string {
@@ -184,5 +184,5 @@ func Settled(old, new *Definition) error {
 				Hint: "it never changes, as events that came before were told apart by it: make a new pipeline instead"}
 		}
 	}
-	return nil
+	return renumbered(old, new)
 }

@@ -70,18 +70,20 @@ type Decoder struct {
 	skip    bool // the rest of a line that is too long is passed over
 	array   arrayState
 
-	json jsonParser
-	csv  csvParser
+	json   jsonParser
+	layout jsonLayout
+	block  jsonBlock
+	csv    csvParser
 }
 
 // NewDecoder returns a decoder of s; Reset gives it a body. Invalid when id
 // names fields that the schema does not have, or a time that is none.
-func (s *Schema) NewDecoder(f Format, id Identity) (*Decoder, error) {
+func (s *Schema) NewDecoder(format Format, id Identity) (*Decoder, error) {
 	h, err := s.newHasher(id)
 	if err != nil {
 		return nil, err
 	}
-	d := &Decoder{s: s, format: f, names: map[string]int{}, time: -1, cells: make([]cellSpan, len(s.fields)), columns: make([]builder, len(s.fields)), hasher: h}
+	d := &Decoder{s: s, format: format, names: map[string]int{}, time: -1, cells: make([]cellSpan, len(s.fields)), columns: make([]builder, len(s.fields)), hasher: h, block: newBlock(len(s.fields))}
 	if id.Time != "" {
 		if d.time = s.shape.Index(id.Time); d.time < 0 {
 			return nil, fault.New(fault.Invalid, "event time: the schema has no field %q: %s", id.Time, DidYouMean(id.Time, s.shape.Names()))
@@ -92,7 +94,10 @@ func (s *Schema) NewDecoder(f Format, id Identity) (*Decoder, error) {
 	}
 	for i := range s.fields {
 		f := &s.fields[i]
-		d.columns[i] = builder{field: f}
+		d.columns[i] = builder{field: f, interner: interner{seed: h.names[i]}, texts: f.Type.Kind == event.String && f.symbols == nil}
+		if d.columns[i].texts && format == NDJSON {
+			d.columns[i].interner.short = new([shortSlots]shortSlot)
+		}
 		d.names[f.Name] = i
 		for _, a := range f.aliases {
 			d.names[a] = i
@@ -197,8 +202,8 @@ func (d *Decoder) event(n int) {
 		}
 	}
 	for i := range d.columns {
-		t := cellText{d.cells[i].raw(text, d.scratch), d.cells[i].token}
-		d.hasher.add(t.raw)
+		t := cellText{raw: d.cells[i].raw(text, d.scratch), token: d.cells[i].token}
+		t.hash = d.hasher.add(i, t.raw)
 		if code, message := d.columns[i].add(row, &t); code != "" {
 			for j := range i + 1 {
 				d.columns[j].cut(row)

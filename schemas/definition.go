@@ -23,6 +23,7 @@ type Definition struct {
 	Partitions  int
 	Format      Format // of a body that does not say
 	Views       []ViewText
+	References  []Reference
 	Rules       []Rule
 	Lateness    time.Duration
 	Schedule    Schedule
@@ -33,7 +34,9 @@ type Definition struct {
 	Linger      time.Duration
 	FrameBytes  int
 	Lanes       []Lane
-	Files       map[string]string // all files of the definition, by path inside its folder
+	// Files are all files of the definition, by path inside its folder; a text
+	// of PointerTo stands for each file of a reference table.
+	Files map[string]string
 }
 
 // ViewText is one file of views/.
@@ -95,6 +98,7 @@ func ReadDefinition(fsys fs.FS) (*Definition, error) {
 		r.pipeline(root)
 	}
 	r.views()
+	r.distinctNames()
 	r.keepFiles(testsFolder, ".yaml")
 	if len(r.problems) > 0 {
 		slices.SortStableFunc(r.problems, func(a, b Problem) int {

@@ -10,14 +10,20 @@ import (
 	"anabranch/event"
 )
 
+// takenNames are schemas and databases that the engine of queries, or clients,
+// have already.
+var takenNames = []string{"main", "memory", "temp", "system", "information_schema", "pg_catalog", "public"}
+
 // pipeline reads the keys of pipeline.yaml.
 func (r *definitionReader) pipeline(root ast.Node) {
-	keys := r.mapping(root, pipelineFile, "pipeline", "description", "source", "schema", "event", "partitions", "lateness", "quality", "batch", "ingest", "lanes")
+	keys := r.mapping(root, pipelineFile, "pipeline", "description", "source", "schema", "event", "partitions", "lateness", "quality", "batch", "ingest", "lanes", "references")
 	if keys == nil {
 		return
 	}
 	if e, ok := keys["pipeline"]; ok {
-		r.d.Name = r.name(e.value, "a pipeline")
+		if r.d.Name = r.name(e.value, "a pipeline"); slices.Contains(takenNames, r.d.Name) {
+			r.at(e.value.GetToken(), fmt.Sprintf("a pipeline cannot be called %q", r.d.Name), "in SQL that is something else, and queries name pipelines as schemas")
+		}
 	} else {
 		r.at(root.GetToken(), `the key "pipeline" is missing`, "it names the pipeline")
 	}
@@ -73,6 +79,9 @@ func (r *definitionReader) pipeline(root ast.Node) {
 	}
 	if e, ok := keys["lanes"]; ok {
 		r.lanes(e)
+	}
+	if e, ok := keys["references"]; ok {
+		r.references(e)
 	}
 }
 

@@ -149,6 +149,7 @@ func TestDefinitionProblems(t *testing.T) {
 		{"two mistakes", "partitions: 8\nlateness: 2d", "partitions: 0\nlateness: soon", `pipeline.yaml:8:13: the number of partitions is "0": use a number from 1 to 256|pipeline.yaml:9:11: lateness is "soon": write a time like 5ms, 48h or 7d`},
 		{"format", "format: json", "format: jsn", `pipeline.yaml:3:18: there is no format "jsn": did you mean "json"?`},
 		{"name", "pipeline: shop", "pipeline: My Shop", `pipeline.yaml:1:11: a pipeline cannot be called "My Shop": use lower-case letters, digits and _, beginning with a letter`},
+		{"taken name", "pipeline: shop", "pipeline: main", `pipeline.yaml:1:11: a pipeline cannot be called "main": in SQL that is something else, and queries name pipelines as schemas`},
 		{"no name", "pipeline: shop\n", "", `pipeline.yaml:1:12: the key "pipeline" is missing: it names the pipeline`},
 		{"two ids", "{field: id}", "{field: id, fields: [id]}", `pipeline.yaml:5:3: an id is one of content_hash, field and fields: keep one of them`},
 		{"no id", "  id: {field: id}\n", "", `pipeline.yaml:4:1: the key "id" is missing: write id: {field: name}, or id: {content_hash: [names]} when events have no id of their own`},

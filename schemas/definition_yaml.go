@@ -89,13 +89,8 @@ type entry struct {
 // mapping returns the entries of n; a key that is not among known is a
 // problem.
 func (r *definitionReader) mapping(n ast.Node, what string, known ...string) map[string]entry {
-	var values []*ast.MappingValueNode
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		values = n.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{n}
-	default:
+	values, ok := pairs(n)
+	if !ok {
 		r.at(n.GetToken(), what+" is a list of keys and values", "it has "+strings.Join(known, ", "))
 		return nil
 	}
@@ -109,6 +104,18 @@ func (r *definitionReader) mapping(n ast.Node, what string, known ...string) map
 		out[key.Value] = entry{key, v.Value}
 	}
 	return out
+}
+
+// pairs returns the keys and values of n, if it has any: the parser makes a
+// node of its own of a single pair.
+func pairs(n ast.Node) (values []*ast.MappingValueNode, ok bool) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}, true
+	}
+	return nil, false
 }
 
 // list returns the elements of n, which may stand alone when one is enough.

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,35 @@ func TestDuckDBReadsOurParquet(t *testing.T) {
 	}
 	if rows.Err() != nil || n != all.N {
 		t.Fatal(n, rows.Err())
+	}
+	// A row group that bounds exclude must not hold the value.
+	for i, f := range fields {
+		for range 4 {
+			row := r.IntN(all.N)
+			column := `"` + f.Name + `"`
+			var text sql.NullString
+			if err := db.QueryRow(fmt.Sprintf("SELECT CAST(%s AS VARCHAR) FROM read_parquet('%s') LIMIT 1 OFFSET %d", column, name, row)).Scan(&text); err != nil {
+				t.Fatal(err)
+			}
+			want, is := 0, wantText(&all.Columns[i], row)
+			for j := range all.N {
+				if wantText(&all.Columns[i], j) == is {
+					want++
+				}
+			}
+			where := column + " IS NULL"
+			if text.Valid {
+				where = fmt.Sprintf("%s = CAST('%s' AS %s)", column, strings.ReplaceAll(text.String, "'", "''"), types[i].DatabaseTypeName())
+			}
+			var got int
+			if err := db.QueryRow(fmt.Sprintf("SELECT count(*) FROM read_parquet('%s') WHERE %s", name, where)).Scan(&got); err != nil || got != want {
+				t.Fatalf("%s: %d rows where %s, want %d: %v", f.Name, got, where, want, err)
+			}
+		}
+	}
+	var bounded int
+	if err := db.QueryRow("SELECT count(*) FROM parquet_metadata('" + name + "') WHERE stats_min_value IS NOT NULL AND stats_max_value IS NOT NULL").Scan(&bounded); err != nil || bounded < 2*len(fields) {
+		t.Fatalf("%d columns have bounds: %v", bounded, err)
 	}
 }
 

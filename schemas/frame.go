@@ -77,6 +77,7 @@ func (f *FrameBuilder) Finish() ([]byte, error) {
 }
 
 func (f *FrameBuilder) reset() {
+	n := f.n
 	f.n = 0
 	f.ids, f.hashes = f.ids[:0], f.hashes[:0]
 	for i := range f.columns {
@@ -84,7 +85,7 @@ func (f *FrameBuilder) reset() {
 		c.nulls = 0
 		c.Valid, c.Ints, c.Floats, c.Wide, c.Codes = c.Valid[:0], c.Ints[:0], c.Floats[:0], c.Wide[:0], c.Codes[:0]
 		if c.Type.Storage() == event.InCodes {
-			c.interner.reset()
+			c.interner.next(n)
 		}
 	}
 }

@@ -130,7 +130,10 @@ func (r *records) column(c *event.Column, f event.Field, d *event.Dict) string {
 	case event.Float64:
 		c.Floats = arrow.Float64Traits.CastFromBytes(v.data)
 	case event.Decimal, event.Huge:
-		return r.wide(c, v.data)
+		if f.Type.Storage() != event.InWide {
+			return r.narrow(c, v.data)
+		}
+		r.wide(c, v.data)
 	case event.String, event.Bytes:
 		c.Codes, c.Dict = arrow.Uint32Traits.CastFromBytes(v.data), d
 		return checkCodes(c)
@@ -140,21 +143,23 @@ func (r *records) column(c *event.Column, f event.Field, d *event.Dict) string {
 	return ""
 }
 
-func (r *records) wide(c *event.Column, data []byte) string {
-	wide := make([]event.Int128, r.n)
-	for i := range wide {
-		wide[i] = event.Int128{Hi: int64(binary.LittleEndian.Uint64(data[16*i+8:])), Lo: binary.LittleEndian.Uint64(data[16*i:])}
+func (r *records) wide(c *event.Column, data []byte) {
+	c.Wide = make([]event.Int128, r.n)
+	for i := range c.Wide {
+		c.Wide[i] = event.Int128{Hi: int64(binary.LittleEndian.Uint64(data[16*i+8:])), Lo: binary.LittleEndian.Uint64(data[16*i:])}
 	}
-	if c.Type.Storage() == event.InWide {
-		c.Wide = wide
-		return ""
-	}
+}
+
+// narrow reads 128-bit values whose type has room in 64.
+func (r *records) narrow(c *event.Column, data []byte) string {
 	c.Ints = make([]int64, r.n)
-	for i, w := range wide {
-		if !w.IsInt64() {
-			return "a decimal has too many digits"
-		}
-		c.Ints[i] = w.Int64()
+	odd := uint64(0)
+	for i := range c.Ints {
+		c.Ints[i] = int64(binary.LittleEndian.Uint64(data[16*i:]))
+		odd |= binary.LittleEndian.Uint64(data[16*i+8:]) ^ uint64(c.Ints[i]>>63)
+	}
+	if odd != 0 {
+		return "a decimal has too many digits"
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow/ipc"
@@ -128,5 +129,48 @@ func TestFrameOfAnotherSchemaIsCorrupt(t *testing.T) {
 	}
 	if _, err := two.DecodeFrame(body); !fault.Is(err, fault.Corrupt) {
 		t.Fatal(err)
+	}
+}
+
+// TestFramesOfDistinctTexts: where hardly a text comes twice they are not looked
+// for, and those that do come twice read as they were.
+func TestFramesOfDistinctTexts(t *testing.T) {
+	t.Parallel()
+	shape := event.NewShape(event.Field{Name: "id", Type: event.Type{Kind: event.String}}, event.Field{Name: "country", Type: event.Type{Kind: event.String}})
+	s := schemaOf(t, shape)
+	f := s.NewFrameBuilder()
+	const rows = 1500
+	for n := range 2 * distinctDicts {
+		b := &event.Batch{Shape: shape, N: rows, IDs: make([]event.ID, rows), Hashes: make([]uint64, rows), Columns: []event.Column{
+			{Type: shape.Fields[0].Type, Dict: &event.Dict{}}, {Type: shape.Fields[1].Type, Dict: &event.Dict{}}}}
+		for i := range rows {
+			id, country := fmt.Sprint(n, "-", i), fmt.Sprint("c", i%7)
+			if i%20 == 19 {
+				id = fmt.Sprint(n, "-", i-10) // of an earlier row, with a code of its own
+			}
+			for j, text := range []string{id, country} {
+				c := &b.Columns[j]
+				c.Codes = append(c.Codes, c.Dict.Append([]byte(text)))
+			}
+		}
+		f.Append(b, nil)
+		body, err := f.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.DecodeFrame(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := sameBatch(got, b); diff != "" {
+			t.Fatalf("frame %d: %s", n, diff)
+		}
+		wantIDs := rows
+		if n%(distinctDicts+1) == 0 { // looked for
+			wantIDs -= rows / 20
+		}
+		if ids, countries := got.Columns[0].Dict.Len(), got.Columns[1].Dict.Len(); ids != wantIDs || countries != 7 {
+			t.Fatalf("frame %d has %d ids and %d countries in its dictionaries, want %d and 7", n, ids, countries, wantIDs)
+		}
 	}
 }

@@ -27,6 +27,7 @@ func fuzzDecoder(f *testing.F, format Format) {
 		if format != NDJSON || whole.N == 0 {
 			return
 		}
+		compareLayouts(t, s, byID, bytes.Join([][]byte{body, body, body, body}, newline))
 		again := decodeAll(t, d, strings.NewReader(strings.Join(whole.raw, "\n")))
 		if diff := sameBatch(whole.Batch, again.Batch); diff != "" {
 			t.Fatalf("%q: raw text decodes to another event: %s", body, diff)

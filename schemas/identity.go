@@ -27,13 +27,14 @@ type hasher struct {
 	id, key []int    // fields
 	names   []uint64 // for each field the hash of its name
 	needID  bool     // the fields of the id must not be empty
-	text    []byte
-	bounds  []int // field i, with its length in front, is text[bounds[i]:bounds[i+1]]
+	kept    []bool   // for each field whether it is part of the id or the key
+	texts   [][]byte // of those, of the row at hand
+	content uint64   // the hash of what the row at hand says
 	part    []byte
 }
 
 func (s *Schema) newHasher(id Identity) (*hasher, error) {
-	h := &hasher{needID: !id.Content, bounds: make([]int, 1, len(s.fields)+1)}
+	h := &hasher{needID: !id.Content, kept: make([]bool, len(s.fields)), texts: make([][]byte, len(s.fields))}
 	if len(id.Fields) == 0 {
 		return nil, fault.New(fault.Invalid, "the event id has no fields: name at least one")
 	}
@@ -45,59 +46,61 @@ func (s *Schema) newHasher(id Identity) (*hasher, error) {
 		if i < 0 {
 			return nil, fault.New(fault.Invalid, "event id: the schema has no field %q: %s", name, DidYouMean(name, s.shape.Names()))
 		}
-		h.id = append(h.id, i)
+		h.id, h.kept[i] = append(h.id, i), true
 	}
 	for _, name := range id.Key {
 		i := s.shape.Index(name)
 		if i < 0 {
 			return nil, fault.New(fault.Invalid, "event key: the schema has no field %q: %s", name, DidYouMean(name, s.shape.Names()))
 		}
-		h.key = append(h.key, i)
+		h.key, h.kept[i] = append(h.key, i), true
 	}
 	return h, nil
 }
 
-// begin starts a new row; add takes the raw texts of its fields, in order.
-func (h *hasher) begin() { h.text, h.bounds = h.text[:0], h.bounds[:1] }
+// begin starts a new row.
+func (h *hasher) begin() { h.content = 0 }
 
-func (h *hasher) add(raw []byte) {
-	h.text = binary.LittleEndian.AppendUint32(h.text, uint32(len(raw)))
-	h.text = append(h.text, raw...)
-	h.bounds = append(h.bounds, len(h.text))
-}
-
-// content hashes what an event says: the sum over its fields that are not
+// add takes the raw text of a field and returns its hash, 0 when it is empty.
+//
+// The content hash, what an event says, is the sum over its fields that are not
 // empty. So a copy stays the same event when the schema has got fields since,
 // or has them in another order.
-func (h *hasher) content() uint64 {
-	var sum uint64
-	for i, name := range h.names {
-		if text := h.text[h.bounds[i]+4 : h.bounds[i+1]]; len(text) > 0 {
-			sum += xxh3.HashSeed(text, name)
-		}
+func (h *hasher) add(field int, raw []byte) uint64 {
+	if h.kept[field] { // a pointer that is written costs while the collector runs
+		h.texts[field] = raw
 	}
-	return sum
+	if len(raw) == 0 {
+		return 0
+	}
+	hash := xxh3.HashSeed(raw, h.names[field])
+	h.content += hash
+	return hash
+}
+
+// appendParts appends fields, each with its length in front.
+func (h *hasher) appendParts(part []byte, fields []int) []byte {
+	for _, i := range fields {
+		part = binary.LittleEndian.AppendUint32(part, uint32(len(h.texts[i])))
+		part = append(part, h.texts[i]...)
+	}
+	return part
 }
 
 // hashes returns the id, the hash of the content and that of the key.
 func (h *hasher) hashes() (id event.ID, content, key uint64) {
-	content = h.content()
-	h.part = h.part[:0]
-	for _, i := range h.key {
-		h.part = append(h.part, h.text[h.bounds[i]:h.bounds[i+1]]...)
-	}
-	keyed := len(h.part)
-	for _, i := range h.id {
-		h.part = append(h.part, h.text[h.bounds[i]:h.bounds[i+1]]...)
-	}
+	part := h.appendParts(h.part[:0], h.key)
+	keyed := len(part)
+	part = h.appendParts(part, h.id)
+	h.part = part
 	if keyed == 0 { // the id is its own key
-		key = xxh3.Hash(h.part)
+		key = xxh3.Hash(part)
 	} else {
-		key = xxh3.Hash(h.part[:keyed])
+		key = xxh3.Hash(part[:keyed])
 	}
-	sum := xxh3.Hash128(h.part)
+	sum := xxh3.Hash128(part)
 	if planted.On(planted.ShortID) {
 		sum.Hi, sum.Lo = 0, sum.Lo&math.MaxUint32
 	}
-	return event.ID{Hi: sum.Hi, Lo: sum.Lo}, content, key
+	return event.ID{Hi: sum.Hi, Lo: sum.Lo}, h.content, key
 }

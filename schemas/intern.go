@@ -14,7 +14,18 @@ import (
 type interner struct {
 	dict  *event.Dict
 	slots []slot // a power of two long, at most half full
-	last  uint32 // code of the latest value, asked first: runs of equal values are common
+	seed  uint64 // of the hashes
+	// Of late hardly a value came twice, as with ids: in so many dictionaries
+	// each gets a code of its own, which is cheaper than to look for it. Only
+	// next begins that.
+	distinct int
+	varied   bool // more than every second value was new, so that shortCode would find few
+
+	dicts uint32                 // how many dictionaries there have been, this one included
+	short *[shortSlots]shortSlot // nil: shortCode is not asked
+
+	last     uint32 // code of the latest value, asked first: runs of equal values are common
+	lastHash uint64
 }
 
 type slot struct {
@@ -22,11 +33,31 @@ type slot struct {
 	code uint32 // plus one; 0 is empty
 }
 
-const minSlots = 64
+const (
+	minSlots      = 64
+	enoughValues  = 1024 // to tell whether they repeat
+	distinctDicts = 15   // until values are looked for again
+)
+
+// next is reset for who takes dictionaries in which a value stands twice;
+// asked is for how many values a code was asked.
+func (t *interner) next(asked int) {
+	if t.distinct > 0 {
+		t.distinct--
+	} else if asked >= enoughValues && 8*t.dict.Len() > 7*asked {
+		t.distinct = distinctDicts
+	}
+	if asked >= enoughValues {
+		t.varied = 2*t.dict.Len() > asked
+	}
+	t.reset()
+}
 
 // reset begins a new dictionary, since the old one may be in use elsewhere.
 // The new one is given the room that the old one needed.
 func (t *interner) reset() {
+	t.last, t.lastHash = 0, 0
+	t.dicts++
 	values, data := 16, 256
 	if t.dict != nil {
 		values, data = max(values, len(t.dict.Offsets)), max(data, len(t.dict.Data))
@@ -41,10 +72,26 @@ func (t *interner) reset() {
 
 // code returns the code of v, adding v when it is new.
 func (t *interner) code(v []byte) uint32 {
-	if int(t.last) < t.dict.Len() && bytes.Equal(t.dict.Value(t.last), v) {
+	if t.distinct > 0 { // also here: no hash is needed
+		return t.dict.Append(v)
+	}
+	return t.codeOf(v, xxh3.HashSeed(v, t.seed))
+}
+
+// codeOf is code where the hash of v with the interner's seed is known.
+func (t *interner) codeOf(v []byte, hash uint64) uint32 {
+	if t.distinct > 0 {
+		return t.dict.Append(v)
+	}
+	if hash == t.lastHash && t.dict.Len() > 0 && bytes.Equal(t.dict.Value(t.last), v) {
 		return t.last
 	}
-	h := uint32(xxh3.Hash(v))
+	t.lastHash = hash
+	return t.find(v, hash)
+}
+
+func (t *interner) find(v []byte, hash uint64) uint32 {
+	h := uint32(hash)
 	mask := uint32(len(t.slots) - 1)
 	at := h & mask
 	for ; t.slots[at].code != 0; at = (at + 1) & mask {

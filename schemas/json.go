@@ -12,8 +12,8 @@ type jsonParser struct {
 }
 
 type guess struct {
-	quoted []byte
-	field  int // -1: not a field of the schema
+	quoted []byte // with the colon behind it
+	field  int    // -1: not a field of the schema
 }
 
 // object parses b, which holds one event and nothing else.
@@ -36,13 +36,7 @@ func (d *Decoder) object(b []byte) *textError {
 		if err != nil {
 			return err
 		}
-		if i = next; i < len(b) && b[i] == ':' {
-			i++
-		} else if i = skipSpace(b, i); i < len(b) && b[i] == ':' {
-			i++
-		} else {
-			return malformed(i, "a colon is missing behind a key")
-		}
+		i = next
 		if i = skipSpace(b, i); field >= 0 {
 			if i, err = d.value(b, i, field); err != nil {
 				err.field = d.s.fields[field].Name
@@ -73,7 +67,8 @@ func behindObject(b []byte, i int) *textError {
 	return nil
 }
 
-// key reads the nth key of an object, at i, and says which field it names.
+// key reads the nth key of an object, at i, and the colon behind it, and says
+// which field it names.
 func (d *Decoder) key(b []byte, i, nth int) (field, next int, err *textError) {
 	p := &d.json
 	if nth < len(p.guesses) {
@@ -97,6 +92,13 @@ func (d *Decoder) key(b []byte, i, nth int) (field, next int, err *textError) {
 	} else if d.cells[field].token != absent {
 		return 0, i, d.duplicate(field, i)
 	}
+	if next < len(b) && b[next] != ':' {
+		next = skipSpace(b, next)
+	}
+	if next == len(b) || b[next] != ':' {
+		return 0, next, malformed(next, "a colon is missing behind a key")
+	}
+	next++
 	const enough = 256 // keys that are worth a guess
 	if nth < enough {
 		for len(p.guesses) <= nth {
@@ -121,6 +123,10 @@ func (d *Decoder) value(b []byte, i, field int) (next int, err *textError) {
 	switch b[i] {
 	case '"':
 		c.token = quotedText
+		if end := special(b, i+1); end < len(b) && b[end] == '"' { // most strings
+			c.from, c.to = int32(i+1), int32(end)
+			return end + 1, nil
+		}
 		before := len(d.scratch)
 		if _, next, err = scanString(b, i+1, &d.scratch); len(d.scratch) > before { // no escape stands for nothing
 			c.from, c.to, c.unescaped = int32(before), int32(len(d.scratch)), true
@@ -147,6 +153,9 @@ func (d *Decoder) value(b []byte, i, field int) (next int, err *textError) {
 
 // oneLine decodes the next line of an NDJSON body.
 func (d *Decoder) oneLine() step {
+	if !d.skip && d.nextBlock() > 0 {
+		return done
+	}
 	b := d.in.rest()
 	n := bytes.IndexByte(b, '\n')
 	whole := n >= 0
@@ -178,7 +187,11 @@ func (d *Decoder) oneLine() step {
 		d.tooLong(n)
 	case skipSpace(line, 0) == len(line):
 	default:
+		rows := len(d.ids)
 		d.parsed(len(line), d.object(line))
+		if d.layout.odd++; whole && len(d.ids) > rows && d.layout.odd%relearn == 1 {
+			d.learn(b[:n+1])
+		}
 	}
 	d.in.from += n
 	if whole {

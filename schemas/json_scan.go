@@ -24,7 +24,7 @@ func notUTF8(at int) *textError {
 // skipSpace returns the place of the first byte from i on that is not JSON's
 // white space.
 func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++
 	}
 	return i
@@ -41,10 +41,10 @@ const (
 func special(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^lows*'"', w^lows*'\\'
-		// A zero byte borrows into its high bit; borrows reach only bytes
-		// behind the first hit, so that the lowest set bit is right.
-		hit := ((quote - lows) &^ quote) | ((slash - lows) &^ slash) | ((w - lows*0x20) &^ w) | w
+		// As long as no byte is above 0x7f, which w itself tells, taking one off
+		// sets the high bit of a zero byte only. It borrows from bytes behind
+		// the first hit, so that the lowest set bit is right.
+		hit := ((w ^ lows*'"') - lows) | ((w ^ lows*'\\') - lows) | (w - lows*0x20) | w
 		if hit &= highs; hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
 		}

@@ -61,6 +61,45 @@ func parseInt(b []byte) (int64, numberError) {
 	return int64(v), 0
 }
 
+// parseNarrow is parseDecimal for what most decimals are: a sign, up to 17
+// digits, a point, and no more digits behind it than scale. False: it is not,
+// and parseDecimal has the say.
+func parseNarrow(b []byte, scale int) (v int64, ok bool) {
+	const most = 19 // bytes: 17 digits, a sign and a point
+	negative := len(b) > 0 && b[0] == '-'
+	if negative {
+		b = b[1:]
+	}
+	point := -1
+	for i, c := range b {
+		switch {
+		case isDigit(c):
+			v = 10*v + int64(c-'0')
+		case c == '.' && point < 0 && i > 0:
+			point = i
+		default:
+			return 0, false
+		}
+		if i == most {
+			return 0, false
+		}
+	}
+	behind := 0
+	if point >= 0 {
+		behind = len(b) - point - 1
+	}
+	if len(b) == 0 || len(b) > most-1 || behind > scale || point >= 0 && behind == 0 || len(b)+scale-behind > most-1 {
+		return 0, false
+	}
+	for ; behind < scale; behind++ {
+		v *= 10
+	}
+	if negative {
+		v = -v
+	}
+	return v, true
+}
+
 // parseDecimal reads a decimal, perhaps with an exponent, as an unscaled
 // number of scale digits behind the point. Nothing is rounded.
 func parseDecimal(b []byte, scale int) (event.Int128, numberError) {

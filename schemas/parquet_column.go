@@ -3,6 +3,7 @@ package schemas
 import (
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -24,6 +25,7 @@ type columnReader struct {
 	source   parquet.Dictionary // of the page; nil for a page of plain values
 	dict     *event.Dict        // the same values; shared by all batches
 	interner interner
+	asked    int // how many values the interner's dictionary was asked for
 	recoder  recoder
 }
 
@@ -41,48 +43,48 @@ func (r *columnReader) drop() {
 	}
 }
 
-// read returns the next n rows.
-func (r *columnReader) read(n int) (c event.Column, err error) {
+// read makes c the next n rows. Memory that c has is used again.
+func (r *columnReader) read(c *event.Column, n int) (err error) {
 	defer recoverCorrupt(&err)
-	c.Type = r.field.Type
-	r.grow(&c, n)
+	*c = event.Column{Type: r.field.Type, Ints: c.Ints[:0], Floats: c.Floats[:0], Wide: c.Wide[:0], Codes: c.Codes[:0]}
+	r.grow(c, n)
 	own := false // the batch has a dictionary of its own
 	for have := 0; have < n; {
 		if r.page == nil || r.row == r.rows {
 			if err := r.nextPage(); err != nil {
-				return c, err
+				return err
 			}
 		}
 		if c.Type.Storage() == event.InCodes {
-			own = r.startDict(&c, own)
+			own = r.startDict(c, own)
 		}
 		k := min(n-have, r.rows-r.row)
 		if len(r.levels) == 0 {
-			r.take(&c, k)
+			r.take(c, k)
 			if c.Valid != nil {
 				for i := have; i < have+k; i++ {
 					c.Valid.Set(i)
 				}
 			}
 		} else {
-			r.takeNullable(&c, have, k, n)
+			r.takeNullable(c, have, k, n)
 		}
 		have += k
 		r.row += k
 	}
-	return c, nil
+	return nil
 }
 
 func (r *columnReader) grow(c *event.Column, n int) {
 	switch c.Type.Storage() {
 	case event.InInts:
-		c.Ints = make([]int64, 0, n)
+		c.Ints = slices.Grow(c.Ints, n)
 	case event.InFloats:
-		c.Floats = make([]float64, 0, n)
+		c.Floats = slices.Grow(c.Floats, n)
 	case event.InWide:
-		c.Wide = make([]event.Int128, 0, n)
+		c.Wide = slices.Grow(c.Wide, n)
 	case event.InCodes:
-		c.Codes = make([]uint32, 0, n)
+		c.Codes = slices.Grow(c.Codes, n)
 	}
 }
 
@@ -120,7 +122,8 @@ func (r *columnReader) startDict(c *event.Column, own bool) bool {
 		c.Dict = r.dict
 	default:
 		shared := c.Dict
-		r.interner.reset()
+		r.interner.next(r.asked)
+		r.asked = 0
 		c.Dict = r.interner.dict
 		if len(c.Codes) > 0 {
 			r.recoder.reset(shared)
@@ -170,6 +173,7 @@ func (r *columnReader) takeCodes(c *event.Column, from, k int) {
 	data := r.page.Data()
 	if r.source == nil {
 		b, offsets := data.ByteArray()
+		r.asked += k
 		for i := from; i < from+k; i++ {
 			c.Codes = append(c.Codes, r.interner.code(b[offsets[i]:offsets[i+1]]))
 		}

@@ -72,6 +72,16 @@ func (f *ParquetFile) RowGroups() []int64 { return f.rows }
 // the given order; they are fn's to keep. Errors: Invalid for a column or row
 // group that is not there, Corrupt for damaged bytes, fn's own.
 func (f *ParquetFile) Read(ctx context.Context, rowGroups []int, columns []string, fn func(*event.Batch) error) error {
+	return f.read(ctx, rowGroups, columns, false, fn)
+}
+
+// Scan is Read for who is done with a batch when fn returns: the memory of its
+// columns, but not of their dictionaries, is used again for the next.
+func (f *ParquetFile) Scan(ctx context.Context, rowGroups []int, columns []string, fn func(*event.Batch) error) error {
+	return f.read(ctx, rowGroups, columns, true, fn)
+}
+
+func (f *ParquetFile) read(ctx context.Context, rowGroups []int, columns []string, again bool, fn func(*event.Batch) error) error {
 	shape, index := f.shape, make([]int, 0, len(f.shape.Fields))
 	if columns == nil {
 		columns = shape.Names()
@@ -98,14 +108,14 @@ func (f *ParquetFile) Read(ctx context.Context, rowGroups []int, columns []strin
 		if g < 0 || g >= len(f.rows) {
 			return fault.New(fault.Invalid, "read parquet: the file has no row group %d", g)
 		}
-		if err := f.readGroup(ctx, g, shape, index, fn); err != nil {
+		if err := f.readGroup(ctx, g, shape, index, again, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *ParquetFile) readGroup(ctx context.Context, g int, shape *event.Shape, index []int, fn func(*event.Batch) error) error {
+func (f *ParquetFile) readGroup(ctx context.Context, g int, shape *event.Shape, index []int, again bool, fn func(*event.Batch) error) error {
 	chunks := f.file.RowGroups()[g].ColumnChunks()
 	readers := make([]columnReader, len(index))
 	defer func() {
@@ -116,15 +126,18 @@ func (f *ParquetFile) readGroup(ctx context.Context, g int, shape *event.Shape, 
 	for i, at := range index {
 		readers[i] = columnReader{pages: chunks[at].Pages(), field: shape.Fields[i]}
 	}
+	var b *event.Batch
 	for left := f.rows[g]; left > 0; {
 		if err := pace.Yield(ctx); err != nil {
 			return err
 		}
 		n := int(min(left, readRows))
-		b := &event.Batch{Shape: shape, N: n, Columns: make([]event.Column, len(readers))}
+		if b == nil || !again {
+			b = &event.Batch{Shape: shape, Columns: make([]event.Column, len(readers))}
+		}
+		b.N = n
 		for i := range readers {
-			var err error
-			if b.Columns[i], err = readers[i].read(n); err != nil {
+			if err := readers[i].read(&b.Columns[i], n); err != nil {
 				return err
 			}
 		}

@@ -12,7 +12,7 @@ import (
 // Parquet's own checksums leave out the page headers and the footer, and a
 // reader that trusts a damaged length can take the process down. So our files
 // carry a CRC-32C for every block of sumBlock bytes, and one for the footer,
-// in a trailer between the last page index and the footer, where Parquet
+// in a trailer between the last page and the footer, where Parquet
 // readers do not look. Every byte is checked before the Parquet reader sees
 // it. The trailer, little-endian:
 //

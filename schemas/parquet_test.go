@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"testing"
@@ -58,6 +59,25 @@ func readAll(f *ParquetFile, groups []int, columns []string) (*event.Batch, erro
 	return concat(shape, got), nil
 }
 
+// closeAndCompare closes w and wants the file to read as want.
+func closeAndCompare(t *testing.T, w *ParquetWriter, out *bytes.Buffer, want *event.Batch) {
+	t.Helper()
+	if err := w.Close(nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenParquet(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := readAll(f, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := sameBatch(got, want); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
 func TestParquetRoundTrip(t *testing.T) {
 	t.Parallel()
 	r := seeded(t, 21)
@@ -88,6 +108,16 @@ func TestParquetRoundTrip(t *testing.T) {
 		if diff := sameBatch(got, concat(shape, groups)); diff != "" {
 			t.Fatal(diff)
 		}
+		var scanned []*event.Batch // copies
+		if err := f.Scan(context.Background(), nil, nil, func(b *event.Batch) error {
+			scanned = append(scanned, concat(shape, []*event.Batch{b}))
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := sameBatch(concat(shape, scanned), got); diff != "" {
+			t.Fatal(diff)
+		}
 		g := r.IntN(len(groups))
 		name := shape.Names()[r.IntN(len(shape.Fields))]
 		got, err = readAll(f, []int{g}, []string{name})
@@ -102,28 +132,67 @@ func TestParquetRoundTrip(t *testing.T) {
 	}
 }
 
-// TestParquetGivesUpLargeDictionaries: behind maxDictionary, pages hold plain
-// values, and one batch can see both kinds.
+// TestParquetOfManyPages: a row group of every type, of more than one page a
+// column.
+func TestParquetOfManyPages(t *testing.T) {
+	t.Parallel()
+	r := seeded(t, 27)
+	var fields []event.Field
+	for k := event.Bool; k <= event.Huge; k++ {
+		for _, precision := range []uint8{7, 17, 27} {
+			one := event.Type{Kind: k}
+			if k == event.Decimal {
+				one.Precision = precision
+			} else if precision > 7 {
+				continue
+			}
+			for _, nullable := range []bool{false, true} {
+				fields = append(fields, event.Field{Name: fmt.Sprintf("%s, %t", one, nullable), Type: one, Nullable: nullable})
+			}
+		}
+	}
+	shape := event.NewShape(fields...)
+	var out bytes.Buffer
+	w := NewParquetWriter(&out, shape)
+	var want []*event.Batch
+	for _, n := range []int{1, 30_000, 4096, 50_000} {
+		b := randomBatch(r, shape, n)
+		b.IDs, b.Hashes = nil, nil
+		want = append(want, b)
+		if err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeAndCompare(t, w, &out, concat(shape, want))
+}
+
+// TestParquetGivesUpLargeDictionaries: when texts hardly repeat, and behind
+// maxDictionary, pages hold plain values, and one batch can see both kinds.
 func TestParquetGivesUpLargeDictionaries(t *testing.T) {
 	t.Parallel()
 	r := seeded(t, 22)
-	for _, nullable := range []bool{false, true} {
+	for n := range 4 {
+		nullable, repeats := n&1 == 1, n&2 == 2
 		shape := event.NewShape(event.Field{Name: "id", Type: event.Type{Kind: event.Bytes}, Nullable: nullable})
 		var out bytes.Buffer
 		w := NewParquetWriter(&out, shape)
 		var want []*event.Batch
-		for range 40 {
+		for range 100 {
 			b := &event.Batch{Shape: shape, N: 1500, Columns: []event.Column{{Type: event.Type{Kind: event.Bytes}, Dict: &event.Dict{}}}}
 			c := &b.Columns[0]
 			if nullable {
 				c.Valid = event.NewBitmap(b.N)
 			}
 			for i := range b.N {
-				v := make([]byte, 50)
-				for j := range v {
-					v[j] = byte(r.Uint32())
+				if repeats && i%3 > 0 {
+					c.Codes = append(c.Codes, c.Codes[i-1])
+				} else {
+					v := make([]byte, 50)
+					for j := range v {
+						v[j] = byte(r.Uint32())
+					}
+					c.Codes = append(c.Codes, c.Dict.Append(v))
 				}
-				c.Codes = append(c.Codes, c.Dict.Append(v))
 				if nullable && r.IntN(4) > 0 {
 					c.Valid.Set(i)
 				}
@@ -133,20 +202,7 @@ func TestParquetGivesUpLargeDictionaries(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Close(nil); err != nil {
-			t.Fatal(err)
-		}
-		f, err := OpenParquet(bytes.NewReader(out.Bytes()), int64(out.Len()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := readAll(f, nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := sameBatch(got, concat(shape, want)); diff != "" {
-			t.Fatal(diff)
-		}
+		closeAndCompare(t, w, &out, concat(shape, want))
 	}
 }
 

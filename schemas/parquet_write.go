@@ -1,11 +1,10 @@
 package schemas
 
 import (
-	"encoding/binary"
 	"io"
+	"math"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/parquet-go/parquet-go/format"
 
 	"anabranch/event"
 	"anabranch/fault"
@@ -13,42 +12,39 @@ import (
 
 // ParquetWriter writes batches of one shape to a Parquet file. It is not safe
 // for concurrent use.
+//
+// It puts pages together itself, from the encodings of the Parquet library:
+// our columns come as columns, with their dictionaries, and the library's own
+// writer takes values one by one.
 type ParquetWriter struct {
-	shape  *event.Shape
-	out    *sumWriter
-	file   *parquet.GenericWriter[any]
-	rows   int // in the open row group
-	chunk  []parquet.Value
-	unique []parquet.Value // one for each entry of a dictionary
-	wide   []byte          // backs the values of chunk that need bytes
+	shape   *event.Shape
+	out     *sumWriter
+	columns []columnWriter
+	begun   bool  // the file has its first bytes
+	at      int64 // length of the file so far
+	rows    int64 // in the open row group
+	groups  []format.RowGroup
+	pages   pageEncoder
 }
 
 const (
-	// chunkRows bounds the values that are handed over at a time.
-	chunkRows = 1024
 	// pageBytes is the size of a page before encoding.
 	pageBytes = 256 << 10
 	// maxDictionary is the size at which a column of one row group gives up
 	// its dictionary: ids and free text, where it would only cost.
 	maxDictionary = 1 << 20
+	// pieceRows is how many rows are added to a page at a time.
+	pieceRows = 4096
 )
-
-// compression is shared by all writers: it keeps its encoders between uses,
-// and making one costs more than a small file does.
-var compression = &zstd.Codec{Level: zstd.SpeedFastest}
 
 // NewParquetWriter returns a writer to w. Nothing is closed but the file's own
 // end: w stays the caller's.
 func NewParquetWriter(w io.Writer, shape *event.Shape) *ParquetWriter {
-	out := &sumWriter{w: w}
-	return &ParquetWriter{
-		shape: shape, out: out, chunk: make([]parquet.Value, chunkRows), wide: make([]byte, 16*chunkRows),
-		file: parquet.NewGenericWriter[any](out, parquetSchema(shape),
-			parquet.Compression(compression),
-			parquet.PageBufferSize(pageBytes),
-			parquet.DictionaryMaxBytes(maxDictionary),
-			parquet.CreatedBy("anabranch", "1", "")),
+	p := &ParquetWriter{shape: shape, out: &sumWriter{w: w}, columns: make([]columnWriter, len(shape.Fields))}
+	for i, f := range shape.Fields {
+		p.columns[i] = columnWriter{field: f, physical: physicalType(f.Type), pages: &p.pages}
 	}
+	return p
 }
 
 // Write adds the rows of b, whose shape is the writer's. B is not kept. Errors
@@ -58,16 +54,24 @@ func (w *ParquetWriter) Write(b *event.Batch) error {
 	if b.N == 0 {
 		return nil
 	}
-	if len(b.Columns) != len(w.shape.Fields) {
-		return fault.New(fault.Bug, "write parquet: batch of %d columns, file of %d", len(b.Columns), len(w.shape.Fields))
+	if len(b.Columns) != len(w.columns) {
+		return fault.New(fault.Bug, "write parquet: batch of %d columns, file of %d", len(b.Columns), len(w.columns))
 	}
-	to := w.file.ColumnWriters()
 	for i := range b.Columns {
-		if err := w.column(to[i], &b.Columns[i], w.shape.Fields[i], i, b.N); err != nil {
-			return w.wrap(err)
+		c, f := &b.Columns[i], &w.shape.Fields[i]
+		switch {
+		case c.Type != f.Type:
+			return fault.New(fault.Bug, "write parquet: column %s is %s, the file has %s", f.Name, c.Type, f.Type)
+		case !f.Nullable && c.Valid != nil && c.Valid.Count(b.N) < b.N:
+			return fault.New(fault.Invalid, "write parquet: column %s has a null and is not nullable", f.Name)
 		}
 	}
-	w.rows += b.N
+	for i := range b.Columns {
+		if err := w.columns[i].add(&b.Columns[i], b.N); err != nil {
+			return err
+		}
+	}
+	w.rows += int64(b.N)
 	return nil
 }
 
@@ -77,8 +81,25 @@ func (w *ParquetWriter) EndRowGroup() error {
 	if w.rows == 0 {
 		return nil
 	}
+	if len(w.groups) > math.MaxInt16 {
+		return fault.New(fault.Invalid, "write parquet: a file has at most %d row groups", math.MaxInt16+1)
+	}
+	if err := w.begin(); err != nil {
+		return err
+	}
+	g := format.RowGroup{NumRows: w.rows, FileOffset: w.at, Ordinal: int16(len(w.groups))}
+	for i := range w.columns {
+		meta, err := w.columns[i].end(w.at, w.write)
+		if err != nil {
+			return err
+		}
+		g.TotalByteSize += meta.TotalUncompressedSize
+		g.TotalCompressedSize += meta.TotalCompressedSize
+		g.Columns = append(g.Columns, format.ColumnChunk{MetaData: meta})
+	}
+	w.groups = append(w.groups, g)
 	w.rows = 0
-	return w.wrap(w.file.Flush())
+	return nil
 }
 
 // Close writes what is left and the footer with meta.
@@ -86,102 +107,30 @@ func (w *ParquetWriter) Close(meta map[string]string) error {
 	if err := w.EndRowGroup(); err != nil {
 		return err
 	}
-	text, err := encodeShape(w.shape)
-	if err != nil {
-		return fault.New(fault.Bug, "write parquet: %w", err)
+	if err := w.begin(); err != nil {
+		return err
 	}
-	w.file.SetKeyValueMetadata(shapeKey, text)
-	for k, v := range meta {
-		w.file.SetKeyValueMetadata(k, v)
+	footer, err := w.footer(meta)
+	if err != nil {
+		return err
 	}
 	w.out.holdFooter()
-	if err := w.file.Close(); err != nil {
-		return w.wrap(err)
+	if err := w.write(footer); err != nil {
+		return err
 	}
 	return w.out.finish()
 }
 
-// wrap prefers the error of the file underneath, which has a kind.
-func (w *ParquetWriter) wrap(err error) error {
-	if err != nil && w.out.err != nil {
-		return w.out.err
+func (w *ParquetWriter) begin() error {
+	if w.begun {
+		return nil
 	}
+	w.begun = true
+	return w.write([]byte(parquetID))
+}
+
+func (w *ParquetWriter) write(b []byte) error {
+	n, err := w.out.Write(b)
+	w.at += int64(n)
 	return err
-}
-
-func (w *ParquetWriter) column(to *parquet.ColumnWriter, c *event.Column, f event.Field, index, n int) error {
-	if c.Type != f.Type {
-		return fault.New(fault.Bug, "write parquet: column %s is %s, the file has %s", f.Name, c.Type, f.Type)
-	}
-	present := 0
-	if f.Nullable {
-		present = 1 // definition level of a value
-	} else if c.Valid != nil && c.Valid.Count(n) < n {
-		return fault.New(fault.Invalid, "write parquet: column %s has a null and is not nullable", f.Name)
-	}
-	if c.Type.Storage() == event.InCodes {
-		w.unique = w.unique[:0]
-		for code := range uint32(c.Dict.Len()) {
-			w.unique = append(w.unique, parquet.ByteArrayValue(c.Dict.Value(code)).Level(0, present, index))
-		}
-	}
-	null := parquet.NullValue().Level(0, 0, index)
-	for from := 0; from < n; from += chunkRows {
-		chunk := w.chunk[:min(chunkRows, n-from)]
-		w.fill(chunk, c, from, present, index)
-		if c.Valid != nil && f.Nullable {
-			for i := range chunk {
-				if !c.Valid.Get(from + i) {
-					chunk[i] = null
-				}
-			}
-		}
-		if _, err := to.WriteRowValues(chunk); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fill makes chunk the values of c from row from on, nulls not looked at.
-func (w *ParquetWriter) fill(chunk []parquet.Value, c *event.Column, from, present, index int) {
-	switch c.Type.Storage() {
-	case event.InFloats:
-		for i, v := range c.Floats[from : from+len(chunk)] {
-			chunk[i] = parquet.DoubleValue(v).Level(0, present, index)
-		}
-		return
-	case event.InWide:
-		for i, v := range c.Wide[from : from+len(chunk)] {
-			b := w.wide[16*i : 16*i+16]
-			binary.BigEndian.PutUint64(b, uint64(v.Hi))
-			binary.BigEndian.PutUint64(b[8:], v.Lo)
-			chunk[i] = parquet.FixedLenByteArrayValue(b).Level(0, present, index)
-		}
-		return
-	case event.InCodes:
-		if len(w.unique) == 0 { // every row is null
-			clear(chunk)
-			return
-		}
-		for i, code := range c.Codes[from : from+len(chunk)] {
-			chunk[i] = w.unique[code]
-		}
-		return
-	}
-	ints := c.Ints[from : from+len(chunk)]
-	switch {
-	case c.Type.Kind == event.Bool:
-		for i, v := range ints {
-			chunk[i] = parquet.BooleanValue(v != 0).Level(0, present, index)
-		}
-	case inInt32(c.Type):
-		for i, v := range ints {
-			chunk[i] = parquet.Int32Value(int32(v)).Level(0, present, index)
-		}
-	default:
-		for i, v := range ints {
-			chunk[i] = parquet.Int64Value(v).Level(0, present, index)
-		}
-	}
 }

@@ -179,13 +179,8 @@ func (r *definitionReader) expectViews(t *Test, all entry, d *Definition) {
 func (r *definitionReader) rows(all entry, known []string) ExpectedRows {
 	out := ExpectedRows{Line: all.key.Position.Line, Column: all.key.Position.Column}
 	for _, n := range r.list(all.value) {
-		var values []*ast.MappingValueNode
-		switch n := n.(type) {
-		case *ast.MappingNode:
-			values = n.Values
-		case *ast.MappingValueNode:
-			values = []*ast.MappingValueNode{n}
-		default:
+		values, ok := pairs(n)
+		if !ok {
 			r.at(n.GetToken(), "a row is a list of columns and values", "write - {column: value}, or [] for no rows")
 			continue
 		}

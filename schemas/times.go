@@ -22,15 +22,34 @@ func parseDate(b []byte) (int64, numberError) {
 	return civil(year, month, day), 0
 }
 
+// lastDate keeps the date that was read last: times that follow each other are
+// mostly of one day.
+type lastDate struct {
+	text [10]byte
+	day  int64
+}
+
+func (d *lastDate) parse(b []byte) (int64, numberError) {
+	text := [10]byte(b)
+	if text == d.text {
+		return d.day, 0
+	}
+	day, what := parseDate(b)
+	if what == 0 {
+		d.text, d.day = text, day
+	}
+	return day, what
+}
+
 // parseTimestamp reads 2011-12-09 12:50:00 or 2011-12-09T12:50:00, with up to
 // nine digits of a second, of which six count, and a zone behind, as
 // microseconds since 1970. A moment in time (zoned) is moved to UTC; without a
 // zone it is taken as UTC. A wall clock stays as written, whatever its zone.
-func parseTimestamp(b []byte, zoned bool) (int64, numberError) {
+func parseTimestamp(b []byte, zoned bool, last *lastDate) (int64, numberError) {
 	if len(b) < 19 || b[10]|0x20 != 't' && b[10] != ' ' || b[13] != ':' || b[16] != ':' {
 		return 0, notNumber
 	}
-	day, what := parseDate(b[:10])
+	day, what := last.parse(b[:10])
 	hour, minute, second := two(b[11:]), two(b[14:]), two(b[17:])
 	if what != 0 || uint(hour) > 23 || uint(minute) > 59 || uint(second) > 59 {
 		return 0, notNumber

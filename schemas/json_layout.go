@@ -1,0 +1,226 @@
+package schemas
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"anabranch/event"
+)
+
+// jsonLayout is how the latest events of NDJSON bodies are written: which keys
+// in which order, with which spaces. A producer writes all its events alike, so
+// that most lines are read by comparing what stands between their values with
+// what stood there before; a line that is written in another way is left to
+// Decoder.object, which knows all of JSON.
+type jsonLayout struct {
+	steps   []layoutStep
+	end     literal // behind the last value, with the line end
+	lineEnd int     // bytes of that
+	odd     int     // lines that were written in another way
+}
+
+// layoutStep is one value of an event and what stands in front of it.
+type layoutStep struct {
+	front literal
+	field int      // -1: not a field of the schema
+	token textKind // of the value, where it is not null; isTrue stands for false too
+	spare bool     // it may be left out, as a null; not the first, whose front begins the object
+}
+
+// relearn is at how many lines that are written in another way one of them is
+// learned: it costs more than to read it.
+const relearn = 16
+
+// slack is how many bytes must follow whatever is read in words.
+const slack = 16
+
+// literal is a text that is compared in words of eight bytes.
+type literal struct {
+	head, tail uint64 // the first and the last eight bytes, which overlap in a short text
+	mask       uint64 // of what counts in them
+	last       int    // where tail begins
+	text       []byte
+}
+
+func newLiteral(text []byte) literal {
+	l := literal{text: bytes.Clone(text), mask: firstBytes(len(text)), last: max(len(text)-8, 0)}
+	padded := append(bytes.Clone(text), make([]byte, 8)...)
+	l.head, l.tail = binary.LittleEndian.Uint64(padded), binary.LittleEndian.Uint64(padded[l.last:])
+	return l
+}
+
+// firstBytes masks the first n bytes of a word.
+func firstBytes(n int) uint64 {
+	if n >= 8 {
+		return ^uint64(0)
+	}
+	return 1<<(8*n) - 1
+}
+
+// at reports whether the literal stands at i, with slack behind it.
+func (l *literal) at(b []byte, i int) bool {
+	if i+len(l.text)+slack > len(b) {
+		return false
+	}
+	head, tail := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+l.last:])
+	return ((head^l.head)|(tail^l.tail))&l.mask == 0 && (len(l.text) <= 16 || bytes.Equal(b[i:i+len(l.text)], l.text))
+}
+
+// learn takes the layout of a line, which is an event and has its end.
+func (d *Decoder) learn(line []byte) {
+	l := &d.layout
+	l.steps = l.steps[:0]
+	var none []byte
+	from := 0 // of what stands in front of the next value
+	i := skipSpace(line, skipSpace(line, 0)+1)
+	for i < len(line) && line[i] == '"' {
+		name, next, _ := scanString(line, i+1, &none)
+		i = skipSpace(line, skipSpace(line, next)+1)
+		s := layoutStep{front: newLiteral(line[from:i]), field: -1, token: tokenOf(line[i]), spare: len(l.steps) > 0}
+		if field, known := d.names[string(name)]; known {
+			s.field, s.spare = field, len(l.steps) > 0 && d.s.fields[field].nullWhenAbsent()
+			switch s.token {
+			case null:
+				s.token = d.s.fields[field].usualToken()
+			case isFalse:
+				s.token = isTrue
+			}
+		}
+		l.steps = append(l.steps, s)
+		if from, _ = skipValue(line, i, 0, &none); from == i {
+			l.steps = l.steps[:0] // not an event after all
+			return
+		}
+		i = skipSpace(line, skipSpace(line, from)+1)
+	}
+	l.end, l.lineEnd = newLiteral(line[from:]), 1
+	if bytes.HasSuffix(line, []byte("\r\n")) {
+		l.lineEnd = 2
+	}
+	clear(d.block.spans)
+	for i := range d.columns {
+		d.columns[i].token = absent
+	}
+	for _, s := range l.steps {
+		if s.field >= 0 {
+			d.columns[s.field].token = s.token
+		}
+	}
+}
+
+func tokenOf(c byte) textKind {
+	switch c {
+	case '"':
+		return quotedText
+	case '{', '[':
+		return nested
+	case 't':
+		return isTrue
+	case 'f':
+		return isFalse
+	case 'n':
+		return null
+	}
+	return number
+}
+
+// usualToken is how values of a field are mostly written.
+func (f *field) usualToken() textKind {
+	switch f.Type.Kind {
+	case event.Bool:
+		return isTrue
+	case event.Int32, event.Int64, event.Float64, event.Decimal:
+		return number
+	}
+	return quotedText
+}
+
+// nullWhenAbsent reports whether a field that does not stand there is null.
+func (f *field) nullWhenAbsent() bool {
+	return f.Nullable && (f.byDef == nil || f.byDef.null)
+}
+
+// span is where the raw text of a value is; the zero span is a null.
+type span struct{ from, to int32 }
+
+// scanLine reads the line of a block that begins at i and returns where the
+// next one begins, or false when it is not written as the layout says.
+func (d *Decoder) scanLine(b []byte, i, row int) (next int, ok bool) {
+	l := &d.layout
+	for k := range l.steps {
+		s := &l.steps[k]
+		if !s.front.at(b, i) {
+			if !s.spare {
+				return i, false
+			}
+			if s.field >= 0 {
+				d.block.spans[s.field*blockLines+row] = span{}
+			}
+			continue
+		}
+		i += len(s.front.text)
+		if s.field < 0 {
+			if i, ok = d.passOver(b, i); !ok {
+				return i, false
+			}
+			continue
+		}
+		from, to := i, i
+		switch c := b[i]; {
+		case c == '"' && s.token == quotedText:
+			from = i + 1
+			if to = special(b, from); to == len(b) || b[to] != '"' {
+				return i, false
+			}
+			i = to + 1
+		case c == 'n':
+			if string(b[i:i+4]) != "null" {
+				return i, false
+			}
+			from, to, i = 0, 0, i+4
+		case s.token == number:
+			if to = scanNumber(b, i); to == i {
+				return i, false
+			}
+			i = to
+		case s.token == isTrue: // or false
+			if to = i + wordLen(b[i:]); to == i {
+				return i, false
+			}
+			i = to
+		default:
+			return i, false
+		}
+		d.block.spans[s.field*blockLines+row] = span{int32(from), int32(to)}
+	}
+	if !l.end.at(b, i) {
+		return i, false
+	}
+	return i + len(l.end.text), true
+}
+
+// wordLen returns how long the true or false at the beginning of b is, or 0.
+func wordLen(b []byte) int {
+	switch {
+	case string(b[:4]) == "true":
+		return 4
+	case string(b[:5]) == "false":
+		return 5
+	}
+	return 0
+}
+
+// passOver returns the place behind the value at i, which the schema does not
+// name.
+func (d *Decoder) passOver(b []byte, i int) (next int, ok bool) {
+	if b[i] == '{' || b[i] == '[' { // inside of it a line end would pass for white space
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return i, false
+		}
+		b = b[:i+n]
+	}
+	d.scratch = d.scratch[:0]
+	next, err := skipValue(b, i, 0, &d.scratch)
+	return next, err == nil
+}

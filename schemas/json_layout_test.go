@@ -1,0 +1,169 @@
+package schemas
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// compareLayouts decodes NDJSON as it comes and, by a decoder that never learns
+// how lines are written, line by line; both must find the same.
+func compareLayouts(t testing.TB, s *Schema, id Identity, body []byte) (rows, bad int) {
+	t.Helper()
+	got := decodeAll(t, decoder(t, s, NDJSON, id), bytes.NewReader(body))
+	var want []decoded
+	slowly := decoder(t, s, NDJSON, id)
+	for n, line := range bytes.SplitAfter(body, newline) {
+		slowly.layout = jsonLayout{}
+		// A byte order mark is one in the first line only.
+		above := newline[:min(n, 1)]
+		one := decodeAll(t, slowly, bytes.NewReader(slices.Concat(above, line)))
+		for i := range one.bad {
+			one.bad[i].Line += n - len(above)
+		}
+		for i := range one.lines {
+			one.lines[i] += n - len(above)
+		}
+		want = append(want, one)
+	}
+	for _, w := range want {
+		for i := range w.bad {
+			if bad == len(got.bad) || shownBad(got.bad[bad]) != shownBad(w.bad[i]) {
+				t.Fatalf("%s is missing; instead: %s", shownBad(w.bad[i]), shownBad(got.bad[min(bad, len(got.bad)-1)]))
+			}
+			bad++
+		}
+		for i := range w.N {
+			if rows == got.N {
+				t.Fatalf("row %d is missing: %s", rows, w.raw[i])
+			}
+			if diff := sameBatch(got.Gather([]uint32{uint32(rows)}), w.Batch); diff != "" {
+				t.Fatalf("row %d, %s: %s", rows, w.raw[i], diff)
+			}
+			if got.keys[rows] != w.keys[i] || got.lines[rows] != w.lines[i] || got.raw[rows] != w.raw[i] {
+				t.Fatalf("row %d: key %x, line %d, %q; want key %x, line %d, %q", rows, got.keys[rows], got.lines[rows], got.raw[rows], w.keys[i], w.lines[i], w.raw[i])
+			}
+			rows++
+		}
+	}
+	if rows != got.N || bad != len(got.bad) {
+		t.Fatalf("%d rows and %d bad, want %d and %d", got.N, len(got.bad), rows, bad)
+	}
+	return rows, bad
+}
+
+func shownBad(b Bad) string {
+	return fmt.Sprintf("%d:%d %s %s %q %q", b.Line, b.Column, b.Field, b.Code, b.Message, b.Raw)
+}
+
+// producer writes events of everything in one way, mostly.
+type producer struct {
+	r              *rand.Rand
+	keys           []string
+	colon, comma   string
+	open, end      string
+	whole, numeric bool // no field is left out; times are numbers
+}
+
+func newProducer(r *rand.Rand) *producer {
+	p := &producer{r: r, whole: r.IntN(2) == 0, numeric: r.IntN(3) == 0}
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	p.colon, p.comma, p.open, p.end = pick(":", ":", ": ", " :\t"), pick(",", ",", ", ", " , "), pick("{", "{", " { "), pick("}\n", "}\n", " }\r\n", "} \n")
+	p.keys = []string{"bool", "int", "long", "double", "string", "bytes", "enum", "dec", "wide", "date", "ms", "us", "local", "n", "s", "unknown", "an unknown of many letters"}
+	r.Shuffle(len(p.keys), func(i, j int) { p.keys[i], p.keys[j] = p.keys[j], p.keys[i] })
+	p.keys = append([]string{"id"}, p.keys[:r.IntN(len(p.keys))]...)
+	if at := slices.Index(p.keys, "string"); at >= 0 && r.IntN(2) == 0 {
+		p.keys[at] = pick("text", `str\u0069ng`)
+	}
+	return p
+}
+
+func (p *producer) line(n int) string {
+	var b strings.Builder
+	b.WriteString(p.open)
+	for i, key := range p.keys {
+		if i > 0 {
+			if !p.whole && p.r.IntN(4) == 0 {
+				continue
+			}
+			b.WriteString(p.comma)
+		}
+		fmt.Fprintf(&b, `"%s"%s%s`, key, p.colon, p.value(key, n))
+	}
+	return b.String() + p.end
+}
+
+func (p *producer) value(key string, n int) string {
+	pick := func(of ...string) string { return of[p.r.IntN(len(of))] }
+	if key != "id" && p.r.IntN(12) == 0 {
+		return "null"
+	}
+	switch key {
+	case "id":
+		return fmt.Sprintf(`"%s%d"`, pick("", "e", "an identity of many letters "), n)
+	case "bool":
+		return pick("true", "false")
+	case "int", "long", "n":
+		return pick("0", "-0", "7", "12345678", "-2147483648", fmt.Sprint(p.r.IntN(1e9)), "99999999999")
+	case "double", "dec", "wide":
+		return pick("0", "2.5", "0.25", "-12.75", "999.99", "100", "1e2", "5.0000", fmt.Sprintf("%d.%02d", p.r.IntN(1000), p.r.IntN(100)))
+	case "enum":
+		return pick(`"RED"`, `"BLUE"`)
+	case "date":
+		return pick(`"2011-12-09"`, `"2012-02-29"`)
+	case "ms", "us", "local":
+		if p.numeric {
+			return fmt.Sprint(p.r.Int64N(1e12))
+		}
+		return fmt.Sprintf(`"2011-12-%02d%s12:%02d:07%s"`, 1+p.r.IntN(31), pick("T", " "), p.r.IntN(60), pick("", "Z", ".5", ".123456Z", ".123456789+01:00"))
+	case "unknown":
+		return pick("1", `"x"`, `{"a":[1,"}"]}`, "[]", "true")
+	}
+	return pick(`""`, `"a"`, `"seven b"`, `"eight by"`, `"nine byte"`, `"sixteen letters!"`, `"seventeen letters"`, `"\u00e9"`, `"é"`, fmt.Sprintf(`"%08d"`, p.r.IntN(50)), fmt.Sprintf(`"%020d"`, p.r.IntN(50)))
+}
+
+// TestLayoutsAgainstLinesAlone: what is decoded in blocks, as lines before were
+// written, is what each line says alone.
+func TestLayoutsAgainstLinesAlone(t *testing.T) {
+	t.Parallel()
+	s, r := everything(t), seeded(t, 47)
+	rows, bad := 0, 0
+	for range 40 {
+		id := Identity{Fields: []string{"id"}, Key: []string{"string"}}
+		if r.IntN(3) == 0 {
+			id.Time = "us"
+		}
+		var body []byte
+		for range 1 + r.IntN(3) {
+			p := newProducer(r)
+			odd := []int{1000000, 100, 5}[r.IntN(3)]
+			for n := range r.IntN(200) {
+				line := []byte(p.line(n))
+				if r.IntN(odd) == 0 {
+					line = append(mutate(r, line), '\n')
+				}
+				body = append(body, line...)
+			}
+		}
+		n, wrong := compareLayouts(t, s, id, body)
+		rows, bad = rows+n, bad+wrong
+	}
+	if rows < 1000 || bad < 50 {
+		t.Errorf("only %d rows and %d bad ones", rows, bad)
+	}
+}
+
+// TestOneWayOfWritingIsReadInBlocks: the lines that a producer writes in its
+// own way are compared, not parsed, as long as nothing is odd about them.
+func TestOneWayOfWritingIsReadInBlocks(t *testing.T) {
+	t.Parallel()
+	d := decoder(t, mustParse(t, 1, cardAvro), NDJSON, Identity{Fields: []string{"event_id"}, Time: "event_time", Key: []string{"card"}})
+	got := decodeAll(t, d, bytes.NewReader(payments(5000)))
+	// The first line is parsed, and each that ends too close to the end of the window.
+	if got.N != 5000 || d.layout.odd > 40 {
+		t.Errorf("%d rows, %d of them parsed", got.N, d.layout.odd)
+	}
+}
