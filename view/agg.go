@@ -26,9 +26,10 @@ type slab interface {
 	// merge adds group g of o, a slab of the same aggregate, to group to[g].
 	merge(o slab, to []uint32)
 
-	// encoder returns a function that appends the canonical bytes of a group:
-	// equal contents give equal bytes. The slab is only read.
-	encoder() func(dst []byte, g uint32) []byte
+	// encoder returns a function that appends the canonical bytes of a group,
+	// one of order's (nil: any): equal contents give equal bytes. What the slab
+	// holds is only read; many may do so.
+	encoder(order []uint32) func(dst []byte, g uint32) []byte
 
 	// decode adds a group's bytes to group g. It reads exactly what was
 	// appended and leaves r bad when that cannot be.
@@ -103,7 +104,7 @@ func (c *countSlab) merge(from slab, to []uint32) {
 	}
 }
 
-func (c *countSlab) encoder() func([]byte, uint32) []byte {
+func (c *countSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	return func(dst []byte, g uint32) []byte { return binary.AppendUvarint(dst, uint64(c.n[g])) }
 }
 

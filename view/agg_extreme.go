@@ -62,7 +62,7 @@ func (s *extremeSlab) offer(o *cells, from, g uint32) {
 	}
 }
 
-func (s *extremeSlab) encoder() func([]byte, uint32) []byte {
+func (s *extremeSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	return func(dst []byte, g uint32) []byte {
 		if !s.has[g] {
 			return append(dst, 0)
@@ -181,7 +181,7 @@ func (s *argSlab) offer(by, arg *cells, from, g uint32) {
 	s.arg.takeCell(arg, from, g)
 }
 
-func (s *argSlab) encoder() func([]byte, uint32) []byte {
+func (s *argSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	return func(dst []byte, g uint32) []byte {
 		if !s.has[g] {
 			return append(dst, 0)

@@ -36,7 +36,7 @@ func (s *floatSumSlab) merge(from slab, to []uint32) {
 // encoder: how many values; then, if any, a byte of what was seen and the sign;
 // then the magnitude's bytes from the first to the last that is not zero: the
 // place of the first, how many, the bytes, little end first.
-func (s *floatSumSlab) encoder() func([]byte, uint32) []byte {
+func (s *floatSumSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	return func(dst []byte, g uint32) []byte {
 		c := &s.cells[g]
 		dst = binary.AppendUvarint(dst, c.n)

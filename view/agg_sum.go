@@ -62,7 +62,7 @@ func (c *sumCell) addCell(lo uint64, hi int64, n uint64) {
 	c.n += n
 }
 
-func (s *sumSlab) encoder() func([]byte, uint32) []byte {
+func (s *sumSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	return func(dst []byte, g uint32) []byte {
 		c := &s.cells[g]
 		dst = binary.AppendUvarint(dst, c.n)
@@ -147,7 +147,7 @@ func (s *wideSumSlab) merge(from slab, to []uint32) {
 	}
 }
 
-func (s *wideSumSlab) encoder() func([]byte, uint32) []byte {
+func (s *wideSumSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	return func(dst []byte, g uint32) []byte {
 		c := &s.cells[g]
 		dst = binary.AppendUvarint(dst, c.n)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"sync"
 
 	"anabranch/event"
 
@@ -23,6 +24,7 @@ type distinctSlab struct {
 	wide    distinctSet[event.Int128]
 	hashes  dictHashes
 	scratch []int64
+	mu      sync.Mutex // guards making chains
 }
 
 func (s *distinctSlab) isNarrow() bool { return s.in == event.InInts || s.in == event.InFloats }
@@ -80,25 +82,27 @@ func (s *distinctSlab) merge(from slab, to []uint32) {
 
 // encoder: how many values; then, of integers in their order, the first and
 // the distances to the next; of others, 16 bytes each, sorted.
-func (s *distinctSlab) encoder() func([]byte, uint32) []byte {
+func (s *distinctSlab) encoder(order []uint32) func([]byte, uint32) []byte {
+	few := order != nil && len(order) <= len(s.n)/fewGroups
 	if s.isNarrow() {
-		from, values := s.narrow.byGroup(s.n, func(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) })
+		of := s.narrow.groups(few, s.n, &s.mu, func(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) })
 		return func(dst []byte, g uint32) []byte {
 			dst = binary.AppendUvarint(dst, uint64(s.n[g]))
-			for i, v := range values[from[g]:from[g+1]] {
+			values := of(g)
+			for i, v := range values {
 				if i == 0 {
 					dst = appendVarint(dst, int64(v))
 				} else {
-					dst = binary.AppendUvarint(dst, v-values[from[g]+i-1])
+					dst = binary.AppendUvarint(dst, v-values[i-1])
 				}
 			}
 			return dst
 		}
 	}
-	from, values := s.wide.byGroup(s.n, event.Int128.Compare)
+	of := s.wide.groups(few, s.n, &s.mu, event.Int128.Compare)
 	return func(dst []byte, g uint32) []byte {
 		dst = binary.AppendUvarint(dst, uint64(s.n[g]))
-		for _, v := range values[from[g]:from[g+1]] {
+		for _, v := range of(g) {
 			dst = binary.LittleEndian.AppendUint64(dst, v.Lo)
 			dst = binary.LittleEndian.AppendUint64(dst, uint64(v.Hi))
 		}
@@ -168,8 +172,9 @@ func (s *distinctSlab) bytes() int64 {
 
 // distinctSet is a set of (value, group) by open addressing.
 type distinctSet[V comparable] struct {
-	table []distinct[V] // group is slot+1; 0 is empty
-	used  int
+	table  []distinct[V] // group is slot+1; 0 is empty
+	used   int
+	chains chains
 
 	// The values to insert, and their hashes.
 	pending []distinct[V]
@@ -204,7 +209,7 @@ func (s *distinctSet[V]) hash(hash func(V, uint32) uint64) {
 
 func (s *distinctSet[V]) rehash(size int, hash func(V, uint32) uint64) {
 	old := s.table
-	s.table = make([]distinct[V], size)
+	s.table, s.chains = make([]distinct[V], size), chains{}
 	mask := uint64(size - 1)
 	for i := range old {
 		if e := &old[i]; e.group != 0 {
@@ -238,6 +243,9 @@ func (s *distinctSet[V]) insert(n []int64) {
 		if s.table[p].group == 0 {
 			s.table[p] = v
 			s.used++
+			if s.chains.next != nil {
+				s.chains.link(p, v.group)
+			}
 			n[v.group-1]++
 		}
 	}
@@ -290,9 +298,9 @@ func (s *distinctSet[V]) clone() distinctSet[V] {
 
 func (s *distinctSet[V]) reset() {
 	clear(s.table)
-	s.used = 0
+	s.used, s.chains = 0, chains{}
 }
 
 func (s *distinctSet[V]) bytes() int64 {
-	return sliceBytes(s.table) + sliceBytes(s.pending) + sliceBytes(s.hashes)
+	return sliceBytes(s.table) + sliceBytes(s.pending) + sliceBytes(s.hashes) + sliceBytes(s.chains.heads) + sliceBytes(s.chains.next)
 }

@@ -71,7 +71,7 @@ func (s *exactSums) add(g uint32, x float64) {
 		k = first - int(c.base)
 	}
 	c.adds++
-	l := s.limbs.data[int(c.off)+k : int(c.off)+k+3 : int(c.off)+k+3]
+	l := s.limbs.block(c.off, c.class)[k : k+3 : k+3]
 	lo, hi := m<<shift, int64(m>>(64-shift))
 	sign := int64(b) >> 63
 	l[0] += int64(lo&math.MaxUint32) ^ sign - sign

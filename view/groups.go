@@ -26,11 +26,26 @@ func (s *State) Groups() (*event.Batch, error) {
 	return s.groups(order, s.table.columns(order, ranks))
 }
 
+// Keys returns the keys of every group, in no given order.
+func (s *State) Keys() (*event.Batch, error) {
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	order := make([]uint32, s.table.n)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	shape := s.view.StateShape()
+	return &event.Batch{
+		Shape: event.NewShape(shape.Fields[:len(shape.Fields)-1]...), N: len(order), Columns: s.table.columns(order, nil),
+	}, nil
+}
+
 // groups encodes the groups in order, whose keys are given.
 func (s *State) groups(order []uint32, keys []event.Column) (*event.Batch, error) {
 	encoders := make([]func([]byte, uint32) []byte, len(s.slabs))
 	for i, a := range s.slabs {
-		encoders[i] = a.encoder()
+		encoders[i] = a.encoder(order)
 	}
 	dict := &event.Dict{Offsets: make([]uint32, 1, len(order)+1)}
 	codes := make([]uint32, len(order))
@@ -91,6 +106,9 @@ func (s *State) mergeGroups(b *event.Batch) error {
 		return err
 	}
 	s.grow()
+	if s.touched != nil {
+		s.touched.touch(slots, s.table.n)
+	}
 	for i, g := range slots {
 		r := reader{b: state.Bytes(i)}
 		version := r.byte()

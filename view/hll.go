@@ -42,12 +42,14 @@ type hllSlab struct {
 	cells []hllCell
 	// sparse tables: entries by open addressing, 0 is empty.
 	sparse arena[uint32]
-	dense  []byte // hllRegisters bytes each
-	hashes dictHashes
+	dense  arena[byte] // hllRegisters bytes each
+
+	last  *event.Dict
+	known []uint32 // entries of the values of last
 }
 
 type hllCell struct {
-	off   uint32 // in sparse; or the number of the block in dense
+	off   uint32 // in sparse or dense
 	used  uint16 // registers in use, while sparse
 	class uint8  // of the sparse table; 0 is none
 	dense bool
@@ -58,15 +60,13 @@ func (s *hllSlab) grow(n int) { s.cells = extend(s.cells, n-len(s.cells)) }
 func (s *hllSlab) fold(f *folding) {
 	switch s.in {
 	case event.InCodes:
-		d := f.arg.Dict
-		hashes, known := s.hashes.of(d)
+		entries := s.entriesOf(f.arg.Dict)
 		for _, i := range f.sel {
 			c := f.arg.Codes[i]
-			if !known[c] {
-				h := xxh3.Hash128(d.Value(c))
-				hashes[c], known[c] = event.Int128{Hi: int64(h.Hi), Lo: h.Lo}, true
+			if entries[c] == 0 {
+				entries[c] = hllEntry(xxh3.Hash128(f.arg.Dict.Value(c)).Lo)
 			}
-			s.add(f.slots[i], hllEntry(hashes[c].Lo))
+			s.add(f.slots[i], entries[c])
 		}
 	case event.InWide:
 		for _, i := range f.sel {
@@ -84,10 +84,20 @@ func (s *hllSlab) fold(f *folding) {
 	}
 }
 
+// entriesOf returns the entries of a dictionary's values, 0 where no row has
+// asked yet.
+func (s *hllSlab) entriesOf(d *event.Dict) []uint32 {
+	if s.last != d {
+		s.last, s.known = d, s.known[:0]
+	}
+	s.known = extend(s.known, d.Len()-len(s.known))
+	return s.known
+}
+
 func (s *hllSlab) add(g uint32, e uint32) {
 	c := &s.cells[g]
 	if c.dense {
-		if r := &s.dense[int(c.off)*hllRegisters+int(e>>8)]; *r < byte(e) {
+		if r := &s.dense.block(c.off, hllBits)[e>>8]; *r < byte(e) {
 			*r = byte(e)
 		}
 		return
@@ -119,14 +129,14 @@ func (s *hllSlab) add(g uint32, e uint32) {
 func (s *hllSlab) enlarge(c *hllCell) {
 	oldOff, oldClass := c.off, c.class
 	if c.used > hllSparse {
-		off := len(s.dense)
-		s.dense = extend(s.dense, hllRegisters)
+		off := s.dense.alloc(hllBits)
+		registers := s.dense.block(off, hllBits)
 		for _, e := range s.sparse.block(oldOff, oldClass) {
 			if e != 0 {
-				s.dense[off+int(e>>8)] = byte(e)
+				registers[e>>8] = byte(e)
 			}
 		}
-		*c = hllCell{off: uint32(off / hllRegisters), dense: true}
+		*c = hllCell{off: off, dense: true}
 	} else {
 		c.class++
 		c.off = s.sparse.alloc(c.class)
@@ -150,7 +160,7 @@ func (s *hllSlab) entries(dst []uint32, g uint32) []uint32 {
 	c := &s.cells[g]
 	switch {
 	case c.dense:
-		for i, r := range s.dense[int(c.off)*hllRegisters : (int(c.off)+1)*hllRegisters] {
+		for i, r := range s.dense.block(c.off, hllBits) {
 			if r != 0 {
 				dst = append(dst, uint32(i)<<8|uint32(r))
 			}
@@ -179,7 +189,7 @@ func (s *hllSlab) merge(from slab, to []uint32) {
 
 // encoder: how many registers are in use; then, if few, for each the distance
 // from the one before and its value; else all registers, 6 bits each.
-func (s *hllSlab) encoder() func([]byte, uint32) []byte {
+func (s *hllSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	var entries []uint32
 	return func(dst []byte, g uint32) []byte {
 		entries = s.entries(entries[:0], g)
@@ -314,14 +324,15 @@ func hllTau(x float64) float64 {
 }
 
 func (s *hllSlab) clone() slab {
-	return &hllSlab{in: s.in, cells: append([]hllCell(nil), s.cells...), sparse: s.sparse.clone(), dense: append([]byte(nil), s.dense...)}
+	return &hllSlab{in: s.in, cells: append([]hllCell(nil), s.cells...), sparse: s.sparse.clone(), dense: s.dense.clone()}
 }
 
 func (s *hllSlab) reset() {
-	s.cells, s.dense = s.cells[:0], s.dense[:0]
+	s.cells = s.cells[:0]
+	s.dense.reset()
 	s.sparse.reset()
 }
 
 func (s *hllSlab) bytes() int64 {
-	return sliceBytes(s.cells) + s.sparse.bytes() + sliceBytes(s.dense) + s.hashes.bytes()
+	return sliceBytes(s.cells) + s.sparse.bytes() + s.dense.bytes() + sliceBytes(s.known)
 }

@@ -18,6 +18,9 @@ type Lineage struct {
 type ColumnLineage struct {
 	Column string
 	Inputs []Input // in the order of the event's shape
+	// Doc is what the schema says of the event's column that the column is, as
+	// it is; empty for others.
+	Doc string
 }
 
 // Input is one column of the event, and what it does for a column of a view.
@@ -53,6 +56,9 @@ func (s *selection) findLineage() Lineage {
 		}
 		e.inputs(way, found)
 		c := ColumnLineage{Column: s.output.Fields[i].Name}
+		if way == Identity {
+			c.Doc = s.shape.Fields[e.column].Doc
+		}
 		for column, way := range found {
 			c.Inputs = append(c.Inputs, Input{s.shape.Fields[column].Name, way})
 		}

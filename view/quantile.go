@@ -167,7 +167,7 @@ func (s *quantileSlab) merge(from slab, to []uint32) {
 
 // encoder: how many buckets; for each the distance from the one before and how
 // many values.
-func (s *quantileSlab) encoder() func([]byte, uint32) []byte {
+func (s *quantileSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	var entries []uint64
 	return func(dst []byte, g uint32) []byte {
 		entries = s.entries(entries[:0], g)

@@ -66,7 +66,7 @@ func TestHLLIsTheSameSparseDenseAndMerged(t *testing.T) {
 	t.Parallel()
 	s := &hllSlab{}
 	s.grow(3)
-	encode := func(g uint32) string { return string(s.encoder()(nil, g)) }
+	encode := func(g uint32) string { return string(s.encoder(nil)(nil, g)) }
 	for i := range 4000 {
 		e := hllEntry(mix(uint64(i)))
 		s.add(0, e)
@@ -77,13 +77,13 @@ func TestHLLIsTheSameSparseDenseAndMerged(t *testing.T) {
 		o := &hllSlab{}
 		o.grow(2)
 		o.merge(s, []uint32{0, 1, 1})
-		if got, want := string(o.encoder()(nil, 1)), encode(0); got != want {
+		if got, want := string(o.encoder(nil)(nil, 1)), encode(0); got != want {
 			t.Fatalf("%d values: %d bytes merged, %d bytes whole", i+1, len(got), len(want))
 		}
 		back := &hllSlab{}
 		back.grow(1)
 		r := &reader{b: []byte(encode(0))}
-		if back.decode(r, 0); r.bad || len(r.b) > 0 || string(back.encoder()(nil, 0)) != encode(0) {
+		if back.decode(r, 0); r.bad || len(r.b) > 0 || string(back.encoder(nil)(nil, 0)) != encode(0) {
 			t.Fatalf("%d values: does not read back", i+1)
 		}
 	}

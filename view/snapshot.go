@@ -72,7 +72,7 @@ func (s *State) AppendBinary(dst []byte) ([]byte, error) {
 	}
 	dst = append(dst, failed...)
 	for _, a := range s.slabs {
-		encode := a.encoder()
+		encode := a.encoder(nil)
 		for g := range t.n {
 			dst = encode(dst, uint32(g))
 		}

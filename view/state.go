@@ -30,6 +30,8 @@ type State struct {
 	why    error  // the first such failure that this state saw itself
 	broken error  // what left the state unusable
 
+	touched *touches // nil until Mark was called
+
 	// Scratch of Fold.
 	every, sel []uint32
 	mask       event.Bitmap
@@ -106,6 +108,9 @@ func (s *State) Fold(b *event.Batch, rows []uint32) error {
 		return fmt.Errorf("fold into view %s: %w", s.view.Name(), err)
 	}
 	s.grow()
+	if s.touched != nil {
+		s.touched.touch(slots, s.table.n)
+	}
 	if in.failed != nil {
 		s.fail(in, slots)
 	}
@@ -212,6 +217,9 @@ func (s *State) Merge(o *State) error {
 		return fmt.Errorf("merge into view %s: %w", s.view.Name(), err)
 	}
 	s.grow()
+	if s.touched != nil {
+		s.touched.touch(to, s.table.n)
+	}
 	for i, a := range s.slabs {
 		a.merge(o.slabs[i], to)
 	}
@@ -231,7 +239,7 @@ func (s *State) Len() int { return s.table.n }
 
 // Bytes returns the memory the state holds on to, scratch included.
 func (s *State) Bytes() int64 {
-	n := s.table.bytes() + sliceBytes(s.failed) + sliceBytes(s.every) + sliceBytes(s.sel) + sliceBytes(s.mask)
+	n := s.table.bytes() + sliceBytes(s.failed) + sliceBytes(s.every) + sliceBytes(s.sel) + sliceBytes(s.mask) + s.touched.bytes()
 	for _, a := range s.slabs {
 		n += a.bytes()
 	}
@@ -257,7 +265,7 @@ func (s *State) Reset() {
 		a.reset()
 	}
 	s.failed = s.failed[:0]
-	s.why = nil
+	s.why, s.touched = nil, nil
 	if !fault.Is(s.broken, fault.Bug) && !fault.Is(s.broken, fault.Invalid) {
 		s.broken = nil
 	}

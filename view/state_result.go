@@ -25,6 +25,16 @@ func (s *State) Result() (*event.Batch, error) {
 	return s.result(order, s.table.columns(order, nil))
 }
 
+// Sorted returns what Result returns, sorted by key with nulls first: the same
+// groups come in the same order however they were folded.
+func (s *State) Sorted() (*event.Batch, error) {
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	order, ranks := s.table.sorted()
+	return s.result(order, s.table.columns(order, ranks))
+}
+
 // result finishes the groups in order, whose keys are given.
 func (s *State) result(order []uint32, keys []event.Column) (*event.Batch, error) {
 	p := s.view.program

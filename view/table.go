@@ -15,22 +15,28 @@ const maxKeys = 64
 // word of null bits; a null key has code zero. Codes are integers as they are,
 // floats as ordFloat, strings as their code in the table's own dictionary.
 type table struct {
-	types []event.Type
-	width int // words in a record, 0 without keys
-	n     int
-	recs  []uint64    // n records
-	index []uint64    // open addressing: upper half of the hash, then slot+1; 0 is empty
-	dicts []*interner // by key; nil where it is not a string
+	types    []event.Type
+	width    int // words in a record, 0 without keys
+	n        int
+	recs     []uint64    // n records
+	index    []uint64    // open addressing: upper half of the hash, then slot+1; 0 is empty
+	dicts    []*interner // by key; nil where it is not a string
+	partials partials
+
+	memo *memo // nil: of no use for these keys
 
 	// Scratch of lookup.
+	codes  [][]uint32 // by key, of texts: own code plus one
 	rows   []uint64
 	hashes []uint64
 	slots  []uint32
+	found  []uint32
+	every  []uint32 // 0, 1, 2, ...
 	touch  uint64
 }
 
 func newTable(types []event.Type) *table {
-	t := &table{types: types, dicts: make([]*interner, len(types))}
+	t := &table{types: types, dicts: make([]*interner, len(types)), memo: newMemo(types), codes: make([][]uint32, len(types))}
 	for i, k := range types {
 		switch t.width++; k.Storage() {
 		case event.InWide:
@@ -50,8 +56,12 @@ func (t *table) reset() {
 	t.recs = t.recs[:0]
 	clear(t.index)
 	t.n = 0
+	t.partials.reset()
 	if t.width == 0 {
 		t.n = 1
+	}
+	if t.memo != nil {
+		t.memo.forget()
 	}
 	for i, d := range t.dicts {
 		if d != nil {
@@ -63,7 +73,7 @@ func (t *table) reset() {
 
 func (t *table) clone() *table {
 	c := &table{
-		types: t.types, width: t.width, n: t.n, dicts: make([]*interner, len(t.dicts)),
+		types: t.types, width: t.width, n: t.n, dicts: make([]*interner, len(t.dicts)), memo: newMemo(t.types), codes: make([][]uint32, len(t.types)),
 		recs: append([]uint64(nil), t.recs...), index: append([]uint64(nil), t.index...),
 	}
 	for i, d := range t.dicts {
@@ -75,7 +85,10 @@ func (t *table) clone() *table {
 }
 
 func (t *table) bytes() int64 {
-	n := sliceBytes(t.recs) + sliceBytes(t.index) + sliceBytes(t.rows) + sliceBytes(t.hashes) + sliceBytes(t.slots)
+	n := sliceBytes(t.recs) + sliceBytes(t.index) + sliceBytes(t.rows) + sliceBytes(t.hashes) + sliceBytes(t.slots) + sliceBytes(t.found) + sliceBytes(t.every) + t.partials.bytes()
+	if t.memo != nil {
+		n += t.memo.bytes()
+	}
 	for _, d := range t.dicts {
 		if d != nil {
 			n += d.bytes()
@@ -88,58 +101,95 @@ func (t *table) bytes() int64 {
 // it has not seen. It is valid until the next call. The error is Full: no room
 // for more groups or strings; then no slot was made.
 func (t *table) lookup(keys []event.Column, n int) ([]uint32, error) {
-	t.rows = extend(t.rows[:0], n*t.width)
-	if err := t.encode(keys, n); err != nil {
+	for k := range keys {
+		if t.dicts[k] != nil {
+			if err := t.translate(k, &keys[k], n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	m := t.memo
+	if m == nil || !m.begin(t.dicts) {
+		for len(t.every) < n {
+			t.every = append(t.every, uint32(len(t.every)))
+		}
+		t.encode(keys, t.every[:n])
+		return t.place(n)
+	}
+	m.find(keys, t.codes, n)
+	t.encode(keys, m.asked)
+	found, err := t.place(len(m.asked))
+	if err != nil {
+		m.forget()
 		return nil, err
 	}
-	return t.place(n)
+	t.found = append(t.found[:0], found...)
+	t.slots = sized(t.slots, n)
+	m.learn(t.found, t.slots)
+	return t.slots, nil
 }
 
-// encode fills t.rows, which is clear, with the records of n rows.
-func (t *table) encode(keys []event.Column, n int) error {
-	w, at := t.width, 1
+// translate writes the table's own codes, plus one, of n texts to t.codes[k];
+// null is 0.
+func (t *table) translate(k int, c *event.Column, n int) error {
+	codes := sized(t.codes[k], n)
+	t.codes[k] = codes
+	if c.Dict.Len() == 0 { // all rows are null
+		clear(codes)
+		return nil
+	}
+	d := t.dicts[k]
+	known := d.translation(c.Dict)
+	for i, v := range c.Codes[:n] {
+		code := known[v]
+		if code == 0 && c.Valid.Get(i) {
+			var err error
+			if code, err = d.intern(c.Dict.Value(v)); err != nil {
+				return err
+			}
+			code++
+			known[v] = code
+		}
+		codes[i] = code
+	}
+	if c.Valid != nil {
+		for i := range codes {
+			if !c.Valid.Get(i) {
+				codes[i] = 0
+			}
+		}
+	}
+	return nil
+}
+
+// encode fills t.rows with the records of the given rows of keys.
+func (t *table) encode(keys []event.Column, given []uint32) {
+	t.rows = extend(t.rows[:0], len(given)*t.width)
+	rows, w, at := t.rows, t.width, 1
 	for k := range keys {
 		c := &keys[k]
-		rows := t.rows
 		switch c.Type.Storage() {
 		case event.InInts:
-			for i, v := range c.Ints[:n] {
-				rows[i*w+at] = uint64(v)
+			for i, r := range given {
+				rows[i*w+at] = uint64(c.Ints[r])
 			}
 		case event.InFloats:
-			for i, v := range c.Floats[:n] {
-				rows[i*w+at] = uint64(ordFloat(v))
+			for i, r := range given {
+				rows[i*w+at] = uint64(ordFloat(c.Floats[r]))
 			}
 		case event.InWide:
-			for i, v := range c.Wide[:n] {
-				rows[i*w+at], rows[i*w+at+1] = uint64(v.Hi), v.Lo
+			for i, r := range given {
+				rows[i*w+at], rows[i*w+at+1] = uint64(c.Wide[r].Hi), c.Wide[r].Lo
 			}
 		case event.InCodes:
-			if c.Dict.Len() == 0 {
-				break // all rows are null
-			}
-			d := t.dicts[k]
-			known := d.translation(c.Dict)
-			for i, v := range c.Codes[:n] {
-				code := known[v]
-				if code == 0 {
-					if c.Valid != nil && !c.Valid.Get(i) {
-						continue
-					}
-					var err error
-					if code, err = d.intern(c.Dict.Value(v)); err != nil {
-						return err
-					}
-					code++
-					known[v] = code
-				}
-				rows[i*w+at] = uint64(code - 1)
+			for i, r := range given {
+				rows[i*w+at] = uint64(max(t.codes[k][r], 1) - 1)
 			}
 		}
 		wide := c.Type.Storage() == event.InWide
 		if c.Valid != nil {
-			for i := range n {
-				if !c.Valid.Get(i) {
+			for i, r := range given {
+				if !c.Valid.Get(int(r)) {
 					rows[i*w] |= 1 << k
 					rows[i*w+at] = 0
 					if wide {
@@ -152,7 +202,6 @@ func (t *table) encode(keys []event.Column, n int) error {
 			at++
 		}
 	}
-	return nil
 }
 
 func hashWords(rec []uint64) uint64 {

@@ -25,16 +25,17 @@ type Source struct {
 
 // View is one compiled view. It is immutable and shared by goroutines.
 type View struct {
-	shape   *event.Shape // of the events it was compiled for
-	source  Source
-	version string
-	output  *event.Shape
-	keys    []int // for each key of program its column of output
-	inputs  []string
-	lineage Lineage
-	within  bool
-	program *program
-	check   checkQuery // what Oracle returns
+	shape    *event.Shape // of the events it was compiled for
+	source   Source
+	version  string
+	output   *event.Shape
+	keys     []int // for each key of program its column of output
+	inputs   []string
+	lineage  Lineage
+	notAdded []string // by column of output, see NotAdded
+	within   bool
+	program  *program
+	check    checkQuery // what Oracle returns
 }
 
 // meaning names what compiled views compute beyond their text: it changes when
@@ -84,7 +85,7 @@ func (c *Compiler) View(ctx context.Context, src Source, shape *event.Shape, tim
 			v.inputs = append(v.inputs, f.Name)
 		}
 	}
-	v.lineage = s.findLineage()
+	v.lineage, v.notAdded = s.findLineage(), s.findNotAdded()
 	v.within = withinDay(s.keys, shape, timeField)
 	v.version = version(src.SQL, shape, v.inputs)
 	if v.check, err = d.oracle(ctx, src.SQL, v.output); err != nil {

@@ -1,0 +1,217 @@
+package view
+
+import (
+	"math/bits"
+
+	"anabranch/event"
+)
+
+// memo remembers the slots of tuples by the codes of their texts, so that a row
+// whose tuple was met lately is neither hashed nor compared. Events come in the
+// order of time, more or less: the integers among the keys (an hour, a day)
+// stay the same for long stretches. Rows are told apart by them first, into a
+// few rounds; within a round the codes of all texts together are the number of
+// a cell.
+//
+// It only ever says what the table would say, and may forget at any time.
+type memo struct {
+	ints, codes []int // which keys are of which kind
+
+	width  []uint32 // by key: codes that there is room for, null among them
+	size   int      // cells of one round; 0: nothing is known
+	rounds []round
+	values []int64  // of the integer keys, for each round
+	cells  []uint64 // number of the round<<32 | slot
+	number uint32   // of the newest round: another one need not clear its cells
+	batch  uint32   // number of this batch
+	pause  int      // batches for which it is not asked, since it was of no help
+
+	asked []uint32 // rows whose tuples the table is asked for
+	at    []uint32 // by row: its cell, or noCell and its place in asked
+}
+
+// round is what rows with the same integers share.
+type round struct {
+	number uint32
+	batch  uint32 // the last that used it
+	nulls  uint64 // by key
+}
+
+const (
+	memoRounds = 8
+	memoCells  = 1 << 16 // of all rounds
+	memoPause  = 32
+	noCell     = 1 << 31
+)
+
+// newMemo returns nil for keys that it is of no use for.
+func newMemo(types []event.Type) *memo {
+	m := &memo{width: make([]uint32, len(types))}
+	for k, t := range types {
+		switch t.Storage() {
+		case event.InInts:
+			m.ints = append(m.ints, k)
+		case event.InCodes:
+			m.codes = append(m.codes, k)
+		default:
+			return nil
+		}
+	}
+	if len(types) == 0 {
+		return nil
+	}
+	return m
+}
+
+// forget is called when slots mean something else from now on.
+func (m *memo) forget() { m.size, m.pause = 0, 0 }
+
+func (m *memo) bytes() int64 {
+	return sliceBytes(m.cells) + sliceBytes(m.asked) + sliceBytes(m.at) + sliceBytes(m.values)
+}
+
+// begin makes room for the codes of the dictionaries of keys. False: m is of
+// no use for this batch.
+func (m *memo) begin(dicts []*interner) bool {
+	if m.pause > 0 {
+		m.pause--
+		return false
+	}
+	fits := m.size > 0 && m.number < 1<<31
+	for _, k := range m.codes {
+		fits = fits && dicts[k].values.Len() < int(m.width[k])
+	}
+	if fits {
+		m.batch++
+		return true
+	}
+	m.size = 1
+	for _, k := range m.codes {
+		m.width[k] = 1 << max(6, bits.Len(uint(dicts[k].values.Len())))
+		if m.size *= int(m.width[k]); m.size > memoCells {
+			m.size, m.pause = 0, memoPause
+			return false
+		}
+	}
+	n := min(memoRounds, memoCells/m.size)
+	m.rounds, m.values = sized(m.rounds, n), sized(m.values, n*len(m.ints))
+	m.cells = sized(m.cells, n*m.size)
+	clear(m.rounds)
+	clear(m.cells)
+	m.number, m.batch = 0, 1
+	return true
+}
+
+// find looks for the tuples of n rows, whose texts have the given codes, by
+// key; what it does not know is in asked.
+func (m *memo) find(keys []event.Column, codes [][]uint32, n int) {
+	m.at = extend(m.at[:0], n)
+	stride := uint32(1)
+	for _, k := range m.codes {
+		for i, code := range codes[k][:n] {
+			m.at[i] += code * stride
+		}
+		stride *= m.width[k]
+	}
+	m.asked = m.asked[:0]
+	for from := 0; from < n; {
+		to := m.stretch(keys, from, n)
+		r := m.round(keys, from)
+		if r < 0 {
+			for i := from; i < to; i++ {
+				m.at[i] = noCell | uint32(len(m.asked))
+				m.asked = append(m.asked, uint32(i))
+			}
+			from = to
+			continue
+		}
+		number, cells := m.rounds[r].number, m.cells[r*m.size:(r+1)*m.size]
+		base := uint32(r * m.size)
+		for i := from; i < to; i++ {
+			cell := &cells[m.at[i]]
+			m.at[i] += base
+			if uint32(*cell>>32) != number {
+				*cell = uint64(number) << 32
+				m.asked = append(m.asked, uint32(i))
+			}
+		}
+		from = to
+	}
+	if 2*len(m.asked) > n {
+		m.pause = memoPause
+	}
+}
+
+// stretch returns the end of the rows that have the same integers as row from.
+func (m *memo) stretch(keys []event.Column, from, n int) int {
+	for _, k := range m.ints {
+		ints, valid := keys[k].Ints, keys[k].Valid
+		to := from + 1
+		if v := ints[from]; valid == nil {
+			for to < n && ints[to] == v {
+				to++
+			}
+		} else {
+			for is := valid.Get(from); to < n && valid.Get(to) == is && (ints[to] == v || !is); {
+				to++
+			}
+		}
+		n = to
+	}
+	return n
+}
+
+// round returns the round of row i, or -1 when all of them are in use by this
+// batch for other integers.
+func (m *memo) round(keys []event.Column, i int) int {
+	nulls := uint64(0)
+	for _, k := range m.ints {
+		if !keys[k].Valid.Get(i) {
+			nulls |= 1 << k
+		}
+	}
+	oldest := 0
+	for r := range m.rounds {
+		if m.rounds[r].number != 0 && m.rounds[r].nulls == nulls && m.has(r, keys, i, nulls) {
+			m.rounds[r].batch = m.batch
+			return r
+		}
+		if m.rounds[r].batch < m.rounds[oldest].batch {
+			oldest = r
+		}
+	}
+	if m.rounds[oldest].batch == m.batch {
+		return -1
+	}
+	m.number++
+	m.rounds[oldest] = round{m.number, m.batch, nulls}
+	for j, k := range m.ints {
+		m.values[oldest*len(m.ints)+j] = keys[k].Ints[i]
+	}
+	return oldest
+}
+
+func (m *memo) has(r int, keys []event.Column, i int, nulls uint64) bool {
+	for j, k := range m.ints {
+		if nulls>>k&1 == 0 && m.values[r*len(m.ints)+j] != keys[k].Ints[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// learn takes the slots of the rows in asked and fills in those of all rows.
+func (m *memo) learn(found, slots []uint32) {
+	for j, i := range m.asked {
+		if at := m.at[i]; at&noCell == 0 {
+			m.cells[at] |= uint64(found[j])
+		}
+	}
+	for i, at := range m.at {
+		if at&noCell == 0 {
+			slots[i] = uint32(m.cells[at])
+		} else {
+			slots[i] = found[at&^noCell]
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package view
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"anabranch/event"
+)
+
+// TestMemo looks tuples up in batches as they come and as they should not, and
+// compares the slots with those of a plain map.
+func TestMemo(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	integer, text := event.Type{Kind: event.Timestamp}, event.Type{Kind: event.String}
+	helped := 0
+	for _, types := range [][]event.Type{{integer}, {text}, {text, integer}, {integer, text, integer, text}} {
+		for range 20 {
+			table := newTable(types)
+			slots := map[string]uint32{}
+			distinct, stretch, nulls := 1+r.IntN(300), 1+r.IntN(200), r.IntN(2) == 0
+			var dict *event.Dict
+			now := int64(0)
+			for range 30 {
+				if r.IntN(40) == 0 {
+					table.reset()
+					clear(slots)
+				}
+				if dict == nil || r.IntN(4) == 0 {
+					dict = &event.Dict{}
+					for _, v := range r.Perm(distinct) {
+						dict.Append(fmt.Appendf(nil, "text %d", v))
+					}
+				}
+				n := 1 + r.IntN(500)
+				keys := make([]event.Column, len(types))
+				for k, typ := range types {
+					c := &keys[k]
+					c.Type = typ
+					if nulls {
+						c.Valid = event.NewBitmap(n)
+					}
+					for i := range n {
+						if nulls && r.IntN(10) != 0 {
+							c.Valid.Set(i)
+						}
+						if typ == text {
+							c.Codes, c.Dict = append(c.Codes, uint32(r.IntN(distinct))), dict
+							continue
+						}
+						if r.IntN(stretch) == 0 {
+							now++
+						}
+						v := now
+						if r.IntN(50) == 0 {
+							v -= r.Int64N(20)
+						}
+						c.Ints = append(c.Ints, v)
+					}
+				}
+				got, err := table.lookup(keys, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(table.memo.asked) < n/2 {
+					helped++
+				}
+				for i := range n {
+					tuple := ""
+					for k := range keys {
+						switch c := &keys[k]; {
+						case !c.Valid.Get(i):
+							tuple += "null,"
+						case c.Dict != nil:
+							tuple += string(c.Bytes(i)) + ","
+						default:
+							tuple += fmt.Sprint(c.Ints[i], ",")
+						}
+					}
+					want, known := slots[tuple]
+					if !known {
+						want = uint32(len(slots))
+						slots[tuple] = want
+					}
+					if got[i] != want {
+						t.Fatalf("keys %v, row %d, %s: slot %d, want %d", types, i, tuple, got[i], want)
+					}
+				}
+			}
+		}
+	}
+	if helped == 0 {
+		t.Error("nothing was ever remembered")
+	}
+}
