@@ -246,7 +246,7 @@ func (h *hooked) Put(ctx context.Context, request string, letters []deadletter.L
 // is true.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
+	for end := time.Now().Add(5 * time.Minute); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("still not: %s", what)
 		}

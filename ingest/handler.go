@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"anabranch/internal/problem"
 	"anabranch/schemas"
 )
 
@@ -48,23 +49,23 @@ func Handler(find func(name string) (*Gateway, bool), names func() []string) htt
 	mux.HandleFunc("/v1/pipelines/{name}/events", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
-			problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "events are sent with POST"}.write(w)
+			problem.Problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: "events are sent with POST"}.Write(w)
 			return
 		}
 		name := r.PathValue("name")
 		g, ok := find(name)
 		if !ok {
 			have := slices.Sorted(slices.Values(names()))
-			problem{
+			problem.Problem{
 				Status: http.StatusNotFound, Code: "unknown_pipeline", Title: "no such pipeline", Pipelines: have,
 				Detail: "there is no pipeline " + quoted(name) + "; there are: " + strings.Join(have, ", "),
-			}.write(w)
+			}.Write(w)
 			return
 		}
 		g.serve(w, r)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		problem{Status: http.StatusNotFound, Code: "not_found", Detail: "events are sent to POST /v1/pipelines/{name}/events"}.write(w)
+		problem.Problem{Status: http.StatusNotFound, Code: "not_found", Detail: "events are sent to POST /v1/pipelines/{name}/events"}.Write(w)
 	})
 	return mux
 }
@@ -84,14 +85,14 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, h := range []string{HeaderKey, HeaderSource} {
 		if v := r.Header.Get(h); len(v) > maxHeader {
-			problem{Status: http.StatusBadRequest, Code: "bad_header", Detail: "header " + h + " is longer than 255 bytes"}.write(w)
+			problem.Problem{Status: http.StatusBadRequest, Code: "bad_header", Detail: "header " + h + " is longer than 255 bytes"}.Write(w)
 			return
 		}
 	}
 	if v := r.Header.Get(HeaderFirstLine); v != "" {
 		n, err := strconv.ParseUint(v, 10, 31)
 		if err != nil || n == 0 {
-			problem{Status: http.StatusBadRequest, Code: "bad_header", Detail: "header " + HeaderFirstLine + ": " + quoted(v) + " is not a line number from 1 on"}.write(w)
+			problem.Problem{Status: http.StatusBadRequest, Code: "bad_header", Detail: "header " + HeaderFirstLine + ": " + quoted(v) + " is not a line number from 1 on"}.Write(w)
 			return
 		}
 		m.FirstLine = int(n)
@@ -101,10 +102,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		format, known := contentTypes[media]
 		if err != nil || !known {
 			accepts := []string{"application/x-ndjson", "application/json", "text/csv"}
-			problem{
+			problem.Problem{
 				Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Accepts: accepts,
 				Detail: "Content-Type " + quoted(v) + " is not one that events come in; use " + strings.Join(accepts, ", "),
-			}.write(w)
+			}.Write(w)
 			return
 		}
 		m.Format = format
@@ -115,16 +116,16 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	body, ok := unpack(r.Body, encoding, g.opts.Limits)
 	if !ok {
 		w.Header().Set("Accept-Encoding", "gzip, zstd")
-		problem{
+		problem.Problem{
 			Status: http.StatusUnsupportedMediaType, Code: "unsupported_encoding", Accepts: []string{"gzip", "zstd"},
 			Detail: "Content-Encoding " + quoted(encoding) + " is not known; use gzip, zstd or none",
-		}.write(w)
+		}.Write(w)
 		return
 	}
 	defer body.Close()
 	if r.ContentLength > g.opts.Limits.Wire {
 		// Refused before the sender has sent it all.
-		problemOf(bodyError(&tooLarge{"as sent", g.opts.Limits.Wire}, 0), m.Request).write(w)
+		problemOf(bodyError(&tooLarge{"as sent", g.opts.Limits.Wire}, 0), m.Request).Write(w)
 		return
 	}
 	if encoding == "" || encoding == "identity" {
@@ -135,10 +136,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(HeaderRequest, answer.Request)
 	}
 	if err != nil {
-		problemOf(err, answer.Request).write(w)
+		problemOf(err, answer.Request).Write(w)
 		return
 	}
-	writeJSON(w, "application/json", http.StatusOK, answer)
+	writeAnswer(w, answer)
 }
 
 // stalled is how long a body may bring nothing: a request holds memory.

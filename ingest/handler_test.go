@@ -20,6 +20,7 @@ import (
 
 	"anabranch/fault"
 	"anabranch/internal/clock"
+	"anabranch/internal/problem"
 	"anabranch/schemas"
 )
 
@@ -175,7 +176,7 @@ func TestHandlerRefusals(t *testing.T) {
 			tb := setup(t, c.change)
 			for _, body := range []io.Reader{bytes.NewReader(c.body), io.MultiReader(bytes.NewReader(c.body))} { // with its length known, and not
 				w := post(tb.handler(), body, c.headers...)
-				var p problem
+				var p problem.Problem
 				if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Header().Get("Content-Type") != "application/problem+json" {
 					t.Fatalf("%s %v", w.Body, err)
 				}
@@ -223,7 +224,7 @@ func TestHandlerSaysWhenToComeAgain(t *testing.T) {
 	ask := func(status int, code string, after int, headers ...string) {
 		t.Helper()
 		w := post(tb.handler(), strings.NewReader(sale("a", "ann", 1)+"bad\n"), headers...)
-		var p problem
+		var p problem.Problem
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != status || p.Code != code || w.Header().Get("Retry-After") != strconv.Itoa(after) || p.RetryAfter != after {
 			t.Fatalf("%d %s %v, want %d %s after %d", w.Code, w.Body, w.Header(), status, code, after)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"anabranch/internal/problem"
 	"anabranch/schemas"
 )
 
@@ -38,7 +39,7 @@ func TestLoads(t *testing.T) {
 				}
 				continue
 			}
-			var p problem
+			var p problem.Problem
 			if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != 429 || p.Code != "memory" || p.Detail == "" || w.Header().Get("Retry-After") != "3" {
 				t.Errorf("lane %s at %d %%: %d %s, Retry-After %q", lane, c.percent, w.Code, w.Body, w.Header().Get("Retry-After"))
 			}

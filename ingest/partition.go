@@ -107,8 +107,9 @@ func (p *partition) run(ctx context.Context) {
 			return
 		}
 		f.offset, f.err = p.append(ctx, f)
-		close(f.done)
+		// Before anybody is told: who has an answer finds its room given back.
 		p.gateway.waiting.give(f.bytes)
+		close(f.done)
 	}
 }
 

@@ -5,49 +5,22 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"anabranch/fault"
+	"anabranch/internal/problem"
 )
 
-// problem is an RFC 9457 problem document.
-type problem struct {
-	Type   string `json:"type"` // a relative reference; the last part is the code
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-
-	Code       string   `json:"code"`
-	Hint       string   `json:"hint,omitempty"`
-	Request    string   `json:"request,omitempty"` // to repeat it under the same name
-	RetryAfter int      `json:"retry_after_seconds,omitempty"`
-	Pipelines  []string `json:"pipelines,omitempty"` // those there are
-	Accepts    []string `json:"accepts,omitempty"`
-}
-
-func (p problem) write(w http.ResponseWriter) {
-	p.Type = "/problems/" + p.Code
-	if p.Title == "" {
-		p.Title = http.StatusText(p.Status)
-	}
-	if p.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
-	}
-	writeJSON(w, "application/problem+json", p.Status, p)
-}
-
-func writeJSON(w http.ResponseWriter, contentType string, status int, v any) {
-	w.Header().Set("Content-Type", contentType)
+func writeAnswer(w http.ResponseWriter, a Answer) {
+	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // fails when the sender has left: there is nobody to tell
+	_ = json.NewEncoder(w).Encode(a) // fails when the sender has left: there is nobody to tell
 }
 
 // problemOf says how an error of Accept is answered.
-func problemOf(err error, request string) problem {
-	p := problem{Code: fault.CodeOf(err), Detail: err.Error(), Request: request, RetryAfter: seconds(RetryAfter(err))}
+func problemOf(err error, request string) problem.Problem {
+	p := problem.Problem{Code: fault.CodeOf(err), Detail: err.Error(), Request: request, RetryAfter: seconds(RetryAfter(err))}
 	var f *fault.Error
 	if errors.As(err, &f) && f.Hint != "" {
 		p.Hint, p.Detail = f.Hint, f.Err.Error()
