@@ -97,6 +97,7 @@ func (a *Archive) Pipeline() string { return a.pipeline }
 //	<pipeline>/manifests/<version>.json.zst
 //	<pipeline>/work/<run>/<name>
 //	<pipeline>/once/<name>
+//	<pipeline>/references/<name>/<hash>.parquet
 //
 // Numbers have leading zeros, so that the order of names is their order. Plan
 // tells the plans of batch apart, so that no two of them write one object;

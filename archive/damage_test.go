@@ -114,7 +114,7 @@ func TestDamage(t *testing.T) {
 		return nil
 	})
 
-	states, err := a.WriteStates(ctx, "v", "1", "k1", func(emit func(int32, *event.Batch) error) error {
+	states, err := writeStates(ctx, a, "v", "1", "k1", func(emit func(int32, *event.Batch) error) error {
 		for day := range int32(5) {
 			if err := emit(day, tb.batch(3, 300)); err != nil {
 				return err

@@ -24,6 +24,23 @@ type DayFile struct {
 	// Gone says that its events have expired with the segments they come from:
 	// there is no such object any more. What views have of them stays.
 	Gone bool `json:"gone,omitempty"`
+	// Packed says what a compaction has put together in it, in the order of
+	// Segments; none: it is as the batch cycle wrote that counted its events.
+	Packed []DayChunk `json:"packed,omitempty"`
+}
+
+// DayChunk is what one batch cycle counted of a partition in one go.
+type DayChunk struct {
+	K        uint64 `json:"k"`
+	Segments int    `json:"segments"` // how many of its file's
+}
+
+// Chunks returns what the file's events were counted in.
+func (f *DayFile) Chunks() []DayChunk {
+	if len(f.Packed) > 0 {
+		return f.Packed
+	}
+	return []DayChunk{{f.K, len(f.Segments)}}
 }
 
 // RawGone is the code of errors that say that raw events have expired.
@@ -57,6 +74,7 @@ type DayWriter struct {
 	partition int
 	plan      string
 	schema    *schemas.Schema
+	packed    []DayChunk
 	files     []*dayOpen
 	closed    bool
 }
@@ -72,6 +90,18 @@ func (a *Archive) NewDayWriter(ctx context.Context, k uint64, partition int, pla
 	return &DayWriter{a: a, k: k, partition: partition, plan: plan, schema: a.schemas.Newest()}
 }
 
+// NewPackedWriter returns a writer of files that hold what other files held,
+// in the schema version that these were written with.
+func (a *Archive) NewPackedWriter(ctx context.Context, k uint64, partition int, plan string, schema uint32, packed []DayChunk) (*DayWriter, error) {
+	s, ok := a.schemas.Get(schema)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "write day files: schema version %d is not among those of the pipeline", schema)
+	}
+	w := a.NewDayWriter(ctx, k, partition, plan)
+	w.schema, w.packed = s, packed
+	return w, nil
+}
+
 // Write adds events of a day, in the newest schema's shape and sorted by time
 // as readers shall find them; days come in ascending order, and one day may
 // come in several calls. IDs and hashes are not kept.
@@ -80,7 +110,7 @@ func (w *DayWriter) Write(day int32, b *event.Batch) error {
 		return nil
 	}
 	if w.schema == nil || !sameColumns(b.Shape, w.schema.Shape()) {
-		return fault.New(fault.Bug, "write day %d: its columns are not those of the newest schema", day)
+		return fault.New(fault.Bug, "write day %d: its columns are not those of schema version %d", day, w.version())
 	}
 	f, err := w.file(day)
 	if err != nil {
@@ -95,6 +125,13 @@ func (w *DayWriter) Write(day int32, b *event.Batch) error {
 		d.RowGroups = append(d.RowGroups, f.groups)
 	}
 	return nil
+}
+
+func (w *DayWriter) version() uint32 {
+	if w.schema == nil {
+		return 0
+	}
+	return w.schema.Version()
 }
 
 // file returns the file that takes the next rows of a day, which is the last
@@ -140,7 +177,7 @@ func (w *DayWriter) Close(ctx context.Context, lineage []string) ([]DayFile, err
 		if err := f.finish(dayKey, meta); err != nil {
 			return nil, fmt.Errorf("write day file %d of partition %d: %w", i, w.partition, err)
 		}
-		d := DayFile{Partition: w.partition, K: w.k, Schema: w.schema.Version(), Days: f.days, Segments: lineage, Plan: w.plan}
+		d := DayFile{Partition: w.partition, K: w.k, Schema: w.schema.Version(), Days: f.days, Segments: lineage, Plan: w.plan, Packed: w.packed}
 		var err error
 		d.Name, d.Size, d.Sum, err = f.spool.put(ctx, func(sum string) string { return w.a.dayName(w.k, w.partition, i, w.plan, sum) })
 		if err != nil {

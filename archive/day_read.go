@@ -18,6 +18,7 @@ const openDayFiles = 32
 type DayReader struct {
 	a     *Archive
 	files []DayFile
+	plain bool       // not read up to the newest schema
 	open  []*openDay // the one used last at the end
 }
 
@@ -31,6 +32,12 @@ type openDay struct {
 
 // ReadDays returns a reader of files; Close it.
 func (a *Archive) ReadDays(files []DayFile) *DayReader { return &DayReader{a: a, files: files} }
+
+// ReadDaysAsWritten returns a reader of files that gives events in the schema
+// version of their file.
+func (a *Archive) ReadDaysAsWritten(files []DayFile) *DayReader {
+	return &DayReader{a: a, files: files, plain: true}
+}
 
 // Day calls fn with the events of one day (files without it are passed over),
 // read up to the newest schema, with the given columns (nil: all) in the given
@@ -53,7 +60,11 @@ func (r *DayReader) Day(ctx context.Context, day int32, columns []string, fn fun
 		if err != nil {
 			return err
 		}
-		if err := o.read(ctx, r.a.schemas.Newest(), groups, columns, fn); err != nil {
+		to := r.a.schemas.Newest()
+		if r.plain {
+			to = o.from
+		}
+		if err := o.read(ctx, to, groups, columns, fn); err != nil {
 			return named(f.Name, err)
 		}
 	}

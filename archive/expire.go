@@ -85,6 +85,12 @@ func (a *Archive) Written(ctx context.Context, name string) (time.Time, bool, er
 	return info.Modified, true, nil
 }
 
+// SegmentFrom returns the offset at which a segment begins, by the name of its
+// object.
+func (a *Archive) SegmentFrom(partition int, name string) (uint64, bool) {
+	return a.segmentFrom(partition, name)
+}
+
 // Drop deletes an object that has expired; that it is gone is a success.
 func (a *Archive) Drop(ctx context.Context, name string) error {
 	if err := a.bucket.Delete(ctx, name); err != nil && !errors.Is(err, bucket.ErrNotFound) {

@@ -199,6 +199,16 @@ func (tb *testBundle) groups(day int32, n int) *event.Batch {
 	return b
 }
 
+// writeStates stores what fill emits.
+func writeStates(ctx context.Context, a *Archive, view, version, tag string, fill func(emit func(int32, *event.Batch) error) error) (StateFile, error) {
+	w := a.NewStates(view, version, tag)
+	defer w.Abandon()
+	if err := fill(w.Write); err != nil {
+		return StateFile{}, err
+	}
+	return w.Close(ctx)
+}
+
 func TestStatesComeBackByDay(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, 25)
@@ -206,7 +216,7 @@ func TestStatesComeBackByDay(t *testing.T) {
 	a := tb.open(tb.bucket, t.TempDir())
 	want := map[int32][]string{}
 	var days []int32
-	f, err := a.WriteStates(ctx, "sales", "v1", "u7", func(emit func(int32, *event.Batch) error) error {
+	f, err := writeStates(ctx, a, "sales", "v1", "u7", func(emit func(int32, *event.Batch) error) error {
 		for day := int32(-2); day < 200; day += 1 + int32(tb.r.IntN(3)) {
 			days = append(days, day)
 			parts := tb.r.IntN(3)
@@ -282,14 +292,14 @@ func TestStatesOfNothing(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, 26)
 	a := tb.open(tb.bucket, "")
-	f, err := a.WriteStates(t.Context(), "sales", "v1", "t", func(emit func(int32, *event.Batch) error) error { return emit(3, nil) })
+	f, err := writeStates(t.Context(), a, "sales", "v1", "t", func(emit func(int32, *event.Batch) error) error { return emit(3, nil) })
 	if err != nil || len(f.Days) != 1 || f.Rows != 0 {
 		t.Fatal(f, err)
 	}
 	if err := a.ReadStates(t.Context(), f, nil, func(int32, *event.Batch) error { return errors.New("rows") }); err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.WriteStates(t.Context(), "sales", "v1", "t", func(emit func(int32, *event.Batch) error) error {
+	_, err = writeStates(t.Context(), a, "sales", "v1", "t", func(emit func(int32, *event.Batch) error) error {
 		return errors.Join(emit(3, tb.groups(3, 1)), emit(2, tb.groups(2, 1)))
 	})
 	if !fault.Is(err, fault.Bug) {
@@ -331,7 +341,7 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	states, err := a.WriteStates(ctx, "sales", "v1", "t", func(emit func(int32, *event.Batch) error) error { return emit(3, tb.groups(3, 9)) })
+	states, err := writeStates(ctx, a, "sales", "v1", "t", func(emit func(int32, *event.Batch) error) error { return emit(3, tb.groups(3, 9)) })
 	if err != nil {
 		t.Fatal(err)
 	}

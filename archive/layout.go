@@ -19,6 +19,9 @@ var systemFields = []event.Field{
 	{Name: "_hash", Type: event.Type{Kind: event.Int64}, Doc: "content hash"},
 }
 
+// scannedFields are those of them that tell which event a row is.
+var scannedFields = []event.Field{systemFields[0], systemFields[1], systemFields[3], systemFields[4]}
+
 // layout says which columns a segment has when its rows follow several schema
 // versions, and which of them are the fields of each version. What one version
 // wrote must be read as that version, whatever came later: two ways of reading

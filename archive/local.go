@@ -66,15 +66,16 @@ func (a *Archive) fetch(ctx context.Context, name string, size int64, sum string
 
 // get returns a whole object.
 func (a *Archive) get(ctx context.Context, name string) ([]byte, error) {
-	body, _, err := a.bucket.Get(ctx, name)
+	body, info, err := a.bucket.Get(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("fetch %s: %w", name, err)
 	}
-	data, err := io.ReadAll(body)
+	data := bytes.NewBuffer(make([]byte, 0, info.Size+bytes.MinRead)) // it never grows
+	_, err = data.ReadFrom(body)
 	if err = errors.Join(err, body.Close()); err != nil {
 		return nil, fmt.Errorf("fetch %s: %w", name, err)
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 func checkSum(name string, size int64, sum string, gotSize int64, got []byte) error {

@@ -33,7 +33,7 @@ func (tb *testBundle) seal(a *Archive, o SealerOptions) *Sealer {
 // until waits for a sealer. While it waits, the clock runs.
 func (tb *testBundle) until(s *Sealer, what string, done func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		changed := s.changed()
 		if done() {

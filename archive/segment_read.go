@@ -21,22 +21,24 @@ func (a *Archive) ReadSegment(ctx context.Context, s Segment, fn func(b *event.B
 }
 
 // ScanSegment is ReadSegment for who wants to know which events there are: the
-// batches have IDs, Hashes and the given column alone ("": none).
-func (a *Archive) ScanSegment(ctx context.Context, s Segment, column string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
-	return a.readSegment(ctx, s, &column, fn)
+// batches have IDs and the given columns alone, in their order, and no Hashes,
+// and only these columns are fetched. What fn is given is its own until it
+// returns.
+func (a *Archive) ScanSegment(ctx context.Context, s Segment, columns []string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
+	if columns == nil {
+		columns = []string{}
+	}
+	return a.readSegment(ctx, s, columns, fn)
 }
 
-// readSegment reads all columns of a segment's events, or only the one named.
-func (a *Archive) readSegment(ctx context.Context, s Segment, only *string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
-	data, err := a.get(ctx, s.Name)
-	if err != nil {
-		return err
-	}
-	file, err := schemas.OpenParquet(bytes.NewReader(data), int64(len(data)))
+// readSegment reads all columns of a segment's events (only is nil), or those.
+func (a *Archive) readSegment(ctx context.Context, s Segment, only []string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
+	parts := &partsReader{footerReader: footerReader{remote: remote{ctx, a, s.Name}, size: s.Size}}
+	file, err := schemas.OpenParquet(parts, s.Size)
 	if err != nil {
 		return named(s.Name, err)
 	}
-	is, m, err := a.checkSegment(s.Partition, bucket.Info{Name: s.Name, Size: int64(len(data))}, file)
+	is, m, err := a.checkSegment(s.Partition, bucket.Info{Name: s.Name, Size: s.Size}, file)
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func (a *Archive) readSegment(ctx context.Context, s Segment, only *string, fn f
 		if i < 0 {
 			return fault.New(fault.Corrupt, "read %s: row group %d follows schema version %d, which its footer leaves out", s.Name, g, v)
 		}
-		if err := a.readGroup(ctx, file, g, l, i, only, fn); err != nil {
+		if err := a.readGroup(ctx, file, parts, g, l, i, only, fn); err != nil {
 			return named(s.Name, err)
 		}
 	}
@@ -63,39 +65,64 @@ func (a *Archive) readSegment(ctx context.Context, s Segment, only *string, fn f
 }
 
 // readGroup reads the rows of one row group, which follow the i-th version.
-func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, group int, l *layout, i int, only *string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
+func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, parts *partsReader, group int, l *layout, i int, only []string, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
 	from, newest := l.versions[i], a.schemas.Newest()
 	names := l.names(i)
-	shape, whole := from.Shape(), true
+	shape, whole, system := from.Shape(), true, systemFields
 	if only != nil {
-		at, to := shape.Index(*only), newest.Shape().Index(*only)
-		switch {
-		case *only == "":
-			shape, names, whole = event.NewShape(), names[len(shape.Fields):], false
-		case at >= 0 && to >= 0 && shape.Fields[at].Type == newest.Shape().Fields[to].Type:
-			names = append([]string{names[at]}, names[len(shape.Fields):]...)
-			shape, whole = event.NewShape(shape.Fields[at]), false
+		fields, files := []event.Field{}, []string{}
+		for _, name := range only {
+			at, to := shape.Index(name), newest.Shape().Index(name)
+			if at < 0 || to < 0 || shape.Fields[at].Type != newest.Shape().Fields[to].Type {
+				break
+			}
+			fields, files = append(fields, shape.Fields[at]), append(files, names[at])
+		}
+		if len(fields) == len(only) { // else they are there when all have been read up
+			shape, whole, system = event.NewShape(fields...), false, scannedFields
+			names = files
+			for _, f := range system {
+				names = append(names, f.Name)
+			}
 		}
 	}
 	want := make([]event.Field, 0, len(names))
-	want = append(append(want, shape.Fields...), systemFields...)
+	want = append(append(want, shape.Fields...), system...)
 	for c, name := range names {
 		at := file.Shape().Index(name)
 		if at < 0 || file.Shape().Fields[at].Type != want[c].Type {
 			return fault.New(fault.Corrupt, "it has no column %s of type %s, which schema version %d calls for", name, want[c].Type, from.Version())
 		}
 	}
-	return file.Read(ctx, []int{group}, names, func(b *event.Batch) error {
+	if err := parts.fetch(file.Spans(group, names, partsGap)); err != nil {
+		return err
+	}
+	read := file.Read
+	if only != nil {
+		read = file.Scan
+	}
+	var offsets []uint64
+	var rows []int32
+	var ids []event.ID
+	return read(ctx, []int{group}, names, func(b *event.Batch) error {
 		n := len(shape.Fields)
-		system := b.Columns[n:]
-		offsets, rows := make([]uint64, b.N), make([]int32, b.N)
-		ids, hashes := make([]event.ID, b.N), make([]uint64, b.N)
-		for r := range b.N {
-			offsets[r], rows[r] = uint64(system[0].Ints[r]), int32(system[1].Ints[r])
-			ids[r] = event.ID{Hi: uint64(system[3].Ints[r]), Lo: uint64(system[4].Ints[r])}
-			hashes[r] = uint64(system[5].Ints[r])
+		offset, inFrame := b.Column("_offset").Ints, b.Column("_row").Ints
+		high, low := b.Column("_id_hi").Ints, b.Column("_id_lo").Ints
+		if only == nil || cap(ids) < b.N {
+			offsets, rows, ids = make([]uint64, b.N), make([]int32, b.N), make([]event.ID, b.N)
 		}
-		out := &event.Batch{Shape: shape, N: b.N, Columns: b.Columns[:n:n], IDs: ids, Hashes: hashes}
+		offsets, rows, ids = offsets[:b.N], rows[:b.N], ids[:b.N]
+		for r := range b.N {
+			offsets[r], rows[r] = uint64(offset[r]), int32(inFrame[r])
+			ids[r] = event.ID{Hi: uint64(high[r]), Lo: uint64(low[r])}
+		}
+		out := &event.Batch{Shape: shape, N: b.N, Columns: b.Columns[:n:n], IDs: ids}
+		if only == nil {
+			out.Hashes = make([]uint64, b.N)
+			for r, hash := range b.Column("_hash").Ints {
+				out.Hashes[r] = uint64(hash)
+			}
+		}
 		if whole && from != newest {
 			var err error
 			if out, err = newest.Upgrade(out, from); err != nil {
@@ -104,7 +131,7 @@ func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, grou
 		}
 		if whole && only != nil {
 			var err error
-			if out, err = project(out, []string{*only}); err != nil {
+			if out, err = project(out, only); err != nil {
 				return err
 			}
 		}

@@ -1,10 +1,10 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"anabranch/bucket"
@@ -75,21 +75,21 @@ func (a *Archive) storeSegment(ctx context.Context, partition int, o *openSegmen
 	if err != nil {
 		return Segment{}, fmt.Errorf("write %s: %w", name, err)
 	}
-	_, err = a.bucket.Put(ctx, name, bytes.NewReader(data), when)
+	_, err = a.bucket.Put(ctx, name, io.NewSectionReader(data, 0, data.size), when)
 	if errors.Is(err, bucket.ErrCondition) {
 		return Segment{}, err
 	}
 	if err != nil {
 		return Segment{}, fmt.Errorf("put %s: %w", name, err)
 	}
-	s := Segment{Partition: partition, From: m.From, To: m.To, Rows: m.Rows, Barrier: barrier, Admit: admit, Name: name, Size: int64(len(data))}
+	s := Segment{Partition: partition, From: m.From, To: m.To, Rows: m.Rows, Barrier: barrier, Admit: admit, Name: name, Size: data.size}
 	a.segments.put(s)
 	return s, nil
 }
 
 // encodeSegment returns the file of o and adds its row groups to m. A row
 // group has rows of one schema version only.
-func (a *Archive) encodeSegment(m *segmentMeta, o *openSegment) ([]byte, error) {
+func (a *Archive) encodeSegment(m *segmentMeta, o *openSegment) (*pieces, error) {
 	versions := m.Schemas
 	if newest := a.schemas.Newest(); len(versions) == 0 && newest != nil {
 		versions = []uint32{newest.Version()} // no rows, but still columns
@@ -98,8 +98,8 @@ func (a *Archive) encodeSegment(m *segmentMeta, o *openSegment) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	file := &parquetObject{w: schemas.NewParquetWriter(&out, l.shape)}
+	out := &pieces{}
+	file := &parquetObject{w: schemas.NewParquetWriter(out, l.shape)}
 	end := func(v uint32) error {
 		if file.open > 0 {
 			m.Groups = append(m.Groups, v)
@@ -128,7 +128,7 @@ func (a *Archive) encodeSegment(m *segmentMeta, o *openSegment) ([]byte, error) 
 	if err := file.finish(segmentKey, m); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return out, nil
 }
 
 func systemColumns(f frame) []event.Column {

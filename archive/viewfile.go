@@ -19,6 +19,12 @@ type StateFile struct {
 	// Memory is about how many bytes its states take when they are merged; 0 in
 	// the manifests of old: not known.
 	Memory int64 `json:"memory,omitempty"`
+	// Parted says that a day came in parts, so that a group of it may be there
+	// more than once.
+	Parted bool `json:"parted,omitempty"`
+	// Groups is how many of the rows each of Days has; only where a compaction
+	// has put days together that have nothing to do with each other.
+	Groups []int64 `json:"groups,omitempty"`
 }
 
 // ResultFile holds finished rows of one view, with their states.
@@ -52,46 +58,66 @@ type viewMeta struct {
 	Shard    int       `json:"shard,omitempty"`
 }
 
-// stateWriter writes one state file.
-type stateWriter struct {
-	a     *Archive
+// StateWriter writes one state file. Close or Abandon it.
+type StateWriter struct {
+	a    *Archive
+	view string
+	meta viewMeta
+	name func(sum string) string
+
 	shape *event.Shape // nil until the first groups come
 	file  *parquetObject
-	days  []DayRows
+	bytes int64 // about what the open row group takes in memory
 }
 
-// WriteStates stores what fill emits: for ascending days, the groups of that
-// day (key columns and "_state"), sorted by key. A day may come in several
-// calls, one without rows says that the day has no groups. Tag becomes part of
-// the object's name.
-func (a *Archive) WriteStates(ctx context.Context, view, version, tag string, fill func(emit func(day int32, groups *event.Batch) error) error) (StateFile, error) {
-	w := &stateWriter{a: a}
-	defer func() {
-		if w.file != nil {
-			w.file.spool.close()
-		}
-	}()
-	if err := fill(w.emit); err != nil {
-		return StateFile{}, err
+// stateGroupBytes is when a row group of states ends though it has few rows:
+// states may be large.
+const stateGroupBytes = 16 << 20
+
+// NewStates begins a file of states. Tag becomes part of the object's name.
+func (a *Archive) NewStates(view, version, tag string) *StateWriter {
+	return &StateWriter{
+		a: a, view: view, meta: viewMeta{Format: fileFormat, Pipeline: a.pipeline, View: view, Version: version},
+		name: func(sum string) string { return a.stateName(view, version, tag, sum) },
 	}
+}
+
+// Close stores the file.
+func (w *StateWriter) Close(ctx context.Context) (StateFile, error) {
+	defer w.Abandon()
 	if err := w.begin(nil); err != nil {
 		return StateFile{}, err
 	}
-	meta := viewMeta{Format: fileFormat, Pipeline: a.pipeline, View: view, Version: version, Days: w.days}
-	if err := w.file.finish(stateKey, meta); err != nil {
-		return StateFile{}, fmt.Errorf("write states of view %s: %w", view, err)
+	if err := w.file.finish(stateKey, w.meta); err != nil {
+		return StateFile{}, fmt.Errorf("write states of view %s: %w", w.view, err)
 	}
-	f := StateFile{Rows: w.file.rows, Days: make([]int32, len(w.days))}
-	for i, d := range w.days {
+	f := StateFile{Rows: w.file.rows, Days: make([]int32, len(w.meta.Days))}
+	for i, d := range w.meta.Days {
 		f.Days[i] = d.Day
 	}
 	var err error
-	f.Name, f.Size, f.Sum, err = w.file.spool.put(ctx, func(sum string) string { return a.stateName(view, version, tag, sum) })
+	f.Name, f.Size, f.Sum, err = w.file.spool.put(ctx, w.name)
 	return f, err
 }
 
+// Rows returns how many rows each day has that was written so far.
+func (w *StateWriter) Rows() []int64 {
+	out := make([]int64, len(w.meta.Days))
+	for i, d := range w.meta.Days {
+		out[i] = d.Rows
+	}
+	return out
+}
+
+// Abandon lets go of what was not stored. After Close it does nothing.
+func (w *StateWriter) Abandon() {
+	if w.file != nil {
+		w.file.spool.close()
+	}
+}
+
 // begin opens the file, whose columns are those of the first groups.
-func (w *stateWriter) begin(groups *event.Shape) (err error) {
+func (w *StateWriter) begin(groups *event.Shape) (err error) {
 	if w.file != nil {
 		return nil
 	}
@@ -104,12 +130,16 @@ func (w *stateWriter) begin(groups *event.Shape) (err error) {
 	return err
 }
 
-func (w *stateWriter) emit(day int32, groups *event.Batch) error {
-	if n := len(w.days); n == 0 || w.days[n-1].Day != day {
-		if n > 0 && w.days[n-1].Day > day {
-			return fault.New(fault.Bug, "write states: day %d comes behind day %d", day, w.days[n-1].Day)
+// Write adds groups of a day: key columns and "_state". Days ascend; one may
+// come in several calls, and then a group in several parts, which whoever reads
+// them merges. A call without rows says that the day is there.
+func (w *StateWriter) Write(day int32, groups *event.Batch) error {
+	days := w.meta.Days
+	if n := len(days); n == 0 || days[n-1].Day != day {
+		if n > 0 && days[n-1].Day > day {
+			return fault.New(fault.Bug, "write states: day %d comes behind day %d", day, days[n-1].Day)
 		}
-		w.days = append(w.days, DayRows{Day: day})
+		w.meta.Days = append(days, DayRows{Day: day})
 	}
 	if groups == nil || groups.N == 0 {
 		return nil
@@ -120,20 +150,22 @@ func (w *stateWriter) emit(day int32, groups *event.Batch) error {
 	if len(groups.Columns)+1 != len(w.shape.Fields) {
 		return fault.New(fault.Bug, "write states: day %d has %d columns, the days before had %d", day, len(groups.Columns), len(w.shape.Fields)-1)
 	}
-	if w.file.open >= groupRows {
+	if w.file.open >= groupRows || w.bytes >= stateGroupBytes {
 		if err := w.file.endGroup(); err != nil {
 			return err
 		}
+		w.bytes = 0
 	}
-	days := make([]int64, groups.N)
-	for i := range days {
-		days[i] = int64(day)
+	column := make([]int64, groups.N)
+	for i := range column {
+		column[i] = int64(day)
 	}
-	b := &event.Batch{Shape: w.shape, N: groups.N, Columns: append([]event.Column{{Type: w.shape.Fields[0].Type, Ints: days}}, groups.Columns...)}
+	b := &event.Batch{Shape: w.shape, N: groups.N, Columns: append([]event.Column{{Type: w.shape.Fields[0].Type, Ints: column}}, groups.Columns...)}
 	if err := w.file.write(b); err != nil {
 		return err
 	}
-	d := &w.days[len(w.days)-1]
+	w.bytes += b.Memory(map[*event.Dict]bool{})
+	d := &w.meta.Days[len(w.meta.Days)-1]
 	d.Rows += int64(groups.N)
 	if n := len(d.RowGroups); n == 0 || d.RowGroups[n-1] != w.file.groups {
 		d.RowGroups = append(d.RowGroups, w.file.groups)

@@ -21,6 +21,21 @@ func (a *Archive) workPrefix(run string) string { return a.object("work/%s", run
 // manifest has that one's Hash in a note, as a JSON string, before it writes
 // anything else: then nothing that it wrote is collected, however old.
 func (a *Archive) PutWork(ctx context.Context, run, name string, body []byte) error {
+	return a.putWork(ctx, run, name, body, bucket.Condition{})
+}
+
+// AddWork is PutWork unless there is a note of that name: whoever comes first
+// has the say. It returns the note that is there; NotFound when one was there
+// and is gone.
+func (a *Archive) AddWork(ctx context.Context, run, name string, body []byte) (there []byte, err error) {
+	err = a.putWork(ctx, run, name, body, bucket.Condition{Absent: true})
+	if errors.Is(err, bucket.ErrCondition) {
+		return a.GetWork(ctx, run, name)
+	}
+	return body, err
+}
+
+func (a *Archive) putWork(ctx context.Context, run, name string, body []byte, when bucket.Condition) error {
 	object, err := packed.Pack(body)
 	if err != nil {
 		return err
@@ -28,7 +43,7 @@ func (a *Archive) PutWork(ctx context.Context, run, name string, body []byte) er
 	if run == "" || name == "" || strings.Contains(run, "/") {
 		return fault.New(fault.Invalid, "note %q of run %q: neither may be empty, nor the run have a slash", name, run)
 	}
-	if _, err := a.bucket.Put(ctx, a.workPrefix(run)+name+".zst", bytes.NewReader(object), bucket.Condition{}); err != nil {
+	if _, err := a.bucket.Put(ctx, a.workPrefix(run)+name+".zst", bytes.NewReader(object), when); err != nil {
 		return fmt.Errorf("put note %s of run %s: %w", name, run, err)
 	}
 	return nil

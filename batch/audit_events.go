@@ -119,7 +119,11 @@ func (a *audit) look(ctx context.Context, s archive.Segment, firsts map[event.ID
 		return nil
 	}
 	rows := make([]seen, 0, s.Rows)
-	err := a.r.Archive.ScanSegment(ctx, s, a.r.TimeField, func(b *event.Batch, offsets []uint64, inFrame []int32) error {
+	var columns []string
+	if a.r.TimeField != "" {
+		columns = []string{a.r.TimeField}
+	}
+	err := a.r.Archive.ScanSegment(ctx, s, columns, func(b *event.Batch, offsets []uint64, inFrame []int32) error {
 		day := dayColumn(b, a.r.TimeField)
 		for i := range b.N {
 			d, _ := day(i)

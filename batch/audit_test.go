@@ -217,15 +217,19 @@ func (w *world) replaceState(t *testing.T, view string, day int32) {
 	w.republish(t, func(next *archive.Manifest) {
 		files := next.Views[view]
 		i := slices.IndexFunc(files.States, func(f archive.StateFile) bool { return f.Name == files.Live[day] })
-		wrong, err := w.archive.WriteStates(t.Context(), view, files.Version, "planted", func(emit func(int32, *event.Batch) error) error {
-			return w.archive.ReadStates(t.Context(), files.States[i], map[int32]bool{day: true}, func(d int32, b *event.Batch) error {
-				rows := make([]uint32, b.N-1)
-				for r := range rows {
-					rows[r] = uint32(r + 1)
-				}
-				return emit(d, b.Gather(rows))
-			})
+		out := w.archive.NewStates(view, files.Version, "planted")
+		defer out.Abandon()
+		err := w.archive.ReadStates(t.Context(), files.States[i], map[int32]bool{day: true}, func(d int32, b *event.Batch) error {
+			rows := make([]uint32, b.N-1)
+			for r := range rows {
+				rows[r] = uint32(r + 1)
+			}
+			return out.Write(d, b.Gather(rows))
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong, err := out.Close(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

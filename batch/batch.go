@@ -40,9 +40,10 @@ type Options struct {
 
 	ChunkRows  int64 // events that Compact sorts in memory at once; default 2,000,000
 	ChunkBytes int64 // and about how many bytes they may take; default 512 MiB. A segment is never parted
-	FoldRows   int64 // events that one unit of Fold takes, except a day that has more; default 500,000
+	FoldRows   int64 // events that one unit of Fold takes at least, unless there are fewer; default 500,000
 	MaxGroups  int64 // groups that one unit of Finish holds; default 1,000,000
 	StateBytes int64 // and about how many bytes of states; default 1 GiB. A group is never parted
+	PackBytes  int64 // what a compaction makes of small files, about; those under a quarter of it are small; default 64 MiB
 	Parallel   int   // units that Run works on at once; default 4
 
 	Pace    *pace.Pacer           // holds steps to their share of the processors; nil: full speed
@@ -58,6 +59,7 @@ func (o Options) defaulted() (Options, error) {
 	o.FoldRows = cmp.Or(o.FoldRows, 500_000)
 	o.MaxGroups = cmp.Or(o.MaxGroups, 1_000_000)
 	o.StateBytes = cmp.Or(o.StateBytes, 1<<30)
+	o.PackBytes = cmp.Or(o.PackBytes, 64<<20)
 	o.Parallel = cmp.Or(o.Parallel, 4)
 	if o.Clock == nil {
 		o.Clock = clock.Wall
@@ -79,8 +81,8 @@ func (o Options) defaulted() (Options, error) {
 		return o, bad("Archive", "an archive")
 	case o.Letters == nil:
 		return o, bad("Letters", "a store of dead letters")
-	case o.ChunkRows < 1 || o.ChunkBytes < 1 || o.FoldRows < 1 || o.MaxGroups < 1 || o.StateBytes < 1 || o.Parallel < 1:
-		return o, bad("ChunkRows, ChunkBytes, FoldRows, MaxGroups, StateBytes and Parallel", "numbers above zero")
+	case o.ChunkRows < 1 || o.ChunkBytes < 1 || o.FoldRows < 1 || o.MaxGroups < 1 || o.StateBytes < 1 || o.PackBytes < 1 || o.Parallel < 1:
+		return o, bad("ChunkRows, ChunkBytes, FoldRows, MaxGroups, StateBytes, PackBytes and Parallel", "numbers above zero")
 	}
 	if o.TimeField != "" {
 		i := o.Schemas.Newest().Shape().Index(o.TimeField)

@@ -46,37 +46,29 @@ func (c *compacted) ref() Ref {
 //
 // Memory is bounded by chunks of Options.ChunkRows events and ChunkBytes: what a chunk has
 // found becomes an id run, which the next chunk asks like those of old.
-func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (_ Ref, err error) {
-	defer r.metrics.step("compact", r.Clock)()
-	defer r.overtaken(ctx, ref, &err)
-	p, parent, err := r.load(ctx, ref)
-	if err != nil {
-		return Ref{}, err
+func (r *Runner) Compact(ctx context.Context, ref PlanRef, partition int) (Ref, error) {
+	var done compacted
+	out, err := r.once(ctx, ref, "compact", fmt.Sprintf(noteCompact, partition), &done, func() (func(context.Context) error, error) {
+		p, parent, err := r.load(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		if partition < 0 || partition >= len(p.Segments) {
+			return nil, fault.New(fault.Invalid, "compact partition %d of run %s: there are %d", partition, ref.Run, len(p.Segments))
+		}
+		return func(ctx context.Context) error {
+			c := &compaction{r: r, k: p.K, tag: p.tag(), out: compacted{Partition: partition, Runs: slices.Clone(parent.Runs[partition]), Filtered: map[string]int64{}}}
+			if err := c.all(ctx, p.Segments[partition]); err != nil {
+				return fmt.Errorf("compact partition %d: %w", partition, err)
+			}
+			done = c.out
+			return nil
+		}, nil
+	})
+	if err == nil && !out.Reuse {
+		r.metrics.rows(&done)
 	}
-	if partition < 0 || partition >= len(p.Segments) {
-		return Ref{}, fault.New(fault.Invalid, "compact partition %d of run %s: there are %d", partition, ref.Run, len(p.Segments))
-	}
-	note := fmt.Sprintf(noteCompact, partition)
-	var done compacted // of its own: reading into the parent's runs would change what others read
-	if found, err := r.getNote(ctx, ref.Run, note, &done); err != nil || found {
-		out := done.ref()
-		out.Reuse = true
-		return out, err
-	}
-	ctx, turn, err := r.Pace.Begin(ctx)
-	if err != nil {
-		return Ref{}, err
-	}
-	defer turn.End()
-	c := &compaction{r: r, k: p.K, tag: p.tag(), out: compacted{Partition: partition, Runs: slices.Clone(parent.Runs[partition]), Filtered: map[string]int64{}}}
-	if err := c.all(ctx, p.Segments[partition]); err != nil {
-		return Ref{}, fmt.Errorf("run %s: compact partition %d: %w", ref.Run, partition, err)
-	}
-	if err := r.putNote(ctx, ref.Run, note, c.out); err != nil {
-		return Ref{}, err
-	}
-	r.metrics.rows(&c.out)
-	return c.out.ref().paced(turn), nil
+	return out, err
 }
 
 // compaction is the work on one partition.
@@ -97,6 +89,13 @@ type compaction struct {
 
 func (c *compaction) all(ctx context.Context, segments []archive.Segment) error {
 	defer c.closeRuns()
+	var rows int64
+	for _, s := range segments {
+		rows += s.Rows
+	}
+	// At once: growing moves what is there again and again.
+	c.refs = make([]ref, 0, min(rows, c.r.ChunkRows))
+	c.ids.reserve(int(min(rows, c.r.ChunkRows)))
 	for i, s := range segments {
 		c.lineage = append(c.lineage, s.Name)
 		if s.Rows > 0 {
@@ -124,7 +123,7 @@ func (c *compaction) all(ctx context.Context, segments []archive.Segment) error 
 }
 
 // idBytes is what the id table takes for an event.
-const idBytes = int64(unsafe.Sizeof(archive.Entry{})) + 1 + 3*4 // slots are a third to a half full
+const idBytes = int64(unsafe.Sizeof(first{})+unsafe.Sizeof(event.ID{})) + 2*8 // slots are half to three quarters full
 
 // full reports whether the chunk has grown as far as it may.
 func (c *compaction) full() bool {
@@ -138,7 +137,7 @@ type row struct {
 	row    int32 // in its frame
 	part   int32 // batch of the segment
 	i      int32 // row of that batch
-	entry  int32 // of the id table
+	place  int32 // in the id table
 }
 
 // segment decides what becomes of each event of s.
@@ -157,18 +156,21 @@ func (c *compaction) segment(ctx context.Context, s archive.Segment) error {
 	var losers []conflict
 	counting := make([][]uint32, len(parts)) // rows that are the first of their id
 	for n, w := range rows {
-		first := &c.ids.entries[w.entry]
+		first := &c.ids.firsts[w.place]
 		b := parts[w.part]
 		switch {
 		case fresh[n]:
+			if counting[w.part] == nil {
+				counting[w.part] = make([]uint32, 0, b.N)
+			}
 			counting[w.part] = append(counting[w.part], uint32(w.i))
-		case first.Hash == b.Hashes[w.i]:
+		case first.hash == b.Hashes[w.i]:
 			c.out.Duplicates++
 		default:
 			c.out.Conflicts++
-			losers = append(losers, conflict{b: b, i: int(w.i), hash: b.Hashes[w.i], firstHash: first.Hash,
+			losers = append(losers, conflict{b: b, i: int(w.i), hash: b.Hashes[w.i], firstHash: first.hash,
 				at:    event.Position{Partition: int32(s.Partition), Offset: w.offset, Row: w.row},
-				first: event.Position{Partition: int32(s.Partition), Offset: first.Offset, Row: first.Row},
+				first: event.Position{Partition: int32(s.Partition), Offset: first.offset, Row: first.row},
 			})
 		}
 	}
@@ -225,21 +227,47 @@ func (c *compaction) read(ctx context.Context, s archive.Segment) (parts []*even
 	return parts, rows, nil
 }
 
+// enter enters rows into the id table and reports which of their ids are new
+// there.
+func (c *compaction) enter(parts []*event.Batch, rows []row) (fresh []bool) {
+	fresh = make([]bool, len(rows))
+	c.ids.reserve(len(rows))
+	const some = 1024
+	ids, events, places := make([]event.ID, 0, some), make([]first, 0, some), make([]int32, some)
+	for from := 0; from < len(rows); from += some {
+		part := rows[from:min(from+some, len(rows))]
+		ids, events = ids[:0], events[:0]
+		for _, w := range part {
+			b := parts[w.part]
+			ids, events = append(ids, b.IDs[w.i]), append(events, first{hash: b.Hashes[w.i], offset: w.offset, row: w.row})
+		}
+		c.ids.add(ids, events, places, fresh[from:])
+		for n := range part {
+			part[n].place = places[n]
+		}
+	}
+	return fresh
+}
+
 // dedupe enters rows into the id table and reports which of them are the
 // first of their id in the whole history of the partition. The entries of the
 // others hold what is known of the first.
 func (c *compaction) dedupe(ctx context.Context, parts []*event.Batch, rows []row) (fresh []bool, err error) {
-	fresh = make([]bool, len(rows))
-	var asked []int
-	var ids []event.ID
-	for n := range rows {
-		w := &rows[n]
-		b := parts[w.part]
-		i, isNew := c.ids.add(archive.Entry{ID: b.IDs[w.i], Hash: b.Hashes[w.i], Offset: w.offset, Row: w.row})
-		w.entry = int32(i)
-		if fresh[n] = isNew; isNew {
+	fresh = c.enter(parts, rows)
+	if len(c.out.Runs) == 0 {
+		return fresh, nil
+	}
+	found := 0
+	for _, isNew := range fresh {
+		if isNew {
+			found++
+		}
+	}
+	asked, ids := make([]int, 0, found), make([]event.ID, 0, found)
+	for n, isNew := range fresh {
+		if isNew {
 			asked = append(asked, n)
-			ids = append(ids, b.IDs[w.i])
+			ids = append(ids, c.ids.known.ids[rows[n].place])
 		}
 	}
 	hits := make([]archive.Hit, len(ids))
@@ -255,9 +283,7 @@ func (c *compaction) dedupe(ctx context.Context, parts []*event.Batch, rows []ro
 			return nil, fault.New(fault.Bug, "the id runs know the event at %d/%d as the one at %d/%d: its segment was compacted before", w.offset, w.row, h.Offset, h.Row)
 		}
 		fresh[asked[j]] = false
-		e := &c.ids.entries[w.entry]
-		e.Hash, e.Offset, e.Row = h.Hash, h.Offset, h.Row
-		c.ids.old[w.entry] = true
+		c.ids.firsts[w.place] = first{hash: h.Hash, offset: h.Offset, row: h.Row, old: true}
 	}
 	return fresh, nil
 }
@@ -294,7 +320,7 @@ func (c *compaction) keep(b *event.Batch, rows []uint32) error {
 	if c.dicts == nil {
 		c.dicts = map[*event.Dict]bool{}
 	}
-	c.held += b.Memory(c.dicts) + int64(len(rows))*int64(unsafe.Sizeof(ref{}))
+	c.held += b.Memory(c.dicts) + int64(len(rows))*2*int64(unsafe.Sizeof(ref{})) // as much again to sort them
 	for _, i := range rows {
 		d, within := day(int(i))
 		c.refs = append(c.refs, ref{day: d, time: within, part: part, row: int32(i)})

@@ -59,6 +59,14 @@ func crashWorldOf(t *testing.T, rnd *rand.Rand) (*world, uint64) {
 	return w, w.begin(t)
 }
 
+// packWorldOf has both nights published: files that a compaction puts together.
+func packWorldOf(t *testing.T, rnd *rand.Rand) *world {
+	t.Helper()
+	w, k := crashWorldOf(t, rnd)
+	mustRun(t, w.runner(t, w.bucket), nightly("night-2", k))
+	return w
+}
+
 func oneAtATime(o *batch.Options) {
 	o.Parallel = 1
 	o.FoldRows, o.MaxGroups = 100, 100
@@ -71,19 +79,24 @@ func oneAtATime(o *batch.Options) {
 func TestDieAtEveryCall(t *testing.T) {
 	t.Parallel()
 	base, k := crashWorld(t)
+	pack := packWorldOf(t, seeded(t))
 	for _, c := range []struct {
 		name  string
+		base  *world
 		q     batch.Request
 		after bool
 	}{
-		{"nightly, the call undone", nightly("run", k), false},
-		{"nightly, the answer lost", nightly("run", k), true},
-		{"backfill, the answer lost", backfill("run"), true},
+		{"nightly, the call undone", base, nightly("run", k), false},
+		{"nightly, the answer lost", base, nightly("run", k), true},
+		{"backfill, the answer lost", base, backfill("run"), true},
+		{"compaction, the call undone", pack, compaction("run"), false},
+		{"compaction, the answer lost", pack, compaction("run"), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			for n, died := rand.IntN(stride), true; died; n += stride {
-				w := base.copied(t)
+				w := c.base.copied(t)
+				next := w.newest(t).Version + 1
 				faulty := faultbucket.Wrap(w.bucket, faultbucket.From(n, faultbucket.Harm{Kind: fault.Transient, After: c.after}))
 				_, err := batch.Run(t.Context(), w.runner(t, faulty, oneAtATime), c.q)
 				died = len(faulty.Calls()) > n
@@ -95,7 +108,7 @@ func TestDieAtEveryCall(t *testing.T) {
 				}
 				found := w.newest(t)
 				w.checkViews(t, found)
-				if found.Version > 2 {
+				if found.Version > next {
 					t.Fatalf("died at call %d and published manifest %d", n, found.Version)
 				}
 				q, other := c.q, n/stride%2 == 1
@@ -105,9 +118,9 @@ func TestDieAtEveryCall(t *testing.T) {
 				p := mustRun(t, w.runner(t, w.bucket, oneAtATime), q)
 				m := w.newest(t)
 				w.check(t, m)
-				want := uint64(2)
-				if found.Version == 2 && q.Kind == batch.Backfill && other {
-					want = 3 // the dead one had published; this is one more
+				want := next
+				if found.Version == next && q.Kind == batch.Backfill && other {
+					want++ // the dead one had published; this is one more
 				}
 				if m.Version != want || p.Version != want || q.Kind == batch.Nightly && m.K != k {
 					t.Fatalf("died at call %d: the newest manifest is %d at barrier %d, published %+v", n, m.Version, m.K, p)

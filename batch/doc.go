@@ -14,6 +14,9 @@
 //	Verify                                  nothing was lost, nothing twice
 //	Publish                                 one conditional put
 //
+// A compaction, which computes nothing, has other steps between Plan and
+// Verify: Pack, for each unit, puts small files together.
+//
 // What a step makes stands under new names, in notes beside the plan; only
 // Publish changes what anybody sees. A step whose note is there returns it and
 // does nothing, so a run that died goes on where it stopped. The loser of

@@ -18,7 +18,7 @@ func TestEstimateIsWhatARunThenDoes(t *testing.T) {
 	t.Parallel()
 	rnd := seeded(t)
 	w := newWorld(t, 2)
-	r := w.runner(t, w.bucket)
+	r := w.runner(t, w.bucket, func(o *batch.Options) { o.MaxGroups = 1 }) // a step for each result
 	if _, err := r.Estimate(t.Context(), batch.Request{}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "run a nightly first") {
 		t.Fatal(err)
 	}
@@ -109,7 +109,9 @@ func TestEstimateTakesThePaceOfEarlierRuns(t *testing.T) {
 	rnd := seeded(t)
 	w := newWorld(t, 2)
 	w.history(t, rnd, 30, 60, 100, 160)
-	r := w.runner(t, w.bucket, func(o *batch.Options) { o.Clock, o.Parallel = ticking{clock.Wall, &atomic.Int64{}}, 1 })
+	r := w.runner(t, w.bucket, func(o *batch.Options) {
+		o.Clock, o.Parallel, o.MaxGroups = ticking{clock.Wall, &atomic.Int64{}}, 1, 1 // a step for each result
+	})
 	mustRun(t, r, nightly("one", w.begin(t)))
 	for n := 1; n <= 7; n++ {
 		e, err := r.Estimate(t.Context(), batch.Request{})

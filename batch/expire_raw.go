@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"anabranch/archive"
+	"anabranch/fault"
 )
 
 // raw moves the borders of raw events in next, and reports whether any moves.
@@ -122,5 +123,49 @@ func (e *expiring) rawObjects(ctx context.Context, next *archive.Manifest) error
 		}
 	}
 	e.add("day files", why, files)
+	return e.packedAway(ctx, next, why)
+}
+
+// packedAway lists the day files that were put together since, whose events
+// have expired: older versions mention them still, and Collect would take its
+// time.
+func (e *expiring) packedAway(ctx context.Context, next *archive.Manifest, why string) error {
+	seen := map[string]bool{}
+	for _, f := range next.Days {
+		seen[f.Name] = true
+	}
+	var files []archive.Aged
+	for v := e.m.Version; v > 0 && v+archive.KeepVersions > e.m.Version && slices.ContainsFunc(next.Raw, func(b archive.RawBorder) bool { return b.From > 0 }); v-- {
+		m, err := e.r.Archive.Manifest(ctx, v)
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Corrupt) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, f := range m.Days {
+			if seen[f.Name] || f.Gone || !e.expired(f, next) {
+				continue
+			}
+			seen[f.Name] = true
+			written, there, err := e.r.Archive.Written(ctx, f.Name)
+			if err != nil {
+				return err
+			}
+			if there {
+				files = append(files, archive.Aged{Name: f.Name, Size: f.Size, Written: written})
+			}
+		}
+	}
+	e.add("day files", why, files)
 	return nil
+}
+
+// expired reports whether all events of a day file lie below the border of raw
+// events.
+func (e *expiring) expired(f archive.DayFile, m *archive.Manifest) bool {
+	return !slices.ContainsFunc(f.Segments, func(s string) bool {
+		from, ok := e.r.Archive.SegmentFrom(f.Partition, s)
+		return !ok || from >= m.RawFrom(f.Partition).From
+	})
 }

@@ -12,75 +12,83 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/pace"
 	"anabranch/view"
 )
 
-// finished is the note of one unit of Finish.
-type finished struct {
-	Label  string
-	Groups int64 // read from states; the same group of two days is two
-	Files  []archive.ResultFile
-	Took   took
+// finishedStep is the note of one step of Finish.
+type finishedStep struct {
+	Label string
+	Units []finished
+	Took  took
 }
 
-func (f *finished) ref() Ref {
+// finished is what came of one unit.
+type finished struct {
+	Groups int64 // read from states; the same group of two days is two
+	Parted bool  // and in parts of a day, perhaps more
+	Files  []archive.ResultFile
+}
+
+func (f *finishedStep) ref() Ref {
 	ref := Ref{Label: f.Label}
-	for _, file := range f.Files {
-		ref.Rows += file.Rows
-		ref.Bytes += file.Size
+	for _, u := range f.Units {
+		for _, file := range u.Files {
+			ref.Rows += file.Rows
+			ref.Bytes += file.Size
+		}
 	}
 	return ref
+}
+
+func (f *finished) rows() (n int64) {
+	for _, file := range f.Files {
+		n += file.Rows
+	}
+	return n
 }
 
 func (f *finished) unfinished() bool {
 	return slices.ContainsFunc(f.Files, func(file archive.ResultFile) bool { return file.Unfinished != "" })
 }
 
-// Finish merges the states of a unit's days and writes the finished rows.
-func (r *Runner) Finish(ctx context.Context, ref PlanRef, unit int) (_ Ref, err error) {
-	defer r.metrics.step("finish", r.Clock)()
-	defer r.overtaken(ctx, ref, &err)
-	var done finished
-	note := fmt.Sprintf(noteFinish, unit)
-	if found, err := r.getNote(ctx, ref.Run, note, &done); err != nil || found {
-		out := done.ref()
-		out.Reuse = true
-		return out, err
-	}
-	var g gathered
-	if err := r.needNote(ctx, ref.Run, noteGather, &g); err != nil {
-		return Ref{}, err
-	}
-	if unit < 0 || unit >= len(g.Units) {
-		return Ref{}, fault.New(fault.Invalid, "run %s: finish unit %d: there are %d", ref.Run, unit, len(g.Units))
-	}
-	p, err := r.planned(ctx, ref.Run)
-	if err == nil && p == nil {
-		err = fmt.Errorf("there is no plan of run %s: %w", ref.Run, errNoNote)
-	}
-	if err != nil {
-		return Ref{}, err
-	}
-	ctx, turn, err := r.Pace.Begin(ctx)
-	if err != nil {
-		return Ref{}, err
-	}
-	defer turn.End()
-	u := g.Units[unit]
-	began := r.Clock.Now()
-	done, err = r.finish(ctx, p, u, g.Views[u.View.Name])
-	if err != nil {
-		return Ref{}, fmt.Errorf("run %s: finish %s: %w", ref.Run, u.label(), err)
-	}
-	done.Took = took{began, r.Clock.Now()}
-	if err := r.putNote(ctx, ref.Run, note, done); err != nil {
-		return Ref{}, err
-	}
-	return done.ref().paced(turn), nil
+// Finish merges the states of the days of a step's units and writes the
+// finished rows.
+func (r *Runner) Finish(ctx context.Context, ref PlanRef, step int) (Ref, error) {
+	var done finishedStep
+	return r.once(ctx, ref, "finish", fmt.Sprintf(noteFinish, step), &done, func() (func(context.Context) error, error) {
+		var g gathered
+		if err := r.needNote(ctx, ref.Run, noteGather, &g); err != nil {
+			return nil, err
+		}
+		if step < 0 || step >= len(g.Steps) {
+			return nil, fault.New(fault.Invalid, "run %s: step %d of finishing: there are %d", ref.Run, step, len(g.Steps))
+		}
+		p, err := r.needPlan(ctx, ref.Run)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) error {
+			done.Label, done.Took.Began = g.label(step), r.Clock.Now()
+			from, to := g.units(step)
+			for _, u := range g.Units[from:to] {
+				if err := pace.Yield(ctx); err != nil {
+					return err
+				}
+				one, err := r.finish(ctx, p, u, g.Views[u.View.Name])
+				if err != nil {
+					return fmt.Errorf("finish %s: %w", u.label(), err)
+				}
+				done.Units = append(done.Units, one)
+			}
+			done.Took.Ended = r.Clock.Now()
+			return nil
+		}, nil
+	})
 }
 
 func (r *Runner) finish(ctx context.Context, p *plan, u finishUnit, files *archive.ViewFiles) (finished, error) {
-	out := finished{Label: u.label()}
+	var out finished
 	v, err := r.compiled(u.View)
 	if err != nil {
 		return out, err
@@ -102,6 +110,7 @@ func (r *Runner) finish(ctx context.Context, p *plan, u finishUnit, files *archi
 				continue
 			}
 			err := r.Archive.ReadStates(ctx, f, days[f.Name], func(_ int32, b *event.Batch) error {
+				out.Parted = out.Parted || f.Parted
 				if u.Shards > 1 {
 					b = b.Gather(shardRows(b, shard, u.Shards))
 				}

@@ -16,6 +16,7 @@ import (
 type gathered struct {
 	Views       map[string]*archive.ViewFiles // Results: those of the parent that stay
 	Units       []finishUnit
+	Steps       []int           // how many units each step takes, one after the other
 	Rows        map[int32]int64 // events folded, by day; every unit that folded the day agrees
 	FoldSeconds float64         // in which units were folded
 }
@@ -29,6 +30,45 @@ type finishUnit struct {
 }
 
 func (u finishUnit) label() string { return u.View.Name + " " + u.Period }
+
+// units returns the first unit of a step and the one behind its last.
+func (g *gathered) units(step int) (from, to int) {
+	for _, n := range g.Steps[:step] {
+		from += n
+	}
+	return from, from + g.Steps[step]
+}
+
+// label names the units of a step.
+func (g *gathered) label(step int) string {
+	from, to := g.units(step)
+	first, last := g.Units[from], g.Units[to-1]
+	switch {
+	case to-from == 1:
+		return first.label()
+	case first.View.Name == last.View.Name:
+		return first.label() + " to " + last.Period
+	}
+	return first.label() + " to " + last.label()
+}
+
+// steps is pure: it has neighbours share a step until they have groups enough.
+func (g *gathered) steps(mostGroups int64) {
+	size := func(u finishUnit) int64 { return max(stateRows(g.Views[u.View.Name], u.Days), 1) }
+	all := int64(0)
+	for _, u := range g.Units {
+		all += size(u)
+	}
+	most, last := unitSize(all, min(leastFinish, mostGroups), mostGroups), int64(0)
+	for _, u := range g.Units {
+		n := size(u)
+		if len(g.Steps) == 0 || last+n > most {
+			g.Steps, last = append(g.Steps, 0), 0
+		}
+		g.Steps[len(g.Steps)-1]++
+		last += n
+	}
+}
 
 // Gather cuts the results that must be finished into units of work. It needs
 // every Fold.
@@ -48,9 +88,9 @@ func (r *Runner) Gather(ctx context.Context, ref PlanRef) (_ Units, err error) {
 			return Units{}, err
 		}
 	}
-	out := Units{N: len(g.Units)}
-	for _, u := range g.Units[:min(len(g.Units), maxLabels)] {
-		out.Labels = append(out.Labels, u.label())
+	out := Units{N: len(g.Steps)}
+	for step := range g.Steps[:min(len(g.Steps), maxLabels)] {
+		out.Labels = append(out.Labels, g.label(step))
 	}
 	return out, nil
 }
@@ -109,6 +149,7 @@ func (r *Runner) gather(ctx context.Context, ref PlanRef) (gathered, error) {
 		g.Views[pv.Name] = files
 		g.Units = append(g.Units, units...)
 	}
+	g.steps(r.MaxGroups)
 	return g, nil
 }
 
@@ -180,15 +221,34 @@ func stateRows(files *archive.ViewFiles, days []int32) int64 {
 
 // stateSize also returns about what they take in memory.
 func stateSize(files *archive.ViewFiles, days []int32) (rows, memory int64) {
-	live := map[string]int64{} // days of the period, by file
+	live := map[string][]int32{} // days of the period, by file
 	for _, day := range days {
-		live[files.Live[day]]++
+		name := files.Live[day]
+		live[name] = append(live[name], day)
 	}
 	for _, f := range files.States {
-		if n := live[f.Name]; n > 0 {
-			rows += f.Rows * n / int64(len(f.Days))
-			memory += f.Memory * n / int64(len(f.Days))
+		if days := live[f.Name]; len(days) > 0 {
+			r, m := shareOf(f, days)
+			rows, memory = rows+r, memory+m
 		}
+	}
+	return rows, memory
+}
+
+// shareOf returns about how many groups of a state file are of the given days,
+// which it has, and what they take in memory.
+func shareOf(f archive.StateFile, days []int32) (rows, memory int64) {
+	if len(f.Groups) != len(f.Days) {
+		n, of := int64(len(days)), int64(len(f.Days))
+		return f.Rows * n / of, f.Memory * n / of
+	}
+	for _, day := range days {
+		if i, ok := slices.BinarySearch(f.Days, day); ok {
+			rows += f.Groups[i]
+		}
+	}
+	if f.Rows > 0 {
+		memory = int64(float64(f.Memory) * float64(rows) / float64(f.Rows))
 	}
 	return rows, memory
 }

@@ -9,7 +9,6 @@ import (
 	"anabranch/archive"
 	"anabranch/event"
 	"anabranch/fault"
-	"anabranch/view"
 )
 
 // Raw events may expire. What views have of them stays, as states of their
@@ -42,11 +41,13 @@ func (p *plan) needsGone(m *archive.Manifest) error {
 	return nil
 }
 
-// addToDay appends to groups, by view, the states of a day of which raw events
-// are gone: those that were there, and what came since. It returns how many
-// events the day has.
-func (r *Runner) addToDay(ctx context.Context, p *plan, u foldUnit, day int32, parent *archive.Manifest, files []archive.DayFile, columns []string, views []*view.View, groups [][]*event.Batch) (int64, error) {
+// addToDay makes the states of a day of which raw events are gone: those that
+// were there, and what came since. It returns how many events the day has.
+func (r *Runner) addToDay(ctx context.Context, p *plan, u foldUnit, day int32, parent *archive.Manifest, files []archive.DayFile, columns []string, into *folding) (int64, error) {
 	var base *archive.Manifest
+	ofDay := slices.DeleteFunc(slices.Clone(files), func(f archive.DayFile) bool {
+		return !slices.ContainsFunc(f.Days, func(d archive.DayRows) bool { return d.Day == day })
+	})
 	for i, pv := range u.Views {
 		from := parent
 		if pv.Base {
@@ -58,12 +59,11 @@ func (r *Runner) addToDay(ctx context.Context, p *plan, u foldUnit, day int32, p
 			}
 			from = base
 		}
-		had := map[string]bool{}
-		for _, f := range from.Days {
-			had[f.Name] = true
+		since, err := r.since(ctx, from, parent, ofDay)
+		if err != nil {
+			return 0, err
 		}
-		since := slices.DeleteFunc(slices.Clone(files), func(f archive.DayFile) bool { return had[f.Name] })
-		s := views[i].New()
+		s := into.states[i]
 		before := p.before(pv, parent, base)
 		if before == nil {
 			before = &archive.ViewFiles{}
@@ -79,16 +79,11 @@ func (r *Runner) addToDay(ctx context.Context, p *plan, u foldUnit, day int32, p
 			}
 		}
 		added := r.Archive.ReadDays(since)
-		err := added.Day(ctx, day, columns, func(b *event.Batch) error { return s.Fold(b, nil) })
+		err = added.Day(ctx, day, columns, func(b *event.Batch) error { return s.Fold(b, nil) })
 		added.Close()
 		if err != nil {
 			return 0, fmt.Errorf("view %s: %w", pv.Name, err)
 		}
-		b, err := s.Groups()
-		if err != nil {
-			return 0, fmt.Errorf("view %s: %w", pv.Name, err)
-		}
-		groups[i] = append(groups[i], b)
 	}
 	return rowsByDay(files)[day], nil
 }

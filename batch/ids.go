@@ -1,67 +1,74 @@
 package batch
 
 import (
+	"cmp"
 	"slices"
 
 	"anabranch/archive"
 	"anabranch/event"
 )
 
-// idTable holds the events of a chunk by id, in the order they were met: open
-// addressing over indexes, since ids are hashes already.
+// idTable holds the events of a chunk by id, in the order in which they were met.
 type idTable struct {
-	slots   []int32 // index of an entry plus 1; 0 is free
-	entries []archive.Entry
-	old     []bool // by entry: an id run knows the id; the entry says what it knows
+	known  Distinct
+	firsts []first // by place
 }
 
-func (t *idTable) len() int { return len(t.entries) }
+// first is what is known of the first event with an id.
+type first struct {
+	hash, offset uint64
+	row          int32
+	old          bool // an id run says so
+}
+
+func (t *idTable) len() int { return len(t.firsts) }
 
 func (t *idTable) reset() {
-	clear(t.slots)
-	t.entries, t.old = t.entries[:0], t.old[:0]
+	t.known.Reset()
+	t.firsts = t.firsts[:0]
 }
 
-// add returns the index of the entry with e's id, and whether it is new.
-func (t *idTable) add(e archive.Entry) (i int, fresh bool) {
-	if 2*len(t.entries) >= len(t.slots) {
-		t.grow()
-	}
-	mask := uint64(len(t.slots) - 1)
-	for at := e.ID.Lo & mask; ; at = (at + 1) & mask {
-		s := t.slots[at]
-		if s == 0 {
-			t.entries, t.old = append(t.entries, e), append(t.old, false)
-			t.slots[at] = int32(len(t.entries))
-			return len(t.entries) - 1, true
-		}
-		if t.entries[s-1].ID == e.ID {
-			return int(s - 1), false
-		}
-	}
+func (t *idTable) reserve(n int) {
+	t.known.Reserve(n)
+	t.firsts = slices.Grow(t.firsts, n)
 }
 
-func (t *idTable) grow() {
-	t.slots = make([]int32, max(1024, 2*len(t.slots)))
-	mask := uint64(len(t.slots) - 1)
-	for i, e := range t.entries {
-		at := e.ID.Lo & mask
-		for t.slots[at] != 0 {
-			at = (at + 1) & mask
+// add enters events by their ids, in order. places receives where the first with
+// the id of each is, isNew whether that is this one; the same place may come again.
+func (t *idTable) add(ids []event.ID, events []first, places []int32, isNew []bool) {
+	t.known.Add(ids, places, isNew)
+	for i := range events {
+		if isNew[i] {
+			t.firsts = append(t.firsts, events[i])
 		}
-		t.slots[at] = int32(i + 1)
 	}
 }
 
 // fresh returns the entries that no id run knows, sorted by id.
 func (t *idTable) fresh() []archive.Entry {
-	out := make([]archive.Entry, 0, len(t.entries))
-	for i, e := range t.entries {
-		if !t.old[i] {
-			out = append(out, e)
+	// What is sorted is small, and becomes an entry when all is in order.
+	type spot struct {
+		hi    uint64
+		place int32
+	}
+	ids := t.known.ids
+	spots := make([]spot, 0, len(ids))
+	for i, id := range ids {
+		if !t.firsts[i].old {
+			spots = append(spots, spot{id.Hi, int32(i)})
 		}
 	}
-	slices.SortFunc(out, func(a, b archive.Entry) int { return a.ID.Compare(b.ID) })
+	sortSpread(spots, make([]spot, len(spots)), func(s *spot) uint64 { return s.hi }, func(a, b spot) int {
+		if a.hi != b.hi {
+			return cmp.Compare(a.hi, b.hi)
+		}
+		return ids[a.place].Compare(ids[b.place])
+	})
+	out := make([]archive.Entry, len(spots))
+	for i, s := range spots {
+		f := &t.firsts[s.place]
+		out[i] = archive.Entry{ID: ids[s.place], Hash: f.hash, Offset: f.offset, Row: f.row}
+	}
 	return out
 }
 

@@ -3,7 +3,6 @@ package batch
 import (
 	"testing"
 
-	"anabranch/archive"
 	"anabranch/event"
 )
 
@@ -15,12 +14,19 @@ func TestIDTableComparesWholeIDs(t *testing.T) {
 	for round := range 2 {
 		for n := range uint64(halves * halves) {
 			id := event.ID{Hi: n / halves, Lo: n % halves}
-			if i, fresh := table.add(archive.Entry{ID: id, Hash: n}); fresh != (round == 0) || table.entries[i].Hash != n {
-				t.Fatalf("round %d: %v is new: %t, its entry %+v", round, id, fresh, table.entries[i])
+			if i, fresh := table.addOne(id, first{hash: n}); fresh != (round == 0) || table.firsts[i].hash != n {
+				t.Fatalf("round %d: %v is new: %t, its first %+v", round, id, fresh, table.firsts[i])
 			}
 		}
 	}
 	if got := table.fresh(); len(got) != halves*halves {
 		t.Fatalf("%d ids", len(got))
 	}
+}
+
+func (t *idTable) addOne(id event.ID, f first) (i int, fresh bool) {
+	var place [1]int32
+	var isNew [1]bool
+	t.add([]event.ID{id}, []first{f}, place[:], isNew[:])
+	return int(place[0]), isNew[0]
 }

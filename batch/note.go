@@ -17,6 +17,7 @@ const (
 	noteCompact = "compact/p%04d.json"
 	noteFold    = "fold/u%06d.json"
 	noteFinish  = "finish/u%06d.json"
+	notePack    = "pack/u%06d.json"
 )
 
 // getNote reads a note into v and reports whether there is one.
@@ -28,10 +29,14 @@ func (r *Runner) getNote(ctx context.Context, run, name string, v any) (found bo
 	if err != nil {
 		return false, fmt.Errorf("run %s: %w", run, err)
 	}
+	return true, readNote(run, name, text, v)
+}
+
+func readNote(run, name string, text []byte, v any) error {
 	if err := json.Unmarshal(text, v); err != nil {
-		return false, fault.New(fault.Corrupt, "run %s: note %s: %w", run, name, err)
+		return fault.New(fault.Corrupt, "run %s: note %s: %w", run, name, err)
 	}
-	return true, nil
+	return nil
 }
 
 // needNote reads a note that an earlier step has left.
@@ -44,11 +49,19 @@ func (r *Runner) needNote(ctx context.Context, run, name string, v any) error {
 }
 
 func (r *Runner) putNote(ctx context.Context, run, name string, v any) error {
-	text, err := json.Marshal(v)
+	text, err := noteText(run, name, v)
 	if err != nil {
-		return fault.New(fault.Bug, "run %s: note %s: %w", run, name, err)
+		return err
 	}
 	return r.Archive.PutWork(ctx, run, name, text)
+}
+
+func noteText(run, name string, v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, fault.New(fault.Bug, "run %s: note %s: %w", run, name, err)
+	}
+	return text, nil
 }
 
 // errNoNote says that a run lacks what an earlier step leaves.

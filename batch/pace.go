@@ -27,12 +27,10 @@ const notePace = "pace.json"
 // pace measures the run.
 func (o *outcome) pace() Pace {
 	out := Pace{Rows: o.spread.Rows, FoldSeconds: o.gathered.FoldSeconds}
-	var finishes []took
 	for _, f := range o.finished {
 		out.Groups += f.Groups
-		finishes = append(finishes, f.Took)
 	}
-	out.FinishSeconds = together(finishes)
+	out.FinishSeconds = together(o.took)
 	return out
 }
 

@@ -20,20 +20,25 @@ func TestIDTableIsAMap(t *testing.T) {
 	for range 3 { // it is used again for every chunk
 		known := map[event.ID]int{}
 		for n := range 5000 {
-			e := archive.Entry{ID: event.ID{Hi: uint64(rnd.IntN(3)), Lo: uint64(rnd.IntN(900)) << 32}, Offset: uint64(n)}
-			i, fresh := table.add(e)
-			was, ok := known[e.ID]
+			id := event.ID{Hi: uint64(rnd.IntN(3)), Lo: uint64(rnd.IntN(900)) << 32}
+			i, fresh := table.addOne(id, first{offset: uint64(n)})
+			was, ok := known[id]
 			if fresh == ok || ok && i != was {
-				t.Fatalf("id %v: entry %d, fresh %v; known as %d, %v", e.ID, i, fresh, was, ok)
+				t.Fatalf("id %v: place %d, fresh %v; known as %d, %v", id, i, fresh, was, ok)
 			}
-			known[e.ID] = i
+			known[id] = i
 		}
-		for i := range table.old {
-			table.old[i] = i%3 == 0
+		for i := range table.firsts {
+			table.firsts[i].old = i%3 == 0
 		}
 		sorted := table.fresh()
 		if !slices.IsSortedFunc(sorted, func(a, b archive.Entry) int { return a.ID.Compare(b.ID) }) || len(sorted) != len(known)-(len(known)+2)/3 {
 			t.Fatalf("%d of %d entries are new, or not in order", len(sorted), len(known))
+		}
+		for _, e := range sorted {
+			if f := table.firsts[known[e.ID]]; f.old || f.offset != e.Offset {
+				t.Fatalf("the entry %+v is of %+v", e, f)
+			}
 		}
 		table.reset()
 	}
@@ -111,15 +116,22 @@ func TestWriteDaysSortsByDayAndTime(t *testing.T) {
 			t.Errorf("day %d comes behind day %d", day, last)
 		}
 		last = day
-		distinct := map[string]bool{}
-		for i := range b.N {
-			got[day] = append(got[day], rowText(b, i))
-			if v := b.Columns[3].Bytes(i); v != nil {
-				distinct[string(v)] = true
+		type text struct {
+			of   *event.Dict
+			code uint32
+		}
+		distinct := map[text]bool{}
+		for _, r := range refs {
+			c := &parts[r.part].Columns[3]
+			if v := c.Bytes(int(r.row)); r.day == day && v != nil {
+				distinct[text{c.Dict, c.Codes[r.row]}] = true
 			}
 		}
+		for i := range b.N {
+			got[day] = append(got[day], rowText(b, i))
+		}
 		if n := b.Columns[3].Dict.Len(); n != len(distinct) {
-			t.Errorf("day %d: a dictionary of %d values for %d distinct ones", day, n, len(distinct))
+			t.Errorf("day %d: a dictionary of %d values for %d distinct ones of the parts", day, n, len(distinct))
 		}
 		return nil
 	})
@@ -214,5 +226,70 @@ func TestSpreadDays(t *testing.T) {
 	got = spreadDays(p, files, made, 1000)
 	if len(got.Units) != 1 || !slices.Equal(got.Units[0].Days, []int32{2, 3, 5, 6}) {
 		t.Errorf("a nightly that computes day 2 again: %+v", got.Units)
+	}
+}
+
+// Steps are few, however much there is to do, and never empty.
+func TestStepsOfLongRunsAreLarger(t *testing.T) {
+	t.Parallel()
+	old := planView{Name: "old", Version: "v", Days: daysTouched}
+	p := &plan{Request: Request{Kind: Backfill}, Views: []planView{old}}
+	file := archive.DayFile{}
+	for day := range int32(3650) {
+		file.Days = append(file.Days, archive.DayRows{Day: day, Rows: 100_000})
+	}
+	if got := spreadDays(p, []archive.DayFile{file}, nil, 500_000); len(got.Units) != 23 || got.Units[0].Rows != mostUnit {
+		t.Errorf("%d units, the first of %d events", len(got.Units), got.Units[0].Rows)
+	}
+	g := gathered{Views: map[string]*archive.ViewFiles{"old": {Live: map[int32]string{}}}}
+	for day := range int32(120) {
+		name := fmt.Sprint(day)
+		g.Views["old"].Live[day] = name
+		g.Views["old"].States = append(g.Views["old"].States, archive.StateFile{Name: name, Days: []int32{day}, Rows: 40_000})
+		g.Units = append(g.Units, finishUnit{View: old, Period: name, Days: []int32{day}, Shards: 1})
+	}
+	g.steps(1_000_000)
+	sum := 0
+	for step, n := range g.Steps {
+		if from, to := g.units(step); from != sum || to != sum+n || n < 1 {
+			t.Errorf("step %d takes units %d to %d", step, from, to)
+		}
+		sum += n
+	}
+	if sum != len(g.Units) || len(g.Steps) != 18 || g.label(0) != "old 0 to 6" {
+		t.Errorf("%d of %d units in the steps %v, the first %q", sum, len(g.Units), g.Steps, g.label(0))
+	}
+}
+
+// TestGatherBehindNulls: a batch whose texts are all null leaves an empty
+// dictionary, which the next one learns its size from.
+func TestGatherBehindNulls(t *testing.T) {
+	t.Parallel()
+	const n = 40
+	b := &event.Batch{Shape: event.NewShape(event.Field{Name: "s", Type: event.Type{Kind: event.String}, Nullable: true}), N: n, Columns: make([]event.Column, 1)}
+	c := &b.Columns[0]
+	*c = event.Column{Type: b.Shape.Fields[0].Type, Dict: &event.Dict{}, Valid: event.NewBitmap(n), Codes: make([]uint32, n)}
+	c.Dict.Append([]byte("text"))
+	var refs []ref
+	for i := range int32(n) {
+		if i%4 == 3 { // of four days the last has texts
+			c.Valid.Set(int(i))
+		}
+		refs = append(refs, ref{day: i % 4, row: i})
+	}
+	err := writeDays([]*event.Batch{b}, refs, func(day int32, got *event.Batch) error {
+		texts := 0
+		for i := range got.N {
+			if c := &got.Columns[0]; c.Valid.Get(i) && string(c.Dict.Value(c.Codes[i])) == "text" {
+				texts++
+			}
+		}
+		if want := int(day) / 3 * n / 4; got.N != n/4 || texts != want {
+			t.Errorf("day %d: %d rows, %d texts, want %d", day, got.N, texts, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 // planFormat is the format of notes written today. A run that a program of
 // another format has begun is planned again.
-const planFormat = 2
+const planFormat = 3
 
 // plan is the note that all steps of a run start from. With the parent
 // manifest it says everything: steps are functions of the two.
@@ -37,6 +37,8 @@ type plan struct {
 	Serves     map[string]string // of the new manifest
 	Takes      []string          // views whose declared version begins to answer
 	Touched    []int32           // Rollback: the days with events since the version it goes back to
+	Packs      []pack            `json:",omitempty"` // Compaction: its units
+	Packed     *Packed           `json:",omitempty"` // and what they put together
 }
 
 // tag tells the plan apart from every other, those of the same run that was
@@ -48,8 +50,16 @@ func (p *plan) tag() string {
 	return hex.EncodeToString(sum[:6])
 }
 
+// unitTag stands in the names of the files of one unit.
+func (p *plan) unitTag(unit int) string {
+	return fmt.Sprintf("k%012d-%s-%s-u%06d", p.K, p.Request.run(), p.tag(), unit)
+}
+
 func (p *plan) ref() PlanRef {
-	ref := PlanRef{Run: p.Request.run(), Kind: p.Request.Kind, K: p.K, Cut: p.Cut, Parent: p.Parent, Takes: p.Takes, Held: slices.Sorted(maps.Keys(p.Serves))}
+	ref := PlanRef{Run: p.Request.run(), Kind: p.Request.Kind, K: p.K, Cut: p.Cut, Parent: p.Parent, Takes: p.Takes, Held: slices.Sorted(maps.Keys(p.Serves)), Packs: len(p.Packs), Packed: p.Packed}
+	for _, u := range p.Packs {
+		ref.Rows += u.Rows
+	}
 	for partition, segments := range p.Segments {
 		if len(segments) > 0 {
 			ref.Compact = append(ref.Compact, partition)
@@ -74,10 +84,7 @@ func (r *Runner) Plan(ctx context.Context, q Request) (PlanRef, error) {
 		return PlanRef{}, err
 	}
 	if before != nil {
-		if was := before.Request; was.Kind != q.Kind || was.K != q.K || was.View != q.View || was.Back != q.Back || !equal(was.From, q.From) || !equal(was.To, q.To) {
-			return PlanRef{}, fault.New(fault.Invalid, "plan run %s: this run id was used for another request (%s of barrier %d)", q.run(), was.Kind, was.K)
-		}
-		return before.ref(), nil
+		return before.ref(), before.answers(q)
 	}
 	if q.Definition != "" && q.Definition != r.Definition {
 		return PlanRef{}, fault.New(fault.Transient, "plan run %s: definition %.8s is wanted, this process has %.8s: it has not opened that one yet, or a newer one was applied since", q.run(), q.Definition, r.Definition)
@@ -93,7 +100,26 @@ func (r *Runner) Plan(ctx context.Context, q Request) (PlanRef, error) {
 	if err != nil {
 		return PlanRef{}, fmt.Errorf("plan run %s of %s: %w", q.run(), r.Pipeline, err)
 	}
-	if err := r.putNote(ctx, q.run(), notePlan, p); err != nil {
+	if q.Kind == Compaction && len(p.Packs) == 0 {
+		return p.ref(), nil // a note would keep Collect from what came behind it
+	}
+	// Another process may have planned the run meanwhile, and gone on: its notes
+	// are those of its plan, and ours would not add up with them.
+	text, err := noteText(q.run(), notePlan, p)
+	if err != nil {
+		return PlanRef{}, err
+	}
+	text, err = r.Archive.AddWork(ctx, q.run(), notePlan, text)
+	if fault.Is(err, fault.NotFound) {
+		return PlanRef{}, fault.New(fault.Transient, "plan run %s: another process planned it, and that plan was collected just now: %w", q.run(), err)
+	}
+	if err != nil {
+		return PlanRef{}, err
+	}
+	if p, err = readPlan(q.run(), text); err != nil {
+		return PlanRef{}, err
+	}
+	if err := p.answers(q); err != nil {
 		return PlanRef{}, err
 	}
 	ref := p.ref()
@@ -103,15 +129,33 @@ func (r *Runner) Plan(ctx context.Context, q Request) (PlanRef, error) {
 
 // planned returns the plan that is there for a run, or nil.
 func (r *Runner) planned(ctx context.Context, run string) (*plan, error) {
+	text, err := r.Archive.GetWork(ctx, run, notePlan)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", run, err)
+	}
+	return readPlan(run, text)
+}
+
+func readPlan(run string, text []byte) (*plan, error) {
 	p := &plan{}
-	found, err := r.getNote(ctx, run, notePlan, p)
-	if err != nil || !found {
+	if err := readNote(run, notePlan, text, p); err != nil {
 		return nil, err
 	}
 	if p.Format != planFormat {
 		return nil, fault.New(fault.Conflict, "run %s was planned in format %d, this program's is %d; plan again", run, p.Format, planFormat)
 	}
 	return p, nil
+}
+
+// answers reports by an error that the plan is one of another request.
+func (p *plan) answers(q Request) error {
+	if was := p.Request; was.Kind != q.Kind || was.K != q.K || was.View != q.View || was.Back != q.Back || !equal(was.From, q.From) || !equal(was.To, q.To) {
+		return fault.New(fault.Invalid, "plan run %s: this run id was used for another request (%s of barrier %d)", q.run(), was.Kind, was.K)
+	}
+	return nil
 }
 
 // plan is pure but for reading segments.
@@ -141,8 +185,11 @@ func (r *Runner) plan(ctx context.Context, q Request, m *archive.Manifest) (*pla
 			}
 		}
 	}
-	if q.Kind == Rollback {
+	switch q.Kind {
+	case Rollback:
 		return p, r.planBack(ctx, p, m)
+	case Compaction:
+		return p, r.planPacks(ctx, p, m)
 	}
 	return p, r.planViews(p, m)
 }
@@ -157,31 +204,35 @@ func (r *Runner) planBack(ctx context.Context, p *plan, m *archive.Manifest) err
 		return fault.WithHint(fault.New(fault.Invalid, "version %d is %d versions old: its files may be collected; a rollback goes back %d at most", base.Version, m.Version-base.Version, archive.KeepVersions-1),
 			"apply the definition of then and run a backfill")
 	}
-	then := map[string]bool{}
-	for _, f := range base.Days {
-		then[f.Name] = true
-	}
-	var since []archive.DayFile
-	for _, f := range m.Days {
-		if !then[f.Name] {
-			since = append(since, f)
+	// Not by their files: these change names when they are put together or made
+	// again. Events are only ever added to a day.
+	then := rowsByDay(base.Days)
+	for day, rows := range rowsByDay(m.Days) {
+		if rows != then[day] {
+			p.Touched = append(p.Touched, day)
 		}
 	}
-	p.Touched = slices.Sorted(maps.Keys(rowsByDay(since)))
+	slices.Sort(p.Touched)
 	return r.planRollback(p, m, base)
 }
 
 // load returns the plan of a run and the manifest it was made from.
 func (r *Runner) load(ctx context.Context, ref PlanRef) (*plan, *archive.Manifest, error) {
-	p, err := r.planned(ctx, ref.Run)
+	p, err := r.needPlan(ctx, ref.Run)
 	if err != nil {
 		return nil, nil, err
 	}
-	if p == nil {
-		return nil, nil, fmt.Errorf("there is no plan of run %s: %w", ref.Run, errNoNote)
-	}
 	m, err := r.parent(ctx, p)
 	return p, m, err
+}
+
+// needPlan is planned for those who cannot go on without.
+func (r *Runner) needPlan(ctx context.Context, run string) (*plan, error) {
+	p, err := r.planned(ctx, run)
+	if err == nil && p == nil {
+		err = fmt.Errorf("there is no plan of run %s: %w", run, errNoNote)
+	}
+	return p, err
 }
 
 func (r *Runner) parent(ctx context.Context, p *plan) (m *archive.Manifest, err error) {

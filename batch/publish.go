@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"anabranch/archive"
+	"anabranch/fault"
 )
 
 // outcome is everything that a run has made, as its notes tell.
@@ -15,7 +16,9 @@ type outcome struct {
 	compacts []compacted
 	spread   spread
 	gathered gathered
-	finished []finished
+	finished []finished        // by unit
+	took     []took            // by step
+	packs    []packedUnit      // of a compaction; all but plan, parent and manifest are of other kinds
 	manifest *archive.Manifest // to be published
 }
 
@@ -24,6 +27,9 @@ func (r *Runner) outcome(ctx context.Context, ref PlanRef) (o *outcome, err erro
 	o = &outcome{}
 	if o.plan, o.parent, err = r.load(ctx, ref); err != nil {
 		return nil, err
+	}
+	if o.plan.Request.Kind == Compaction {
+		return o, r.packOutcome(ctx, o)
 	}
 	if o.compacts, err = r.compacts(ctx, o.plan); err != nil {
 		return nil, err
@@ -34,11 +40,15 @@ func (r *Runner) outcome(ctx context.Context, ref PlanRef) (o *outcome, err erro
 	if err := r.needNote(ctx, ref.Run, noteGather, &o.gathered); err != nil {
 		return nil, err
 	}
-	o.finished = make([]finished, len(o.gathered.Units))
-	for i := range o.finished {
-		if err := r.needNote(ctx, ref.Run, fmt.Sprintf(noteFinish, i), &o.finished[i]); err != nil {
+	for i := range o.gathered.Steps {
+		var step finishedStep
+		if err := r.needNote(ctx, ref.Run, fmt.Sprintf(noteFinish, i), &step); err != nil {
 			return nil, err
 		}
+		o.finished, o.took = append(o.finished, step.Units...), append(o.took, step.Took)
+	}
+	if len(o.finished) != len(o.gathered.Units) {
+		return nil, fault.New(fault.Bug, "run %s: %d units were finished of %d", ref.Run, len(o.finished), len(o.gathered.Units))
 	}
 	o.manifest = o.next()
 	return o, nil

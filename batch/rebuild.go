@@ -82,20 +82,15 @@ func (c *compaction) unknownIDs(ctx context.Context, s archive.Segment) error {
 	if err != nil {
 		return err
 	}
-	var ids []event.ID
 	first := c.ids.len()
-	for _, w := range rows {
-		b := parts[w.part]
-		if _, fresh := c.ids.add(archive.Entry{ID: b.IDs[w.i], Hash: b.Hashes[w.i], Offset: w.offset, Row: w.row}); fresh {
-			ids = append(ids, b.IDs[w.i])
-		}
-	}
+	c.enter(parts, rows)
+	ids := slices.Clone(c.ids.known.ids[first:])
 	hits := make([]archive.Hit, len(ids))
 	if err := c.runs.Lookup(ctx, ids, hits); err != nil {
 		return fmt.Errorf("look up %d ids: %w", len(ids), err)
 	}
 	for i, h := range hits {
-		c.ids.old[first+i] = h.Found
+		c.ids.firsts[first+i].old = h.Found
 	}
 	return nil
 }
@@ -108,19 +103,68 @@ func (c *compaction) unknownIDs(ctx context.Context, s archive.Segment) error {
 // names, unless the program has learned to write others since. Corrupt when
 // the days do not get the events that m says; nothing is in use then.
 func (r *Runner) RebuildDays(ctx context.Context, m *archive.Manifest, f archive.DayFile) (old, made []archive.DayFile, err error) {
-	for _, d := range m.Days {
-		if sameChunk(d, f) {
-			old = append(old, d)
+	if made, err = r.rebuildChunk(ctx, m, f); err != nil {
+		return nil, nil, err
+	}
+	old, err = sameEvents(m, f, made)
+	return old, made, err
+}
+
+// RebuildPacked does it for a file that a compaction has put together: it makes
+// what was counted at each barrier again, with the Runner that of returns for
+// that barrier, and puts it together again.
+func RebuildPacked(ctx context.Context, m *archive.Manifest, f archive.DayFile, of func(k uint64) (*Runner, func(), error)) (old, made []archive.DayFile, err error) {
+	var parts []archive.DayFile
+	segments := f.Segments
+	for _, c := range f.Packed {
+		if c.Segments > len(segments) {
+			return nil, nil, fault.New(fault.Corrupt, "%s says that it was put together of more segments than it has", f.Name)
+		}
+		part := f
+		part.K, part.Segments, part.Packed = c.K, segments[:c.Segments], nil
+		segments = segments[c.Segments:]
+		r, stop, err := of(c.K)
+		if err != nil {
+			return nil, nil, err
+		}
+		files, err := r.rebuildChunk(ctx, m, part)
+		stop()
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, files...)
+	}
+	for _, p := range parts {
+		if p.Schema != parts[0].Schema {
+			return nil, nil, fault.New(fault.Corrupt, "the parts of %s come back with schema versions %d and %d", f.Name, parts[0].Schema, p.Schema)
 		}
 	}
+	if len(parts) == 0 {
+		return nil, nil, fault.New(fault.Corrupt, "the segments of %s give no events", f.Name)
+	}
+	r, stop, err := of(f.K)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer stop()
+	if made, _, err = r.packDays(ctx, parts, f.Plan); err != nil {
+		return nil, nil, err
+	}
+	old, err = sameEvents(m, f, made)
+	return old, made, err
+}
+
+// rebuildChunk makes the day files again that were made of the segments of f at
+// its barrier.
+func (r *Runner) rebuildChunk(ctx context.Context, m *archive.Manifest, f archive.DayFile) ([]archive.DayFile, error) {
 	c := &compaction{r: r, k: f.K, tag: f.Plan, out: compacted{Partition: f.Partition, Runs: m.Runs[f.Partition], Filtered: map[string]int64{}}}
 	defer c.closeRuns()
 	if err := c.openRuns(ctx); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	segments, err := r.newSegments(ctx, f.Partition, m.RawFrom(f.Partition).From, m.Cut[f.Partition])
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, s := range segments {
 		if !slices.Contains(f.Segments, s.Name) {
@@ -128,25 +172,36 @@ func (r *Runner) RebuildDays(ctx context.Context, m *archive.Manifest, f archive
 		}
 		c.lineage = append(c.lineage, s.Name)
 		if err := c.firstOfIDs(ctx, s); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	if !slices.Equal(c.lineage, f.Segments) {
-		return nil, nil, fault.New(fault.NotFound, "%s was made from the segments %v; there are %v of them", f.Name, f.Segments, c.lineage)
+		return nil, fault.New(fault.NotFound, "%s was made from the segments %v; there are %v of them", f.Name, f.Segments, c.lineage)
 	}
 	if err := c.flush(ctx); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	want, got := rowsByDay(old), rowsByDay(c.out.Days)
+	return c.out.Days, nil
+}
+
+// sameEvents returns the files of m that made stands for, when they have as
+// many events of each day.
+func sameEvents(m *archive.Manifest, f archive.DayFile, made []archive.DayFile) (old []archive.DayFile, err error) {
+	for _, d := range m.Days {
+		if sameChunk(d, f) {
+			old = append(old, d)
+		}
+	}
+	want, got := rowsByDay(old), rowsByDay(made)
 	for day, n := range want {
 		if got[day] != n {
-			return nil, nil, fault.New(fault.Corrupt, "the segments of %s give %d events of %s, there were %d", f.Name, got[day], dayName(day), n)
+			return nil, fault.New(fault.Corrupt, "the segments of %s give %d events of %s, there were %d", f.Name, got[day], dayName(day), n)
 		}
 	}
 	if len(got) != len(want) {
-		return nil, nil, fault.New(fault.Corrupt, "the segments of %s give events of %d days, there were %d", f.Name, len(got), len(want))
+		return nil, fault.New(fault.Corrupt, "the segments of %s give events of %d days, there were %d", f.Name, len(got), len(want))
 	}
-	return old, c.out.Days, nil
+	return old, nil
 }
 
 func sameChunk(a, b archive.DayFile) bool {

@@ -16,11 +16,14 @@ const (
 	Nightly  = "nightly"  // moves the cut to a new barrier
 	Backfill = "backfill" // recomputes under the published cut
 	Rollback = "rollback" // has the views answer as in an older version
+	// Compaction puts small files together; nothing is computed, and no answer
+	// changes.
+	Compaction = "compact"
 )
 
 // Request asks for a run.
 type Request struct {
-	Kind   string // Nightly, Backfill or Rollback
+	Kind   string // Nightly, Backfill, Rollback or Compaction
 	Reason string // for people: why
 	By     string // for people: who
 
@@ -69,8 +72,10 @@ func (q Request) run() string {
 
 func (q Request) check() error {
 	switch {
-	case q.Kind != Nightly && q.Kind != Backfill && q.Kind != Rollback:
-		return fault.New(fault.Invalid, "plan a run: kind %q: want %q, %q or %q", q.Kind, Nightly, Backfill, Rollback)
+	case q.Kind != Nightly && q.Kind != Backfill && q.Kind != Rollback && q.Kind != Compaction:
+		return fault.New(fault.Invalid, "plan a run: kind %q: want %q, %q, %q or %q", q.Kind, Nightly, Backfill, Rollback, Compaction)
+	case q.Kind == Compaction && (q.View != "" || q.From != nil || q.To != nil || q.Sample != 0 || q.Hold):
+		return fault.New(fault.Invalid, "plan a compaction: it takes all small files there are, and no view, days or sample")
 	case q.Kind == Nightly && (q.K == 0 || q.View != ""):
 		return fault.New(fault.Invalid, "plan a nightly run: want a barrier and no view")
 	case q.Kind == Nightly && (q.From == nil) != (q.To == nil):
@@ -99,11 +104,15 @@ type PlanRef struct {
 	Cut     event.Cut `json:"cut"`     // its cut
 	Parent  uint64    `json:"parent"`  // version of the manifest the plan starts from
 	Compact []int     `json:"compact"` // the partitions to compact: one call of Compact for each
-	Rows    int64     `json:"rows"`    // rows in the new segments
+	Rows    int64     `json:"rows"`    // rows in the new segments, or that a compaction reads
 	// Takes are the views whose declared version answers for the first time
 	// when this is published, Held those whose declared version does not.
 	Takes []string `json:"takes,omitempty"`
 	Held  []string `json:"held,omitempty"`
+	// Packs is how many units of work a compaction has: one call of Pack for
+	// each, from 0. Packed says what they put together.
+	Packs  int     `json:"packs,omitempty"`
+	Packed *Packed `json:"packed,omitempty"`
 }
 
 // Ref tells what a step has made. The references to its objects are in the

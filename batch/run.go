@@ -93,6 +93,18 @@ func (r *Runner) attempt(ctx context.Context, q Request) (Published, error) {
 		}
 		return group.Wait()
 	}
+	if q.Kind == Compaction {
+		if plan.Packs == 0 {
+			return Published{Version: plan.Parent, K: plan.K, Cut: plan.Cut, Already: true}, nil
+		}
+		if err := each(plan.Packs, func(ctx context.Context, i int) (Ref, error) { return r.Pack(ctx, plan, i) }); err != nil {
+			return Published{}, err
+		}
+		if _, err := r.Verify(ctx, plan); err != nil {
+			return Published{}, err
+		}
+		return r.Publish(ctx, plan)
+	}
 	err = each(len(plan.Compact), func(ctx context.Context, i int) (Ref, error) { return r.Compact(ctx, plan, plan.Compact[i]) })
 	if err != nil {
 		return Published{}, err

@@ -127,9 +127,21 @@ func goneDays(files []archive.DayFile) map[int32]bool {
 	return gone
 }
 
+// A step of a run costs the same, however little it does: so the units of a
+// long run are larger than those of a short one, as long as there are so many
+// that all workers have some and that one which fails is soon done again.
+const (
+	spreadOver  = 16
+	mostUnit    = 16_000_000 // events, about seconds of work
+	leastFinish = 200_000    // groups
+)
+
+// unitSize returns what one unit takes of all there is to do.
+func unitSize(all, least, most int64) int64 { return max(least, min(all/spreadOver, most)) }
+
 // spreadDays is pure: which days are folded into which views, neighbours that
 // fold alike together until they have rows enough.
-func spreadDays(p *plan, files []archive.DayFile, made []compacted, unitRows int64) spread {
+func spreadDays(p *plan, files []archive.DayFile, made []compacted, foldRows int64) spread {
 	touched := map[int32]bool{}
 	for _, c := range made {
 		for _, f := range c.Days {
@@ -154,17 +166,20 @@ func spreadDays(p *plan, files []archive.DayFile, made []compacted, unitRows int
 	if q.Sample > 0 {
 		asked = sample(rows, asked, q.Sample)
 	}
-	for _, day := range slices.Sorted(maps.Keys(rows)) {
-		var views []planView
+	into := map[int32][]planView{}
+	for day := range rows {
 		for _, v := range p.Views {
 			if v.Days == daysAll || v.Days == daysTouched && asked(day) && (touched[day] || !gone[day]) {
-				views = append(views, v)
+				into[day] = append(into[day], v)
 			}
 		}
-		if len(views) == 0 {
-			continue
+		if into[day] != nil {
+			out.Rows += rows[day]
 		}
-		out.Rows += rows[day]
+	}
+	unitRows := unitSize(out.Rows, foldRows, mostUnit)
+	for _, day := range slices.Sorted(maps.Keys(into)) {
+		views := into[day]
 		if n := len(out.Units) - 1; n >= 0 {
 			last := &out.Units[n]
 			if slices.Equal(last.Views, views) && last.Rows+rows[day] <= unitRows {

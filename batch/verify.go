@@ -26,6 +26,8 @@ type Report struct {
 	Bytes   int64 `json:"bytes"`   // in them
 
 	Pace Pace `json:"pace,omitzero"`
+	// Packed is what a compaction has put together.
+	Packed *Packed `json:"packed,omitempty"`
 }
 
 // Verify checks that the run adds up: every row of the new segments is
@@ -36,6 +38,9 @@ type Report struct {
 func (r *Runner) Verify(ctx context.Context, ref PlanRef) (_ Report, err error) {
 	defer r.metrics.step("verify", r.Clock)()
 	defer r.overtaken(ctx, ref, &err)
+	if ref.Kind == Compaction {
+		return r.verifyPacks(ctx, ref)
+	}
 	o, err := r.outcome(ctx, ref)
 	if err != nil {
 		return Report{}, err
@@ -164,12 +169,12 @@ func (o *outcome) verifyResults(pv planView, within bool, files *archive.ViewFil
 		if u.View.Name != pv.Name {
 			continue
 		}
-		f := o.finished[i]
-		switch rows := f.ref().Rows; {
+		f := &o.finished[i]
+		switch rows := f.rows(); {
 		case next[u.Period] != u.Shards || len(f.Files) != u.Shards:
 			return wrong("period %s has %d result files, %d were made, %d planned", u.Period, next[u.Period], len(f.Files), u.Shards)
 		case f.unfinished():
-		case within && rows != f.Groups, !within && rows > max(f.Groups, 1):
+		case within && !f.Parted && rows != f.Groups, (f.Parted || !within) && rows > max(f.Groups, 1):
 			return wrong("period %s has %d rows from %d groups of days", u.Period, rows, f.Groups)
 		}
 	}

@@ -47,9 +47,9 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 			files := n["Views"].(map[string]any)["items"].(map[string]any)
 			files["states"] = files["states"].([]any)[1:]
 		}},
-		"a result that is not there": {"finish/u000000.json", func(n map[string]any) { n["Files"] = nil }},
+		"a result that is not there": {"finish/u000000.json", func(n map[string]any) { n["Units"] = n["Units"].([]any)[1:] }},
 		"a result with a row too few": {"finish/u000000.json", func(n map[string]any) {
-			f := list(n["Files"], 0)
+			f := list(list(n["Units"], 0)["Files"], 0)
 			f["rows"] = f["rows"].(float64) - 1
 		}},
 	} {

@@ -252,7 +252,7 @@ func (w *world) sealUntil(t testing.TB, o archive.SealerOptions, enough func() (
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for {
 		ok, err := enough()
 		if err != nil {

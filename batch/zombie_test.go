@@ -35,7 +35,11 @@ func TestZombies(t *testing.T) {
 	t.Parallel()
 	eachSeed(t, "zombie-batch", func(t *testing.T, record *soak.Run, rnd *rand.Rand) {
 		base, k := crashWorldOf(t, rnd)
-		for _, q := range []batch.Request{nightly("run", k), backfill("run")} {
+		pack := packWorldOf(t, rnd)
+		for _, q := range []batch.Request{nightly("run", k), backfill("run"), compaction("run")} {
+			if q.Kind == batch.Compaction {
+				base = pack
+			}
 			for range 2 {
 				zombieRun(t, record, rnd, base.copied(t), q, theManifest, k)
 			}
@@ -51,6 +55,7 @@ func TestZombies(t *testing.T) {
 
 func zombieRun(t *testing.T, record *soak.Run, rnd *rand.Rand, w *world, q batch.Request, n int, k uint64) (reached bool) {
 	t.Helper()
+	first := w.newest(t).Version
 	var taken uint64 // the newest version when the zombie wakes
 	others := 0      // runs that published meanwhile
 	meanwhile := func(c faultbucket.Call) {
@@ -70,7 +75,7 @@ func zombieRun(t *testing.T, record *soak.Run, rnd *rand.Rand, w *world, q batch
 			if err := w.collect(t, w.bucket, 1); err != nil {
 				t.Fatal(err)
 			}
-			if n == theManifest && w.newest(t).Version == 1 {
+			if n == theManifest && w.newest(t).Version == first {
 				record.Sometimes("collected while a run stood before the put of its manifest")
 			}
 		}
@@ -96,11 +101,11 @@ func zombieRun(t *testing.T, record *soak.Run, rnd *rand.Rand, w *world, q batch
 	}
 	// The first night, the second or the asked backfill, and those of others;
 	// a zombie whose notes were collected does its backfill once more.
-	most := uint64(2 + others)
-	if q.Kind == batch.Backfill {
+	most := first + 1 + uint64(others)
+	if q.Kind != batch.Nightly {
 		most += 2
 	}
-	if m.Version < 2 || m.Version > most {
+	if m.Version < first+1 || m.Version > most {
 		t.Fatalf("manifest %d is the newest; %d runs of others published meanwhile", m.Version, others)
 	}
 	w.check(t, m)
@@ -115,7 +120,11 @@ func TestZombieCollector(t *testing.T) {
 	t.Parallel()
 	eachSeed(t, "zombie-batch", func(t *testing.T, record *soak.Run, rnd *rand.Rand) {
 		base, k := crashWorldOf(t, rnd)
-		for _, q := range []batch.Request{nightly("run", k), backfill("run")} {
+		pack := packWorldOf(t, rnd)
+		for _, q := range []batch.Request{nightly("run", k), backfill("run"), compaction("run")} {
+			if q.Kind == batch.Compaction {
+				base = pack
+			}
 			for _, op := range []faultbucket.Op{faultbucket.Stat, faultbucket.Delete} {
 				if !zombieCollect(t, record, rnd, base.copied(t), q, op, 0) {
 					t.Fatalf("%s: the collector found no garbage", q.Kind)
@@ -170,4 +179,34 @@ func zombieCollect(t *testing.T, record *soak.Run, rnd *rand.Rand, w *world, q b
 	}
 	w.intact(t)
 	return reached
+}
+
+// TestAPlanIsMadeOnce: a worker stands still while it plans, and somebody who
+// was given the same run plans it, publishes, and others publish behind. The
+// plan that is there is the run's: another beside the notes of its steps would
+// add up to nothing.
+func TestAPlanIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	rnd := seeded(t)
+	w := newWorld(t, 2)
+	w.history(t, rnd, 10, 50, 0, 5)
+	mustRun(t, w.runner(t, w.bucket), nightly("first", w.begin(t)))
+	w.history(t, rnd, 10, 50, 0, 5)
+	k, q := w.begin(t), backfill("run")
+	meanwhile := func(faultbucket.Call) {
+		r := w.runner(t, w.bucket)
+		mustRun(t, r, q)
+		mustRun(t, r, nightly("another", k))
+	}
+	zombie := w.runner(t, faultbucket.Wrap(w.bucket, stopped(1, meanwhile)))
+	plan, err := zombie.Plan(t.Context(), q)
+	if err != nil || plan.Parent != 1 {
+		t.Fatalf("planned %+v, %v", plan, err)
+	}
+	if p, err := zombie.Publish(t.Context(), plan); err != nil || p.Version != 2 {
+		t.Errorf("published %+v, %v", p, err)
+	}
+	if m := w.intact(t); m.Version != 3 {
+		t.Errorf("manifest %d is the newest", m.Version)
+	}
 }
