@@ -54,7 +54,7 @@ func TestAnEmptyPartitionIsAsFarAsItsLog(t *testing.T) {
 		}
 		head[p] = next
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := w.speed.Wait(ctx, head); err != nil {
 		t.Fatal(err)

@@ -24,19 +24,23 @@ var (
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	fixed(t)
-	var asked, answered, restarts, manifests int
+	var asked, answered, restarts, manifests, parts int
 	for i := range *histories {
 		seed := *firstSeed + uint64(i)
 		ok := t.Run("", func(t *testing.T) {
 			w := play(t, seed)
 			asked, answered, restarts, manifests = asked+w.asked, answered+w.answered, restarts+w.restarts, manifests+len(w.versions)-1
+			parts += w.parts
 		})
 		if !ok {
 			t.Fatalf("history %d differs: go test ./speed -run TestHistories -histories 1 -seed %d", seed, seed)
 		}
 	}
-	t.Logf("seeds %d to %d: %d manifests, %d crashes, %d of %d queries answered, every merged answer equal",
-		*firstSeed, *firstSeed+uint64(*histories)-1, manifests, restarts, answered, asked)
+	t.Logf("seeds %d to %d: %d manifests, %d crashes, %d of %d queries answered, every merged answer equal, %d of them kept up with by what changed",
+		*firstSeed, *firstSeed+uint64(*histories)-1, manifests, restarts, answered, asked, parts)
+	if parts*20 < answered {
+		t.Fatalf("only %d of %d answers were of what changed", parts, answered)
+	}
 	if answered*2 < asked {
 		t.Fatalf("only %d of %d queries were answered: the histories prove too little", answered, asked)
 	}

@@ -1,7 +1,6 @@
 package speed
 
 import (
-	"math/bits"
 	"sort"
 
 	"anabranch/event"
@@ -10,21 +9,18 @@ import (
 // hot remembers the ids above the cut: for each the content hash of its first
 // event and the offset of that event's frame.
 //
-// Ids lie in chunks in the order they came, which is log order; an
-// open-addressing table of 64-bit slots (32 bits of tag, 32 bits of place)
-// finds them. A new id, the usual case, costs one random memory access, and
-// forgetting what lies below a cut is dropping a prefix. About 40 bytes an id.
-// The upper bits of a tag are its slot's number: growing goes through the old
-// table and writes the new one from front to back, without looking at ids.
-// It belongs to the loop of its partition.
+// Ids lie in chunks in the order they came, which is log order, and an index
+// finds them. A new id, the usual case, costs one or two random memory
+// accesses, and forgetting what lies below a cut is dropping a prefix. About 31
+// bytes an id: docs/proposals/016 says what else was thought of. It belongs to
+// the loop of its partition.
 type hot struct {
-	slots []uint64 // tag<<32 | place+1; 0 = free; a power of two long
-	shift uint8    // 32 - log2(len(slots)): tag>>shift is where an id's search begins
-	chunk [][]seen // each of chunkLen; place p is chunk[p/chunkLen][p%chunkLen]
-	n     int      // ids held
-	frame []framed // which frame the ids came with, ascending
-	tags  []uint32 // scratch of add
-	warm  uint64
+	index  index
+	chunk  [][]seen // each of chunkLen; place p is chunk[p/chunkLen][p%chunkLen]
+	n      int      // ids held
+	frame  []framed // which frame the ids came with, ascending
+	hashes []uint64 // scratch of add
+	warm   uint64
 }
 
 // seen is one id with the content hash of its first event.
@@ -40,18 +36,13 @@ type framed struct {
 }
 
 const (
-	chunkLen = 1 << 12
-	minSlots = 1 << 10
+	chunkLen = 1 << 10
 	// touchAhead is how many ids are looked at together: enough for their
 	// cache misses to overlap, few enough for the first to be still there.
 	touchAhead = 64
+	// touchBeside is how many slots a search reads, more or less.
+	touchBeside = 12
 )
-
-// tag spreads an id over 32 bits. Ids are hashes already; the multiplication
-// keeps the table sound for ids that are not.
-func tag(id event.ID) uint32 {
-	return uint32((id.Lo ^ bits.RotateLeft64(id.Hi, 32)) * 0x9e3779b97f4a7c15 >> 32)
-}
 
 func (h *hot) at(place int) *seen { return &h.chunk[place/chunkLen][place%chunkLen] }
 
@@ -66,39 +57,53 @@ func (h *hot) offset(place int) uint64 {
 func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32, fresh []bool) {
 	h.reserve(h.n + len(ids))
 	before := h.n
-	slots, mask := h.slots, uint64(len(h.slots)-1)
 	for len(ids) > 0 {
 		n := min(touchAhead, len(ids))
 		// Touch: independent loads of the slots, whose misses overlap.
-		tags := h.tags[:0]
+		sums := h.hashes[:0]
 		var warm uint64
 		for i := range n {
-			t := tag(ids[i])
-			tags = append(tags, t)
-			warm |= slots[t>>h.shift]
+			hash := hashOf(ids[i])
+			sums = append(sums, hash)
+			n, home := h.index.of(hash)
+			p := &h.index.page[n]
+			warm |= p.get(home) | p.get(home+touchBeside)
 		}
-		h.tags, h.warm = tags, warm // warm keeps the compiler from dropping the loads
-		for i, t := range tags {
-			for s := uint64(t >> h.shift); ; s = (s + 1) & mask {
-				e := slots[s]
-				if e == 0 {
-					slots[s] = uint64(t)<<32 | uint64(h.push(ids[i], hashes[i])+1)
-					places[i], fresh[i] = int32(h.n-1), true
-					break
-				}
-				if uint32(e>>32) == t {
-					if p := int(uint32(e)) - 1; h.at(p).id == ids[i] {
-						places[i], fresh[i] = int32(p), false
-						break
-					}
-				}
-			}
+		h.hashes, h.warm = sums, warm // warm keeps the compiler from dropping the loads
+		for i, hash := range sums {
+			places[i], fresh[i] = h.enter(ids[i], hashes[i], hash)
 		}
 		ids, hashes, places, fresh = ids[n:], hashes[n:], places[n:], fresh[n:]
 	}
 	if h.n > before && (len(h.frame) == 0 || h.frame[len(h.frame)-1].offset != offset) {
 		h.frame = append(h.frame, framed{offset, before})
 	}
+}
+
+// enter remembers an id with this hash unless it is known, and returns its
+// place and whether it is new.
+func (h *hot) enter(id event.ID, content, hash uint64) (place int32, fresh bool) {
+	if len(h.index.rest) > 0 {
+		if place, known := h.index.rest[id]; known {
+			return int32(place), false
+		}
+	}
+	x := &h.index
+	p, s, free := x.search(hash)
+	for i := s; i < free; i++ {
+		other, place := x.read(p, p.get(i))
+		if other != hash {
+			break
+		}
+		if h.at(place).id == id {
+			return int32(place), false
+		}
+	}
+	place = int32(h.push(id, content))
+	if !p.insert(s, free, x.slot(p, hash, int(place))) {
+		x.aside(id, int(place))
+	}
+	return place, true
 }
 
 // push appends an id and returns its place.
@@ -113,76 +118,28 @@ func (h *hot) push(id event.ID, hash uint64) int {
 
 // undo forgets the ids from place on, which were the last ones added.
 func (h *hot) undo(place int) {
-	mask := uint64(len(h.slots) - 1)
 	for h.n > place {
 		h.n--
-		want := uint32(h.n + 1)
-		s := uint64(tag(h.at(h.n).id) >> h.shift)
-		for uint32(h.slots[s]) != want {
-			s = (s + 1) & mask
-		}
-		h.free(s)
+		h.index.remove(h.at(h.n).id, h.n)
 	}
 	for len(h.frame) > 0 && h.frame[len(h.frame)-1].place >= place {
 		h.frame = h.frame[:len(h.frame)-1]
 	}
 }
 
-// free empties slot s and moves up those behind it that would no longer be
-// found.
-func (h *hot) free(s uint64) {
-	mask := uint64(len(h.slots) - 1)
-	for next := (s + 1) & mask; h.slots[next] != 0; next = (next + 1) & mask {
-		begins := h.slots[next] >> 32 >> h.shift
-		if (next-begins)&mask >= (next-s)&mask {
-			h.slots[s] = h.slots[next]
-			s = next
-		}
-	}
-	h.slots[s] = 0
-}
-
-// reserve makes room for n ids at a load of at most 4/5.
+// reserve makes room in the index for n ids.
 func (h *hot) reserve(n int) {
-	size := max(len(h.slots), minSlots)
-	for n > size/5*4 {
-		size *= 2
-	}
-	if size != len(h.slots) {
-		h.grow(size)
+	if n > h.index.room() {
+		h.index.grow(n, func(place int) event.ID { return h.at(place).id })
 	}
 }
 
-// grow moves the slots to a table of the given size.
-func (h *hot) grow(size int) {
-	old := h.slots
-	h.slots = make([]uint64, size)
-	h.shift = uint8(32 - bits.TrailingZeros(uint(size)))
-	mask := uint64(size - 1)
-	for _, e := range old {
-		if e == 0 {
-			continue
-		}
-		s := e >> 32 >> h.shift
-		for h.slots[s] != 0 {
-			s = (s + 1) & mask
-		}
-		h.slots[s] = e
-	}
-}
-
-// index builds the slots of ids that were pushed without them.
-func (h *hot) index() {
-	h.slots = nil
+// reindex finds the ids that were pushed without the index.
+func (h *hot) reindex() {
+	h.index = index{}
 	h.reserve(h.n)
-	mask := uint64(len(h.slots) - 1)
-	for p := 0; p < h.n; p++ {
-		t := tag(h.at(p).id)
-		s := uint64(t >> h.shift)
-		for h.slots[s] != 0 {
-			s = (s + 1) & mask
-		}
-		h.slots[s] = uint64(t)<<32 | uint64(p+1)
+	for place := range h.n {
+		h.index.enter(h.at(place).id, place)
 	}
 }
 
@@ -204,11 +161,11 @@ func (h *hot) forget(offset uint64) {
 			kept.push(s.id, s.hash)
 		}
 	}
-	kept.index()
+	kept.reindex()
 	*h = kept
 }
 
 // bytes returns the memory held.
 func (h *hot) bytes() int64 {
-	return int64(len(h.slots))*8 + int64(len(h.chunk))*chunkLen*24 + int64(cap(h.frame))*16
+	return h.index.bytes() + int64(len(h.chunk))*(chunkLen*24+24) + int64(cap(h.frame))*16
 }

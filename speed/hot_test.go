@@ -2,6 +2,7 @@ package speed
 
 import (
 	"flag"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -40,11 +41,11 @@ func (o *oracle) keep(kept []oracleID) {
 // compares every answer with a map's. Half of the ids share their slots.
 func TestHotAgainstMap(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(30) {
+	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		h, o := &hot{}, &oracle{place: map[event.ID]int{}}
 		offset := uint64(0)
-		for step := range 200 {
+		for step := range 100 {
 			switch x := r.IntN(20); {
 			case x == 0 && offset > 0:
 				below := offset - uint64(r.IntN(int(min(offset, 40))))
@@ -74,10 +75,10 @@ func TestHotAgainstMap(t *testing.T) {
 				h = back
 			default:
 				offset += 1 + uint64(r.IntN(3))
-				n := r.IntN(300)
+				n := r.IntN(900)
 				ids, hashes := make([]event.ID, n), make([]uint64, n)
 				for i := range ids {
-					v := r.Uint64N(4000)
+					v := r.Uint64N(12000)
 					ids[i], hashes[i] = event.ID{Hi: v >> 3, Lo: v & 7}, r.Uint64()
 				}
 				places, fresh := make([]int32, n), make([]bool, n)
@@ -130,27 +131,97 @@ func BenchmarkDedupe(b *testing.B) {
 	b.ReportMetric(perID, "bytes/id")
 }
 
-// Ids that agree in one half, and in their tag, are two ids.
-func TestHotIDsOfOneTag(t *testing.T) {
+// However many ids there are, an id takes less than 32 bytes.
+func TestHotIsSmall(t *testing.T) {
+	t.Parallel()
+	const frame = 500
+	ids, hashes := randomIDs(600 * frame)
+	places, fresh := make([]int32, frame), make([]bool, frame)
+	var h hot
+	for i := 0; i < len(ids); i += frame {
+		h.add(uint64(i), ids[i:i+frame], hashes[i:i+frame], places, fresh)
+		if perID := float64(h.bytes()) / float64(h.n); h.n > 30_000 && perID >= 32 {
+			t.Fatalf("%d ids take %.1f bytes each", h.n, perID)
+		}
+	}
+	if len(h.index.rest) > 0 {
+		t.Errorf("%d of %d ids found no room on their page", len(h.index.rest), h.n)
+	}
+}
+
+// Ids that agree in one half, and in their hash, are two ids.
+func TestHotIDsOfOneHash(t *testing.T) {
 	t.Parallel()
 	for _, half := range []func(n uint64) event.ID{
 		func(n uint64) event.ID { return event.ID{Hi: n * 0x9e3779b97f4a7c15, Lo: 7} },
 		func(n uint64) event.ID { return event.ID{Hi: 7, Lo: n * 0x9e3779b97f4a7c15} },
 	} {
-		tags := map[uint32]uint64{}
+		hashes := map[uint64]uint64{}
 		var pair []event.ID
 		for n := uint64(1); pair == nil; n++ {
 			id := half(n * n)
-			if m, ok := tags[tag(id)]; ok {
+			if m, ok := hashes[hashOf(id)]; ok {
 				pair = []event.ID{half(m), id}
 			}
-			tags[tag(id)] = n * n
+			hashes[hashOf(id)] = n * n
 		}
 		var h hot
 		fresh := make([]bool, 2)
 		h.add(1, pair, []uint64{1, 2}, make([]int32, 2), fresh)
 		if !fresh[0] || !fresh[1] || h.n != 2 {
 			t.Errorf("%x: new are %v", pair, fresh)
+		}
+	}
+}
+
+// Ids made up so that a page is too small for them are found as others are:
+// those of one hash, and those of two pages that growing puts on one.
+func TestHotIDsOfOnePage(t *testing.T) {
+	t.Parallel()
+	const n = 2 * pageSlots
+	// A hash's id: the multiplication of hashOf is undone.
+	inverse := uint64(1)
+	for range 6 {
+		inverse *= 2 - 0x9e3779b97f4a7c15*inverse
+	}
+	ids := make([]event.ID, n)
+	for name, hash := range map[string]func(i int) uint64{
+		"one hash":  func(int) uint64 { return 5 },
+		"the edges": func(i int) uint64 { return uint64(1<<hashBits/4*(1+i%2) - i%2 - i/2 + i%2*(i-1)) },
+		"the end":   func(i int) uint64 { return 1<<hashBits - 1 - uint64(i/4) },
+	} {
+		for i := range ids {
+			ids[i] = event.ID{Hi: uint64(i)}
+			ids[i].Lo = (hash(i)<<(64-hashBits)+uint64(i))*inverse ^ bits.RotateLeft64(ids[i].Hi, 32)
+			if hashOf(ids[i]) != hash(i) {
+				t.Fatalf("%s: hash %d is %d", name, hash(i), hashOf(ids[i]))
+			}
+		}
+		var h hot
+		places, fresh := make([]int32, n), make([]bool, n)
+		others, hashes := randomIDs(3 * n)
+		for i := range 3 {
+			h.add(uint64(2*i), ids[i*n/3:(i+1)*n/3], hashes, places, fresh)
+			h.add(uint64(2*i+1), others[i*n:(i+1)*n], hashes, places, fresh)
+		}
+		if len(h.index.rest) == 0 {
+			t.Errorf("%s: no id is aside", name)
+		}
+		for range 2 {
+			before := h.n
+			h.add(9, ids, hashes, places, fresh)
+			for i := range ids {
+				if fresh[i] || h.at(int(places[i])).id != ids[i] {
+					t.Fatalf("%s: id %d is at %d, new: %v", name, i, places[i], fresh[i])
+				}
+			}
+			h.undo(before)
+		}
+		h.undo(0)
+		for i, p := range h.index.page {
+			if *p.slots != (slots{}) {
+				t.Fatalf("%s: page %d is not empty after all was undone", name, i)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"anabranch/archive"
@@ -155,14 +156,9 @@ func (p *partition) rebuild(ctx context.Context) error {
 	if !errors.Is(err, stream.ErrTrimmed) {
 		return err
 	}
-	segments, err := p.opt.Archive.Segments(ctx, p.n, p.next.Load())
+	segments, err := p.replaySegments(ctx, math.MaxUint64)
 	if err != nil {
 		return err
-	}
-	for _, seg := range segments {
-		if err := p.replay(ctx, seg); err != nil {
-			return fmt.Errorf("replay segment %s: %w", seg.Name, err)
-		}
 	}
 	r, err = p.opt.Log.Read(ctx, p.n, p.next.Load())
 	if errors.Is(err, stream.ErrTrimmed) {
@@ -171,7 +167,7 @@ func (p *partition) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.log.Info("rebuilt from the archive", "segments", len(segments), "next", p.next.Load())
+	p.log.Info("rebuilt from the archive", "segments", segments, "next", p.next.Load())
 	p.setBehind(false)
 	p.rebuilding = false
 	return r.Close()
@@ -191,9 +187,28 @@ type stretch struct {
 	offset   uint64
 }
 
-// replay folds a sealed segment as if it came from the log. Nobody sees the
-// states meanwhile.
-func (p *partition) replay(ctx context.Context, seg archive.Segment) error {
+// replaySegments folds what sealed segments hold from next on, up to below, and
+// returns how many it has read.
+func (p *partition) replaySegments(ctx context.Context, below uint64) (read int, err error) {
+	segments, err := p.opt.Archive.Segments(ctx, p.n, p.next.Load())
+	if err != nil {
+		return 0, err
+	}
+	for _, seg := range segments {
+		if p.next.Load() >= below {
+			break
+		}
+		if err := p.replay(ctx, seg, below); err != nil {
+			return read, fmt.Errorf("replay segment %s: %w", seg.Name, err)
+		}
+		read++
+	}
+	return read, nil
+}
+
+// replay folds a sealed segment, or what of it lies below an offset, as if it
+// came from the log. Nobody sees the states meanwhile.
+func (p *partition) replay(ctx context.Context, seg archive.Segment, below uint64) error {
 	var parts []stretch
 	err := p.opt.Archive.ReadSegment(ctx, seg, func(b *event.Batch, offsets []uint64, rows []int32) error {
 		for from := 0; from < b.N; {
@@ -201,7 +216,9 @@ func (p *partition) replay(ctx context.Context, seg archive.Segment) error {
 			for to < b.N && offsets[to] == offsets[from] {
 				to++
 			}
-			parts = append(parts, stretch{b, from, to, offsets[from]})
+			if offsets[from] < below {
+				parts = append(parts, stretch{b, from, to, offsets[from]})
+			}
 			from = to
 		}
 		return nil
@@ -232,6 +249,12 @@ func (p *partition) replay(ctx context.Context, seg archive.Segment) error {
 		if err := p.apply(ctx, b, s.offset, 0); err != nil {
 			return err
 		}
+	}
+	if seg.To > below {
+		p.mu.Lock()
+		p.next.Store(below)
+		p.mu.Unlock()
+		return nil
 	}
 	if seg.Barrier > 0 {
 		if err := p.barrier(seg.Barrier, seg.Admit, seg.To); err != nil {

@@ -38,13 +38,46 @@ func (s *Speed) Since(ctx context.Context, k uint64, views []string) (*view.Delt
 	if err != nil {
 		return nil, err
 	}
+	return s.since(ctx, k, asked, mergeInto, nil)
+}
+
+// SincePicked is Since of one view, and of its groups only those that pick
+// takes. Its cost is that of these groups, and where pick leaves a key open, of
+// looking at the keys of all groups touched since the cut, once.
+func (s *Speed) SincePicked(ctx context.Context, k uint64, name string, pick *view.Pick) (*view.Delta, error) {
+	if !s.running() {
+		return nil, fault.New(fault.Transient, "speed of pipeline %q has not started", s.opt.Pipeline)
+	}
+	asked, err := s.asked([]string{name})
+	if err != nil {
+		return nil, err
+	}
+	v := s.opt.Views[asked[0]]
+	return s.since(ctx, k, asked, func(into **view.State, from *view.State) error {
+		if *into == nil {
+			*into = v.New()
+		}
+		groups, err := from.Pick(pick)
+		if err != nil || groups == nil {
+			return err
+		}
+		return (*into).MergeGroups(groups)
+	}, nil)
+}
+
+// merging adds what a reader wants of from to *into, which is the reader's.
+type merging func(into **view.State, from *view.State) error
+
+// since answers; stands, where it is not nil, take where the states of the
+// asked views are.
+func (s *Speed) since(ctx context.Context, k uint64, asked []int, merge merging, stands []*stand) (*view.Delta, error) {
 	into := make([]*view.State, len(asked))
-	d := &view.Delta{Since: k, States: make(map[string]*view.State, len(asked)), MaxTime: math.MinInt64, FilteredBy: map[string]int64{}}
+	d := newDelta(k, len(asked))
 	for _, p := range s.part {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("speed since barrier %d: %w", k, err)
 		}
-		if err := p.since(k, asked, into, d); err != nil {
+		if err := p.since(k, asked, into, d, merge, stands); err != nil {
 			return nil, fmt.Errorf("speed of pipeline %q, partition %d, since barrier %d: %w", s.opt.Pipeline, p.n, k, err)
 		}
 	}
@@ -55,6 +88,10 @@ func (s *Speed) Since(ctx context.Context, k uint64, views []string) (*view.Delt
 		d.States[s.opt.Views[n].Name()] = into[i]
 	}
 	return d, nil
+}
+
+func newDelta(k uint64, views int) *view.Delta {
+	return &view.Delta{Since: k, States: make(map[string]*view.State, views), MaxTime: math.MinInt64, FilteredBy: map[string]int64{}}
 }
 
 // asked returns the indexes of the views called names.
@@ -80,14 +117,14 @@ func (s *Speed) asked(names []string) ([]int, error) {
 
 // since merges the generations of one partition at and above k into the
 // states, and what it knows about them into d.
-func (p *partition) since(k uint64, asked []int, into []*view.State, d *view.Delta) error {
-	closed, err := p.sinceOpen(k, asked, into, d)
+func (p *partition) since(k uint64, asked []int, into []*view.State, d *view.Delta, merge merging, stands []*stand) error {
+	closed, err := p.sinceOpen(k, asked, into, d, merge, stands)
 	if err != nil {
 		return err
 	}
 	for _, g := range closed {
 		for i, n := range asked {
-			if err := mergeInto(&into[i], g.states[n]); err != nil {
+			if err := merge(&into[i], g.states[n]); err != nil {
 				return err
 			}
 		}
@@ -97,9 +134,28 @@ func (p *partition) since(k uint64, asked []int, into []*view.State, d *view.Del
 
 // sinceOpen does the part of since that needs the lock: it merges the newest
 // generation and returns the closed ones, which nobody changes any more.
-func (p *partition) sinceOpen(k uint64, asked []int, into []*view.State, d *view.Delta) ([]*generation, error) {
+func (p *partition) sinceOpen(k uint64, asked []int, into []*view.State, d *view.Delta, merge merging, stands []*stand) ([]*generation, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	gens, err := p.from(k)
+	if err != nil {
+		return nil, err
+	}
+	newest := gens[len(gens)-1]
+	for i, n := range asked {
+		if err := merge(&into[i], newest.states[n]); err != nil {
+			return nil, err
+		}
+		if stands != nil {
+			stands[i].note(gens, n)
+		}
+	}
+	p.tell(d, gens)
+	return slices.Clone(gens[:len(gens)-1]), nil
+}
+
+// from returns the generations at and above k; the caller holds mu.
+func (p *partition) from(k uint64) ([]*generation, error) {
 	switch {
 	case p.err != nil:
 		return nil, p.err
@@ -113,15 +169,14 @@ func (p *partition) sinceOpen(k uint64, asked []int, into []*view.State, d *view
 		}
 		return nil, ErrNotReached
 	}
-	newest := p.gens[len(p.gens)-1]
-	for i, n := range asked {
-		if err := mergeInto(&into[i], newest.states[n]); err != nil {
-			return nil, err
-		}
-	}
+	return p.gens[from:], nil
+}
+
+// tell adds what is known of some generations to d; the caller holds mu.
+func (p *partition) tell(d *view.Delta, gens []*generation) {
 	d.At = append(d.At, p.next.Load())
 	d.MaxTime = max(d.MaxTime, p.maxTime)
-	for _, g := range p.gens[from:] {
+	for _, g := range gens {
 		d.Counted += g.counted
 		d.Duplicates += g.duplicates
 		d.Conflicts += g.conflicts
@@ -130,7 +185,6 @@ func (p *partition) sinceOpen(k uint64, asked []int, into []*view.State, d *view
 			d.FilteredBy[p.opt.Filters[i].Code] += n
 		}
 	}
-	return slices.Clone(p.gens[from : len(p.gens)-1]), nil
 }
 
 // mergeInto adds from to *into, which is the caller's; the first one is a

@@ -47,11 +47,13 @@ func (p *partition) encode() ([]byte, error) {
 	le := binary.LittleEndian
 	o := p.opt
 	size := p.hot.n*24 + len(p.hot.frame)*16 + 4096
+	p.mu.Lock() // readers have the states keep track of what changes
 	for _, g := range p.gens {
 		for _, s := range g.states {
 			size += int(s.Bytes())
 		}
 	}
+	p.mu.Unlock()
 	b := make([]byte, 0, size)
 	b = append(b, snapshotMagic...)
 	b = le.AppendUint32(b, snapshotVersion)
@@ -231,7 +233,7 @@ func (h *hot) read(r *cursor) bool {
 		id := event.ID{Hi: r.u64(), Lo: r.u64()}
 		h.push(id, r.u64())
 	}
-	h.index()
+	h.reindex()
 	return !r.bad
 }
 

@@ -23,6 +23,8 @@ type Speed struct {
 	part []*partition
 	progress
 
+	eager bool // tests: Changes hands out what changed, however much that is
+
 	mu      sync.Mutex // guards the fields below
 	started bool
 	stopped bool

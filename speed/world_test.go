@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -247,6 +249,11 @@ type world struct {
 
 	asked, answered, restarts int
 
+	following sync.Mutex                   // guards the reader below
+	follows   map[string]view.Seen         // what a reader that keeps up has seen
+	has       map[string]map[string]string // and has: states by key, by view
+	parts     int                          // how often it was given what changed
+
 	alone bool // nothing else happens while a batch runs
 }
 
@@ -290,6 +297,7 @@ func (w *world) start() {
 		w.options(&o)
 	}
 	w.speed = New(o)
+	w.speed.eager = true
 	w.no(w.speed.Start(w.t.Context()))
 	w.started = true
 	for p, next := range w.speed.At() {
@@ -588,10 +596,94 @@ func (w *world) query(v version) (*view.Delta, sums, version, error) {
 				}
 			}
 		}
+		w.followed(v.m.K, d)
 		for name, state := range d.States {
 			s.addResult(w.t, name, state)
+			w.picked(v.m.K, d, name, state)
 		}
 		return d, s, v, nil
+	}
+}
+
+// followed is a reader that keeps what it was given and asks for what changed
+// since: it has to have what is handed to one that asks for all.
+func (w *world) followed(k uint64, all *view.Delta) {
+	w.following.Lock() // one reader, whoever lets it read
+	defer w.following.Unlock()
+	d, err := w.speed.Changes(w.t.Context(), k, nil, w.follows)
+	if err != nil {
+		if !errIs(err, ErrNotReached) && !errIs(err, ErrDropped) {
+			w.t.Fatalf("what changed: %v", err)
+		}
+		return
+	}
+	w.follows = d.Seen
+	if w.has == nil {
+		w.has = map[string]map[string]string{}
+	}
+	for name, st := range d.States {
+		if !d.Partial[name] || w.has[name] == nil {
+			w.has[name] = map[string]string{}
+		} else {
+			w.parts++
+		}
+		maps.Copy(w.has[name], statesOf(w.t, st))
+		if slices.Equal(d.At, all.At) && !maps.Equal(w.has[name], statesOf(w.t, all.States[name])) {
+			w.t.Fatalf("view %s at %v (partial: %t): who kept up has %d groups, speed %d, or they differ", name, d.At, d.Partial[name], len(w.has[name]), all.States[name].Len())
+		}
+	}
+}
+
+// statesOf returns the states of groups by their keys.
+func statesOf(t testing.TB, st *view.State) map[string]string {
+	groups, err := st.Groups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := make(map[string]string, groups.N)
+	last := len(groups.Columns) - 1
+	for i := range groups.N {
+		var key []byte
+		for k := range last {
+			c := &groups.Columns[k]
+			key = append(fmt.Appendf(key, "%t ", c.Valid.Get(i)), 0)
+			key = append(c.AppendText(key, i), 0)
+		}
+		of[string(key)] = string(groups.Columns[last].Bytes(i))
+	}
+	return of
+}
+
+// picked asks for one group of an answer alone, which has to be the same, as
+// long as nothing was folded since.
+func (w *world) picked(k uint64, d *view.Delta, name string, state *view.State) {
+	all, err := state.Groups()
+	if err != nil || all.N == 0 {
+		return
+	}
+	pick := &view.Pick{Keys: make([]*event.Column, len(all.Columns)-1), Range: -1}
+	one := all.Gather([]uint32{uint32(w.asked % all.N)})
+	for i := range pick.Keys {
+		pick.Keys[i] = &one.Columns[i]
+	}
+	alone, err := w.speed.SincePicked(w.t.Context(), k, name, pick)
+	if err != nil {
+		if !errIs(err, ErrNotReached) && !errIs(err, ErrDropped) {
+			w.t.Fatalf("pick a group: %v", err)
+		}
+		return
+	}
+	if !slices.Equal(alone.At, d.At) {
+		return
+	}
+	want, err := d.Only(name, pick)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	got, gotErr := alone.States[name].Groups()
+	wanted, wantErr := want.States[name].Groups()
+	if gotErr != nil || wantErr != nil || got.N != 1 || !reflect.DeepEqual(got.Columns, wanted.Columns) || alone.Counted != d.Counted {
+		w.t.Fatalf("view %s: a group alone is %+v, among all %+v (%v, %v)", name, got, wanted, gotErr, wantErr)
 	}
 }
 
