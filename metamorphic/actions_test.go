@@ -15,7 +15,7 @@ func (w *world) do(a Action) error {
 		return w.sendNext(1)
 	case "together":
 		return w.sendNext(a.N)
-	case "nightly", "backfill":
+	case "nightly", "backfill", "compact":
 		return w.batch(a)
 	case "race":
 		return w.race(a)

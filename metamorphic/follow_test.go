@@ -370,7 +370,7 @@ func (w *world) sameTexts(variant int, b *event.Batch, i int) bool {
 			continue
 		}
 		if e.Values[n] == nil {
-			if text := c.Bytes(i); f.Default == nil && text != nil && len(text) == 0 {
+			if text := c.Bytes(i); text != nil && (f.Default == nil && len(text) == 0 || f.Default != nil && string(text) != *f.Default) {
 				return false
 			}
 			continue

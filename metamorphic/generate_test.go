@@ -562,7 +562,7 @@ func (g generator) actions(run int) []Action {
 			left--
 		}
 		for range g.IntN(3) {
-			switch g.IntN(20) {
+			switch g.IntN(21) {
 			case 0, 1, 2:
 				out = append(out, g.run(Action{Do: "nightly", Quiet: g.chance(30)}))
 			case 3:
@@ -578,6 +578,8 @@ func (g generator) actions(run int) []Action {
 					a.Freeze = 0
 				}
 				out = append(out, a)
+			case 20:
+				out = append(out, g.run(Action{Do: "compact", Quiet: g.chance(30)}))
 			case 4, 5:
 				out = append(out, Action{Do: "crash"})
 			case 6, 7, 8, 9:

@@ -30,7 +30,7 @@ var errNoCase = errors.New("not a case")
 
 // play runs a case in all its ways; the error is what was wrong.
 func (s *stage) play(ctx context.Context, c *Case) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

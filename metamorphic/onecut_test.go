@@ -118,7 +118,7 @@ func (w watched) Put(ctx context.Context, name string, body io.ReadSeeker, when 
 
 // play is false when something was wrong.
 func (c *cutTest) play(dir string) bool {
-	ctx, cancel := context.WithTimeout(c.Context(), time.Duration(c.swaps)*time.Second+time.Minute)
+	ctx, cancel := context.WithTimeout(c.Context(), time.Duration(c.swaps)*time.Second+5*time.Minute)
 	defer cancel()
 	p := onecut
 	p.grace = []time.Duration{-1, -1, time.Millisecond, 20 * time.Millisecond, time.Hour}[c.rnd.IntN(5)]

@@ -167,7 +167,7 @@ func (h *history) note(op porcupine.Operation) {
 }
 
 func (h *history) play(dir string) error {
-	ctx, cancel := context.WithTimeout(h.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(h.Context(), 10*time.Minute)
 	defer cancel()
 	p := deposits
 	p.bucket = bucket.NewMemory()

@@ -217,7 +217,7 @@ func (r *rig) nightly(id string, between func()) error {
 		if ok {
 			break
 		}
-		if time.Since(began) > time.Minute {
+		if time.Since(began) > 5*time.Minute {
 			return fmt.Errorf("barrier %d is not sealed: %+v", k, r.sealer.Stats())
 		}
 	}
@@ -333,13 +333,28 @@ func (s *switched) At() event.Cut { return s.now.Load().At() }
 
 func (s *switched) Since(ctx context.Context, k uint64, views []string) (*view.Delta, error) {
 	d, err := s.now.Load().Since(ctx, k, views)
+	s.refused(err)
+	return d, err
+}
+
+func (s *switched) Changes(ctx context.Context, k uint64, views []string, seen map[string]view.Seen) (*view.Delta, error) {
+	d, err := s.now.Load().Changes(ctx, k, views, seen)
+	s.refused(err)
+	return d, err
+}
+
+// refused counts an answer that could not be given.
+func (s *switched) refused(err error) {
 	switch {
 	case errors.Is(err, speed.ErrDropped):
 		s.dropped.Add(1)
 	case errors.Is(err, speed.ErrNotReached):
 		s.tooEarly.Add(1)
 	}
-	return d, err
+}
+
+func (s *switched) SincePicked(ctx context.Context, k uint64, name string, pick *view.Pick) (*view.Delta, error) {
+	return s.now.Load().SincePicked(ctx, k, name, pick)
 }
 
 // Wait goes on with the next speed when one stops: a reader's retry.

@@ -35,7 +35,7 @@ func (w *world) run(ctx context.Context, r *batch.Runner, q *batch.Request) erro
 		if err != nil {
 			return fmt.Errorf("barrier %d: %w", q.K, err)
 		}
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > 5*time.Minute {
 			return fmt.Errorf("barrier %d is not sealed: %+v", q.K, w.sealer.Stats())
 		}
 	}
@@ -62,7 +62,7 @@ func (w *world) rival(f *fuse) (*batch.Runner, error) {
 
 // batch runs one batch: to its end, or until it dies or freezes.
 func (w *world) batch(a Action) error {
-	if a.Do == batch.Backfill {
+	if a.Do != batch.Nightly {
 		if m, err := w.archive.Newest(w.ctx); err != nil || m.Version == 0 {
 			return err
 		}
@@ -82,7 +82,7 @@ func (w *world) batch(a Action) error {
 		err = w.run(ctx, r, q)
 		if errors.Is(context.Cause(ctx), errDied) {
 			w.saw("a batch died")
-			if q.K > 0 || q.Kind == batch.Backfill {
+			if q.K > 0 || q.Kind != batch.Nightly {
 				w.died = append(w.died, *q)
 			}
 		} else if err != nil {
@@ -93,7 +93,12 @@ func (w *world) batch(a Action) error {
 	if err := w.run(w.ctx, w.runner, q); err != nil {
 		return fmt.Errorf("%s %s: %w", a.Do, q.RunID, err)
 	}
-	w.lastRun = q
+	if m, err := w.archive.Newest(w.ctx); err == nil && m.Run == q.RunID && m.Kind == batch.Compaction {
+		w.saw("files were put together")
+	}
+	if q.Kind != batch.Compaction { // which would find what others have left since
+		w.lastRun = q
+	}
 	if q.Kind == batch.Nightly && len(w.frozen) == 0 {
 		w.loose = false
 	}

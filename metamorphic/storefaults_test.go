@@ -137,7 +137,7 @@ func (t *trial) look(ctx context.Context) error {
 // error, readers are answered meanwhile, and the store is mended.
 func (t *trial) again(what string, do func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
-		ctx, cancel := context.WithTimeout(t.ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.ctx, 2*time.Minute)
 		err := do(ctx)
 		cancel()
 		if err == nil {
@@ -269,7 +269,7 @@ func (t *trial) served(version uint64) error {
 			if receipt.Manifest == version && !receipt.Stale {
 				break
 			}
-			if time.Since(began) > 10*time.Second {
+			if time.Since(began) > 5*time.Minute {
 				return fmt.Errorf("query %s, the store is well, version %d is published: %+v", v.Name(), version, receipt)
 			}
 		}
@@ -303,7 +303,7 @@ func openTrials(t testing.TB, c *Case, store harmable, run *soak.Run) (*storeTri
 
 // play runs one trial; met says whether the nth call was reached.
 func (s *storeTrials) play(ctx context.Context, n int, h harm, lasting bool) (met bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	direct := s.store.fresh()
 	w, err := newWorld(ctx, s.compiled, Settings{

@@ -27,8 +27,10 @@ type PipelineReceipt struct {
 	CompleteTo   string    `json:"complete_to,omitempty"`
 	// Views are the versions that answered, of the asked views.
 	Views        map[string]string `json:"views,omitempty"`
-	RowsBatch    int64             `json:"rows_batch"` // events counted below the cut
-	RowsSpeed    int64             `json:"rows_speed"` // and above it
+	Rules        string            `json:"rules,omitempty"`      // names the filter rules in force
+	References   string            `json:"references,omitempty"` // names the reference tables in force, with their versions
+	RowsBatch    int64             `json:"rows_batch"`           // events counted below the cut
+	RowsSpeed    int64             `json:"rows_speed"`           // and above it
 	Duplicates   int64             `json:"duplicates"`
 	DeadLetters  int64             `json:"dead_letters"`
 	Stale        bool              `json:"stale,omitempty"` // the object store did not answer: there may be a newer version
@@ -41,7 +43,7 @@ func (s *Serving) Receipt(pins ...*Pin) Receipt {
 	for _, p := range pins {
 		m, d := p.Manifest, p.Delta
 		pr := PipelineReceipt{
-			Manifest: m.Version, Barrier: m.K, Cut: m.Cut, At: d.At, CompleteTo: completeTo(p),
+			Manifest: m.Version, Barrier: m.K, Cut: m.Cut, At: d.At, Rules: p.Source.Rules, References: p.References, CompleteTo: completeTo(p),
 			RowsBatch: m.Counted, RowsSpeed: d.Counted, Duplicates: m.Duplicates + d.Duplicates, Stale: p.Stale != "", StaleBecause: p.Stale,
 		}
 		for name, v := range p.answers {
@@ -122,4 +124,25 @@ func ParseAtLeast(text string) (map[string]event.Cut, error) {
 		cut[p.Partition] = max(cut[p.Partition], p.Offset+1)
 	}
 	return map[string]event.Cut{r.Pipeline: cut}, nil
+}
+
+// ParseConsistency reads "eventual", which is the default, or "latest", and
+// reports whether it is that; name is what the error calls it.
+func ParseConsistency(name, text string) (latest bool, err error) {
+	switch text {
+	case "", "eventual":
+		return false, nil
+	case "latest":
+		return true, nil
+	}
+	return false, fault.New(fault.Invalid, `%s %q: want "eventual" or "latest"`, name, text)
+}
+
+// ParseReceipt reads the receipt of an answer, which AS OF RECEIPT names.
+func ParseReceipt(text string) (*Receipt, error) {
+	var r Receipt
+	if err := json.Unmarshal([]byte(text), &r); err != nil || len(r.Pipelines) == 0 {
+		return nil, fault.WithCode(fault.New(fault.Invalid, `AS OF RECEIPT wants the receipt of an answer, {"as_of": ..., "pipelines": {...}}: %.80s`, text), "receipt_invalid")
+	}
+	return &r, nil
 }

@@ -30,10 +30,21 @@ type Speed interface {
 	// A Conflict means that k is dropped: pin the newest manifest and ask
 	// again; Transient that speed has not reached k yet.
 	Since(ctx context.Context, k uint64, views []string) (*view.Delta, error)
+	// SincePicked is Since of one view, and of its groups only those that pick
+	// takes; it costs what they do.
+	SincePicked(ctx context.Context, k uint64, view string, pick *view.Pick) (*view.Delta, error)
 	// At returns the next offset of each partition.
 	At() event.Cut
 	// Wait returns once everything below at is folded.
 	Wait(ctx context.Context, at event.Cut) error
+}
+
+// Changing is what a Speed has that can tell what changed: Since for a reader
+// that has some of the views as of what an earlier answer called Seen. Of those
+// that the answer calls Partial it has only the groups touched since then, with
+// all there is of them above the cut.
+type Changing interface {
+	Changes(ctx context.Context, k uint64, views []string, seen map[string]view.Seen) (*view.Delta, error)
 }
 
 // Batch is what serving needs of the batch layer.
@@ -58,6 +69,15 @@ type Source struct {
 	// Head returns the offset above the newest event of each partition, for
 	// answers that must include everything acknowledged so far.
 	Head func(ctx context.Context) (event.Cut, error)
+	// Past returns what Speed had above the cut of a manifest when it stood at
+	// an earlier position; NotFound when that is gone. Nil: it cannot.
+	Past func(ctx context.Context, m *archive.Manifest, at event.Cut, views []*view.View) (*view.Delta, error)
+	// Rules names the filter rules in force, by which Past filters as well.
+	Rules string
+	// References are the reference tables in force, and those of before, which
+	// answers as of a receipt may need: by archive.ReferencesID.
+	References      []archive.Reference
+	OlderReferences map[string][]archive.Reference
 	// DeadLetters returns how many events were refused so far; may be nil.
 	DeadLetters func() int64
 	Lateness    time.Duration

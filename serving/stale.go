@@ -71,14 +71,14 @@ func (s *Serving) newest(ctx context.Context, src *Source, other bool) (*archive
 
 // stale pins the first of the known versions that speed still has, after the
 // newest could not be had because of cause.
-func (s *Serving) stale(ctx context.Context, src *Source, views []string, known []*archive.Manifest, need event.Cut, cause error) (*Pin, error) {
+func (s *Serving) stale(ctx context.Context, src *Source, views []string, known []*archive.Manifest, need event.Cut, cause error, ask asking) (*Pin, error) {
 	kind := fault.KindOf(cause)
 	if kind == fault.Corrupt || kind == fault.Bug || ctx.Err() != nil {
 		return nil, fmt.Errorf("pin %s: %w", src.Name, cause)
 	}
 	errs := []error{cause}
 	for _, m := range known {
-		p, err := s.at(ctx, src, m, views, need)
+		p, err := s.at(ctx, src, m, views, need, ask)
 		if err == nil {
 			if !planted.On(planted.StaleUnmarked) {
 				p.Stale = cause.Error()
@@ -142,6 +142,15 @@ func (u *Unfetched) Unwrap() error { return u.Err }
 // Before pins an older version than the one that could not be fetched. The
 // error is what u says when there is none, or when waiting would not help.
 func (s *Serving) Before(ctx context.Context, u *Unfetched, views []string) (*Pin, error) {
+	return s.before(ctx, u, views, asking{})
+}
+
+// BeforePicked is Before for a pin of PinPicked.
+func (s *Serving) BeforePicked(ctx context.Context, u *Unfetched, name string, pick Picker) (*Pin, error) {
+	return s.before(ctx, u, []string{name}, asking{pick: pick})
+}
+
+func (s *Serving) before(ctx context.Context, u *Unfetched, views []string, ask asking) (*Pin, error) {
 	older := slices.DeleteFunc(s.known(u.Source, views), func(m *archive.Manifest) bool { return m.Version >= u.Version })
-	return s.stale(ctx, u.Source, views, older, u.need, u)
+	return s.stale(ctx, u.Source, views, older, u.need, u, ask)
 }

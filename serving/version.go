@@ -19,30 +19,77 @@ const notBuilt = "view_not_built"
 // answers is the manifest's to say. Need is what the answer has to cover: speed
 // may have come back from a snapshot since it was waited for, and be behind
 // again, which is Transient.
-func (s *Serving) at(ctx context.Context, src *Source, m *archive.Manifest, views []string, need event.Cut) (*Pin, error) {
-	p := &Pin{Source: src, Manifest: m, need: need, answers: map[string]*view.View{}}
+func (s *Serving) at(ctx context.Context, src *Source, m *archive.Manifest, views []string, need event.Cut, ask asking) (*Pin, error) {
+	p, keys, err := s.pinned(src, m, views, need)
+	if err != nil {
+		return nil, err
+	}
+	if ask.pick == nil {
+		return p, p.since(ctx, keys, ask.have)
+	}
+	if p.pick, err = ask.pick(p.answers[views[0]]); err == nil {
+		p.Delta, err = src.Speed.SincePicked(ctx, m.K, keys[0], p.pick)
+	}
+	return p, p.covers(err)
+}
+
+// pinned finds which versions of the views answer under a manifest, and how
+// speed calls them.
+func (s *Serving) pinned(src *Source, m *archive.Manifest, views []string, need event.Cut) (*Pin, []string, error) {
+	p := &Pin{Source: src, Manifest: m, References: archive.ReferencesID(src.References), need: need, answers: map[string]*view.View{}}
 	if views == nil {
 		for _, v := range src.Views {
 			views = append(views, v.Name())
 		}
 	}
-	var keys []string
+	keys := []string{}
 	for _, name := range views {
 		v := s.answering(src, m, name)
 		if v == nil {
-			return nil, fault.WithCode(fault.New(fault.Conflict, "view %s.%s is new or changed since the last batch: it answers after `anabranch batch %s`", src.Name, name, src.Name), notBuilt)
+			return nil, nil, fault.WithCode(fault.New(fault.Conflict, "view %s.%s is new or changed since the last batch: it answers after `anabranch batch %s`", src.Name, name, src.Name), notBuilt)
 		}
 		p.answers[name] = v
 		if !slices.Contains(keys, v.Name()) {
 			keys = append(keys, v.Name())
 		}
 	}
-	var err error
-	p.Delta, err = src.Speed.Since(ctx, m.K, keys)
-	if err == nil && !p.Delta.At.AtLeast(need) {
-		err = fault.New(fault.Transient, "speed is at %s again, the answer has to cover %s: ask again soon", p.Delta.At, need)
+	return p, keys, nil
+}
+
+// bare is at without the groups of speed.
+func (s *Serving) bare(ctx context.Context, src *Source, m *archive.Manifest, views []string, need event.Cut) (*Pin, error) {
+	p, _, err := s.pinned(src, m, views, need)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	return p, p.since(ctx, []string{}, nil)
+}
+
+// since asks speed for the groups of some views above the pinned cut.
+func (p *Pin) since(ctx context.Context, keys []string, have Have) (err error) {
+	if c, ok := p.Source.Speed.(Changing); ok && have != nil {
+		seen := make(map[string]view.Seen, len(keys))
+		for asked, v := range p.answers {
+			if was := have(p.Manifest, asked, v); was != nil {
+				seen[v.Name()] = was
+			}
+		}
+		if len(keys) < len(p.answers) {
+			clear(seen) // two of the asked are one view: they get all of it
+		}
+		p.Delta, err = c.Changes(ctx, p.Manifest.K, keys, seen)
+		return p.covers(err)
+	}
+	p.Delta, err = p.Source.Speed.Since(ctx, p.Manifest.K, keys)
+	return p.covers(err)
+}
+
+// covers checks that speed has answered what the answer has to cover.
+func (p *Pin) covers(err error) error {
+	if err == nil && !p.Delta.At.AtLeast(p.need) {
+		err = fault.New(fault.Transient, "speed is at %s again, the answer has to cover %s: ask again soon", p.Delta.At, p.need)
+	}
+	return err
 }
 
 // answering returns the version of a view that answers under a manifest; nil

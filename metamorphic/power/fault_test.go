@@ -215,7 +215,7 @@ func TestEveryCallFails(t *testing.T) {
 // play plays one scenario and reports whether the fault struck.
 func play(t *testing.T, run *soak.Run, kind faultKind, seed uint64, n int, calls *int) (fired bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	w, err := newWorld(ctx, seed)
 	if err != nil {

@@ -247,7 +247,7 @@ func TestPowerCuts(t *testing.T) {
 	run.Add(soak.Lost, 0)
 	run.Add(soak.Double, 0)
 	for s, done := first, 0; done < *cuts; s++ {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		w, err := newWorld(ctx, s)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package httpapi is the HTTP door to queries: POST /v1/query.
+// Package httpapi is the HTTP door to views: queries, lookups and watches.
 package httpapi
 
 import (
@@ -26,8 +26,10 @@ type Options struct {
 
 // Query answers POST /v1/query. The body is JSON {"sql", "at_least",
 // "consistency"} or, as text/plain or application/sql, the SQL alone. The
-// answer is JSON, NDJSON or CSV by Accept, and always carries its receipt: in
-// the JSON, and in the header Anabranch-Receipt.
+// answer is JSON, NDJSON, CSV, an Arrow stream or Parquet by Accept, and always
+// carries its receipt: in the header Anabranch-Receipt, in the JSON, and in the
+// metadata of the schema and the file under sql.ReceiptKey. A short answer is
+// sent whole, a long one while the query runs.
 func Query(engine *sql.Engine, o Options) http.Handler {
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
@@ -41,8 +43,6 @@ func Query(engine *sql.Engine, o Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), o.Timeout)
 		defer cancel()
-		// A reader that does not read must not hold its query's turn for ever.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(2 * o.Timeout)) // in vain where w is no connection
 		format, err := negotiate(r.Header.Get("Accept"))
 		if err != nil {
 			WriteProblem(w, err)
@@ -53,55 +53,67 @@ func Query(engine *sql.Engine, o Options) http.Handler {
 			WriteProblem(w, err)
 			return
 		}
-		answer, err := engine.Query(ctx, req)
-		if err != nil {
+		s := &sender{w: w, ctx: ctx}
+		if err := s.query(engine, req, format); err != nil {
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				err = fault.WithCode(fault.New(fault.Throttled, "the query took longer than %s: ask for less, or later", o.Timeout), "timeout")
 			}
-			WriteProblem(w, err)
-			return
-		}
-		defer answer.Close()
-		if err := write(w, answer, format); err != nil {
-			// The status is sent: only a broken connection can still tell the
-			// client that the answer is not whole.
-			o.Logger.Warn("query broke off", "error", err)
-			panic(http.ErrAbortHandler)
+			if !s.sent {
+				s.fail(err)
+				return
+			}
+			o.Logger.Info("an answer broke off", "error", err)
+			s.breakOff(format, err)
 		}
 	})
 }
 
-// request is the JSON body.
-type request struct {
-	SQL         string          `json:"sql"`
-	AtLeast     json.RawMessage `json:"at_least"`    // a gateway's receipt, as an object or as its text
-	Consistency string          `json:"consistency"` // "eventual" (default) or "latest"
+// query asks, and sends the answer.
+func (s *sender) query(engine *sql.Engine, r sql.Request, f format) error {
+	a, err := ask(s.ctx, engine, r, f)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	receipt, err := json.Marshal(a.receipt())
+	if err != nil {
+		return fault.Wrap(fault.Bug, err)
+	}
+	h := s.w.Header()
+	h.Set("Content-Type", string(f))
+	h.Set("Anabranch-Receipt", string(receipt))
+	h.Set("Cache-Control", "no-store")
+	rows, err := a.write(s, f, receipt)
+	if err != nil {
+		return err
+	}
+	return s.finish(rows)
 }
 
 func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (sql.Request, error) {
 	var out sql.Request
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	media, err := mediaOf(r, "application/sql", "text/plain")
 	if err != nil {
-		return out, fault.New(fault.Invalid, "read the query: %v", err)
+		return out, err
 	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err == nil && (media == "text/plain" || media == "application/sql") {
-		out.SQL = string(body)
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	if media != "" {
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			return out, notRead(err)
+		}
+		out.SQL = string(text)
 		return out, nil
 	}
-	var req request
-	if err := json.Unmarshal(body, &req); err != nil {
-		return out, fault.New(fault.Invalid, `the body is not JSON such as {"sql": "SELECT 1"}: %v`, err)
+	var req Request
+	if err := readObject(r.Body, &req); err != nil {
+		return out, fault.WithHint(err, `send JSON such as {"sql": "SELECT 1"}`)
 	}
 	if strings.TrimSpace(req.SQL) == "" {
 		return out, fault.New(fault.Invalid, `the body has no "sql"`)
 	}
-	switch req.Consistency {
-	case "", "eventual":
-	case "latest":
-		out.Fresh.Latest = true
-	default:
-		return out, fault.New(fault.Invalid, `consistency %q: want "eventual" or "latest"`, req.Consistency)
+	if out.Fresh.Latest, err = serving.ParseConsistency("consistency", req.Consistency); err != nil {
+		return out, err
 	}
 	receipt := string(req.AtLeast)
 	var text string
@@ -122,7 +134,13 @@ const (
 	asJSON   format = "application/json"
 	asNDJSON format = "application/x-ndjson"
 	asCSV    format = "text/csv"
+
+	asArrow   format = "application/vnd.apache.arrow.stream"
+	asParquet format = "application/vnd.apache.parquet"
 )
+
+// columnar formats are written by columns, the others by rows.
+func (f format) columnar() bool { return f == asArrow || f == asParquet }
 
 // negotiate picks the first media type of Accept that the door writes.
 func negotiate(accept string) (format, error) {
@@ -141,7 +159,11 @@ func negotiate(accept string) (format, error) {
 			return asNDJSON, nil
 		case string(asCSV), "text/*":
 			return asCSV, nil
+		case string(asArrow):
+			return asArrow, nil
+		case string(asParquet):
+			return asParquet, nil
 		}
 	}
-	return "", fault.WithCode(fault.New(fault.Invalid, "Accept %q: answers are application/json, application/x-ndjson or text/csv", accept), "not_acceptable")
+	return "", fault.WithCode(fault.New(fault.Invalid, "Accept %q: answers are application/json, application/x-ndjson, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet", accept), NotAcceptable)
 }

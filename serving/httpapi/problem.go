@@ -1,19 +1,12 @@
 package httpapi
 
 import (
-	"encoding/json"
+	"cmp"
 	"net/http"
 
 	"anabranch/fault"
+	"anabranch/internal/problem"
 )
-
-// problem is an error over HTTP (RFC 9457).
-type problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	Code   string `json:"code,omitempty"`
-}
 
 // Status is the HTTP status of a kind of error.
 func Status(k fault.Kind) int {
@@ -38,18 +31,16 @@ func Status(k fault.Kind) int {
 
 // WriteProblem answers with err as application/problem+json. Errors that pass
 // by themselves carry Retry-After.
-func WriteProblem(w http.ResponseWriter, err error) {
+func WriteProblem(w http.ResponseWriter, err error) { problemOf(err).Write(w) }
+
+func problemOf(err error) problem.Problem {
 	kind := fault.KindOf(err)
-	status := Status(kind)
-	w.Header().Set("Content-Type", "application/problem+json")
+	p := problem.Problem{Status: Status(kind), Detail: err.Error(), Code: cmp.Or(fault.CodeOf(err), kind.String())}
+	if s, ok := ofCode[p.Code]; ok {
+		p.Status = s
+	}
 	if kind.Retryable() {
-		w.Header().Set("Retry-After", "1")
+		p.RetryAfter = 1
 	}
-	code := fault.CodeOf(err)
-	if code == "" {
-		code = kind.String()
-	}
-	w.WriteHeader(status)
-	// A client that is gone does not miss the answer.
-	_ = json.NewEncoder(w).Encode(problem{Title: http.StatusText(status), Status: status, Detail: err.Error(), Code: code})
+	return p
 }

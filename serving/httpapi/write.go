@@ -1,60 +1,93 @@
 package httpapi
 
 import (
-	"bufio"
-	"encoding/base64"
+	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/big"
-	"net/http"
-	"strconv"
-	"time"
 
-	"github.com/duckdb/duckdb-go/v2"
-
+	"anabranch/serving"
 	"anabranch/serving/sql"
 )
 
-// write sends the answer in the asked format, row by row.
-func write(w http.ResponseWriter, a *sql.Answer, f format) error {
-	receipt, err := json.Marshal(a.Receipt)
-	if err != nil {
-		return err
+// answer is an open answer, by rows or by columns.
+type answer struct {
+	rows    *sql.Answer
+	records *sql.Records
+}
+
+// ask has the engine answer in the way that a format is written.
+func ask(ctx context.Context, engine *sql.Engine, r sql.Request, f format) (a answer, err error) {
+	if f.columnar() {
+		a.records, err = engine.Records(ctx, r)
+	} else {
+		a.rows, err = engine.Query(ctx, r)
 	}
-	h := w.Header()
-	h.Set("Content-Type", string(f))
-	h.Set("Anabranch-Receipt", string(receipt))
-	h.Set("Cache-Control", "no-store")
-	out := bufio.NewWriterSize(w, 64<<10)
+	return a, err
+}
+
+func (a answer) close() {
+	if a.records != nil {
+		_ = a.records.Close()
+	} else {
+		_ = a.rows.Close()
+	}
+}
+
+// receipt is what the answer covers.
+func (a answer) receipt() serving.Receipt {
+	if a.records != nil {
+		return a.records.Receipt
+	}
+	return a.rows.Receipt
+}
+
+// write writes the answer in a format, and returns how many rows it has.
+func (a answer) write(w io.Writer, f format, receipt []byte) (rows int64, err error) {
+	switch f {
+	case asArrow:
+		return writeArrow(w, a.records)
+	case asParquet:
+		return writeParquet(w, a.records)
+	}
+	return writeRows(w, f, rowset{a.rows.Columns, a.rows.Next}, receipt)
+}
+
+// writeRows writes rows in one of the formats that are written by rows.
+func writeRows(w io.Writer, f format, a rowset, receipt []byte) (rows int64, err error) {
+	counted := rowset{a.columns, func() ([]any, error) {
+		row, err := a.next()
+		if row != nil {
+			rows++
+		}
+		return row, err
+	}}
 	switch f {
 	case asCSV:
-		err = writeCSV(out, a)
+		err = writeCSV(w, counted)
 	case asNDJSON:
-		err = writeNDJSON(out, a)
+		err = writeNDJSON(w, counted)
 	default:
-		err = writeJSON(out, a, receipt)
+		err = writeJSON(w, counted, receipt)
 	}
-	if err != nil {
-		return err
-	}
-	return out.Flush()
+	return rows, err
 }
 
 // writeJSON writes {"columns": [...], "rows": [[...]], "receipt": {...}}.
 // Numbers keep every digit: decimals and 128-bit integers are JSON numbers
 // with as many digits as they have.
-func writeJSON(out *bufio.Writer, a *sql.Answer, receipt []byte) error {
-	columns, err := json.Marshal(a.Columns)
+func writeJSON(out io.Writer, a rowset, receipt []byte) error {
+	columns, err := json.Marshal(a.columns)
 	if err != nil {
 		return err
 	}
+	types := typesOf(a)
 	fmt.Fprintf(out, `{"columns":%s,"rows":[`, columns)
 	line := make([]byte, 0, 256)
 	for n := 0; ; n++ {
-		row, err := a.Next()
+		row, err := a.next()
 		if err != nil {
 			return err
 		}
@@ -70,7 +103,7 @@ func writeJSON(out *bufio.Writer, a *sql.Answer, receipt []byte) error {
 			if i > 0 {
 				line = append(line, ',')
 			}
-			line = appendJSON(line, a.Columns[i].Type, v)
+			line = appendJSON(line, types[i], v)
 		}
 		if _, err := out.Write(append(line, ']')); err != nil {
 			return err
@@ -81,14 +114,14 @@ func writeJSON(out *bufio.Writer, a *sql.Answer, receipt []byte) error {
 }
 
 // writeNDJSON writes one object a row.
-func writeNDJSON(out io.Writer, a *sql.Answer) error {
-	names := make([][]byte, len(a.Columns))
-	for i, c := range a.Columns {
+func writeNDJSON(out io.Writer, a rowset) error {
+	names, types := make([][]byte, len(a.columns)), typesOf(a)
+	for i, c := range a.columns {
 		names[i], _ = json.Marshal(c.Name)
 	}
 	line := make([]byte, 0, 256)
 	for {
-		row, err := a.Next()
+		row, err := a.next()
 		if err != nil || row == nil {
 			return err
 		}
@@ -98,7 +131,7 @@ func writeNDJSON(out io.Writer, a *sql.Answer) error {
 				line = append(line, ',')
 			}
 			line = append(append(line, names[i]...), ':')
-			line = appendJSON(line, a.Columns[i].Type, v)
+			line = appendJSON(line, types[i], v)
 		}
 		if _, err := out.Write(append(line, "}\n"...)); err != nil {
 			return err
@@ -107,109 +140,26 @@ func writeNDJSON(out io.Writer, a *sql.Answer) error {
 }
 
 // writeCSV writes a header and the rows; null is an empty field.
-func writeCSV(out io.Writer, a *sql.Answer) error {
+func writeCSV(out io.Writer, a rowset) error {
 	w := csv.NewWriter(out)
-	cells := make([]string, len(a.Columns))
-	for i, c := range a.Columns {
+	cells, types := make([]string, len(a.columns)), typesOf(a)
+	for i, c := range a.columns {
 		cells[i] = c.Name
 	}
 	if err := w.Write(cells); err != nil {
 		return err
 	}
 	for {
-		row, err := a.Next()
-		if err != nil {
-			return err
-		}
+		row, err := a.next()
 		if row == nil {
-			w.Flush()
-			return w.Error()
+			w.Flush() // on an error too: what comes then is told behind a row's end
+			return errors.Join(err, w.Error())
 		}
 		for i, v := range row {
-			cells[i] = Text(a.Columns[i].Type, v)
+			cells[i] = string(appendText(nil, types[i], v))
 		}
 		if err := w.Write(cells); err != nil {
 			return err
 		}
 	}
-}
-
-// Text renders a value as DuckDB's shell would; null is empty.
-func Text(columnType string, v any) string {
-	switch x := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return x
-	case bool:
-		return strconv.FormatBool(x)
-	case int64:
-		return strconv.FormatInt(x, 10)
-	case float64:
-		return strconv.FormatFloat(x, 'g', -1, 64)
-	case *big.Int:
-		return x.String()
-	case duckdb.Decimal:
-		return x.String()
-	case time.Time:
-		return timeText(columnType, x)
-	case []byte:
-		if columnType == "UUID" && len(x) == 16 {
-			return fmt.Sprintf("%x-%x-%x-%x-%x", x[:4], x[4:6], x[6:8], x[8:10], x[10:])
-		}
-		return base64.StdEncoding.EncodeToString(x)
-	case duckdb.Interval:
-		return fmt.Sprintf("%d months %d days %d us", x.Months, x.Days, x.Micros)
-	}
-	if text, err := json.Marshal(v); err == nil {
-		return string(text)
-	}
-	return fmt.Sprint(v)
-}
-
-func timeText(columnType string, t time.Time) string {
-	switch columnType {
-	case "DATE":
-		return t.Format(time.DateOnly)
-	case "TIME":
-		return t.Format("15:04:05.999999")
-	case "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE":
-		return t.Format("2006-01-02 15:04:05.999999-07")
-	}
-	return t.Format("2006-01-02 15:04:05.999999")
-}
-
-func appendJSON(dst []byte, columnType string, v any) []byte {
-	switch x := v.(type) {
-	case nil:
-		return append(dst, "null"...)
-	case bool, int64, int32, int16, int8, uint64, uint32, uint16, uint8, *big.Int, duckdb.Decimal:
-		return append(dst, fmt.Sprint(plain(x))...)
-	case float64:
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return append(dst, "null"...) // JSON has no word for it
-		}
-	case float32:
-		return strconv.AppendFloat(dst, float64(x), 'g', -1, 32)
-	case []any, map[string]any:
-	default:
-		text, err := json.Marshal(Text(columnType, v))
-		if err != nil {
-			return append(dst, "null"...)
-		}
-		return append(dst, text...)
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return append(dst, "null"...)
-	}
-	return append(dst, text...)
-}
-
-// plain makes numbers print all their digits.
-func plain(v any) any {
-	if d, ok := v.(duckdb.Decimal); ok {
-		return d.String()
-	}
-	return v
 }

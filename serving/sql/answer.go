@@ -1,8 +1,11 @@
 package sql
 
 import (
-	"database/sql"
+	"runtime"
 
+	bindings "github.com/duckdb/duckdb-go-bindings"
+
+	"anabranch/fault"
 	"anabranch/serving"
 )
 
@@ -10,54 +13,133 @@ import (
 type Column struct {
 	Name string `json:"name"`
 	Type string `json:"type"` // as DuckDB names it: BIGINT, DECIMAL(38,3), ...
+	// View is pipeline.view when the column comes straight from one, and
+	// Comment what its definition says about it.
+	View     string `json:"view,omitempty"`
+	Comment  string `json:"comment,omitempty"`
+	Nullable bool   `json:"-"`
+	Key      bool   `json:"-"` // of a view or a reference table: tells its rows apart
 }
 
-// Answer is the rows of a query, read once, at one cut.
+// Answer is the rows of a query, read once, at one cut. The query runs as far
+// as it is read: what is not read yet takes no memory. An answer of few rows is
+// whole from the beginning, and holds nothing.
 type Answer struct {
 	Columns []Column
 	Receipt serving.Receipt
 
-	rows   *sql.Rows
-	values []any
-	into   []any
-	close  func() error
+	progress *progress
+	meter    *meter
+	cells    []cells
+	values   []any
+	chunks   []bindings.DataChunk // the first one is in hand once rows is set
+	row      int                  // of the chunk in hand
+	rows     int
 }
 
-func newAnswer(rows *sql.Rows, receipt serving.Receipt) (*Answer, error) {
-	types, err := rows.ColumnTypes()
+// ahead is how many chunks a step fetches at most: rows by the thousand, and
+// the end of an answer that has no more.
+const ahead = 2
+
+// between is after how many rows others go first: whoever reads a large answer
+// would else keep a processor for 10 ms at a time, as long as Go lets him.
+const between = 128
+
+// answer begins to run the query, until its first rows are there.
+func (s *stay) answer() (*Answer, error) {
+	a := &Answer{Receipt: s.receipt, meter: s.meter}
+	r, err := s.read(func(stream *stream) (bool, error) {
+		if err := a.describe(stream); err != nil {
+			return false, err
+		}
+		return a.fetch(stream)
+	})
 	if err != nil {
-		return nil, classify(err)
+		a.drop(len(a.chunks))
+		return nil, err
 	}
-	a := &Answer{Receipt: receipt, rows: rows, values: make([]any, len(types)), into: make([]any, len(types)), Columns: make([]Column, len(types))}
-	for i, t := range types {
-		a.Columns[i] = Column{t.Name(), t.DatabaseTypeName()}
-		a.into[i] = &a.values[i]
-	}
+	a.progress = r
+	s.origins.tell(a.Columns)
 	return a, nil
+}
+
+// describe finds the columns of the answer.
+func (a *Answer) describe(s *stream) error {
+	n := bindings.ColumnCount(s.result)
+	a.cells, a.values, a.Columns = make([]cells, n), make([]any, n), make([]Column, n)
+	for i := range n {
+		name := bindings.ColumnName(s.result, i)
+		c, err := childCells(bindings.ColumnLogicalType(s.result, i))
+		if err != nil {
+			return fault.WithCode(fault.New(fault.Invalid, "column %s: %v", name, err), fault.CodeOf(err))
+		}
+		a.cells[i], a.Columns[i] = c, Column{Name: name, Type: c.name, Nullable: true}
+	}
+	return nil
+}
+
+// fetch runs the query on for a few chunks.
+func (a *Answer) fetch(s *stream) (more bool, err error) {
+	for len(a.chunks) < ahead {
+		chunk, err := s.next()
+		if err != nil || chunk.Ptr == nil {
+			return false, err
+		}
+		a.chunks = append(a.chunks, chunk)
+	}
+	return true, nil
+}
+
+// drop lets the first chunks go.
+func (a *Answer) drop(n int) {
+	for i := range n {
+		bindings.DestroyDataChunk(&a.chunks[i])
+	}
+	a.chunks = a.chunks[:copy(a.chunks, a.chunks[n:])]
+	a.row, a.rows = 0, 0
 }
 
 // Next returns the next row, valid until the following Next, or nil at the
 // end. Values are what DuckDB's driver gives: int64, float64, string, bool,
-// []byte, time.Time, *big.Int, duckdb.Decimal, []any, map[string]any, nil.
+// []byte, time.Time, *big.Int, duckdb.Decimal, []any, map[string]any, nil; and
+// JSON.
 func (a *Answer) Next() ([]any, error) {
-	if !a.rows.Next() {
-		if err := a.rows.Err(); err != nil {
-			return nil, classify(err)
+	for a.row == a.rows {
+		if a.rows > 0 {
+			a.drop(1)
 		}
-		return nil, nil
+		if len(a.chunks) == 0 {
+			if err := a.progress.on(a.fetch); err != nil {
+				return nil, err
+			}
+		}
+		if len(a.chunks) == 0 {
+			return nil, nil
+		}
+		a.rows = int(bindings.DataChunkGetSize(a.chunks[0]))
+		for i := range a.cells {
+			a.cells[i].take(bindings.DataChunkGetVector(a.chunks[0], bindings.IdxT(i)))
+		}
+		if a.rows == 0 {
+			a.drop(1)
+		}
 	}
-	if err := a.rows.Scan(a.into...); err != nil {
-		return nil, classify(err)
+	var size int64
+	for i := range a.cells {
+		a.values[i] = a.cells[i].at(a.row)
+		size += sizeOf(a.values[i])
+	}
+	if a.row++; a.row%between == 0 {
+		runtime.Gosched()
+	}
+	if err := a.meter.add(1, size); err != nil {
+		return nil, err
 	}
 	return a.values, nil
 }
 
 // Close ends the query and lets its cut go. Calling it twice is fine.
 func (a *Answer) Close() error {
-	if a.close == nil {
-		return nil
-	}
-	f := a.close
-	a.close = nil
-	return f()
+	a.drop(len(a.chunks))
+	return a.progress.close()
 }

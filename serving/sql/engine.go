@@ -10,18 +10,18 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/duckdb/duckdb-go/v2"
+	_ "github.com/duckdb/duckdb-go/v2" // the driver
 
 	"anabranch/fault"
-	"anabranch/schemas"
 	"anabranch/serving"
+	"anabranch/serving/lookup"
 )
 
 // Options of an Engine.
@@ -34,9 +34,16 @@ type Options struct {
 	// MaxQueries is how many queries run at once; others wait their turn, for
 	// Patience. Default 32.
 	MaxQueries int
+	MaxPerUser int           // of them of one user, default half of MaxQueries
+	MaxWaiting int           // how many wait, default 256
 	Patience   time.Duration // default 5 s
-	MaxSQL     int           // bytes of one query, default 256 KiB
-	Logger     *slog.Logger
+	// Limits of every query. Default: a minute, ten million rows, 1 GiB.
+	Limits Limits
+	MaxSQL int // bytes of one query, default 256 KiB
+	// Lookup has indexes of batch files, by which the overlay of a new cut is
+	// made of what changed. Default one of its own.
+	Lookup *lookup.Lookup
+	Logger *slog.Logger
 }
 
 // Engine runs queries. It is safe for concurrent use.
@@ -44,8 +51,13 @@ type Engine struct {
 	serving *serving.Serving
 	o       Options
 	db      *sql.DB
-	running chan struct{} // one token for each query
+	folders *regexp.Regexp // what messages do not tell
+	turns   *turns
 	cutting chan struct{} // one token for each cut being made: it copies states
+	chains  *chains
+
+	merging sync.Mutex      // guards mergers
+	mergers map[string]bool // functions that merge, by name
 
 	mu     sync.Mutex // guards the fields below
 	epochs []*epoch   // the newest last
@@ -61,6 +73,11 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 		o.Threads = 2
 	}
 	o.MaxQueries = cmp.Or(o.MaxQueries, 32)
+	o.MaxPerUser = cmp.Or(o.MaxPerUser, max(1, o.MaxQueries/2))
+	o.MaxWaiting = cmp.Or(o.MaxWaiting, 256)
+	o.Limits.Time = cmp.Or(o.Limits.Time, time.Minute)
+	o.Limits.Rows = cmp.Or(o.Limits.Rows, 10_000_000)
+	o.Limits.Bytes = cmp.Or(o.Limits.Bytes, 1<<30)
 	o.Patience = cmp.Or(o.Patience, 5*time.Second)
 	if o.MaxSQL == 0 {
 		o.MaxSQL = 256 << 10
@@ -68,7 +85,9 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	db, err := sql.Open("duckdb", "")
+	var db *sql.DB
+	var err error
+	inPool(func() { db, err = sql.Open("duckdb", "") }) // which starts DuckDB's threads
 	if err != nil {
 		return nil, fault.Wrap(fault.Bug, fmt.Errorf("open the SQL engine: %w", err))
 	}
@@ -78,22 +97,34 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 	}
 	// The last two lines lock the engine: readers reach no file but the cached
 	// copies, and cannot change that.
-	for _, set := range []string{
+	settings := []string{
 		"SET memory_limit=" + text(o.MemoryLimit),
 		fmt.Sprintf("SET threads=%d", o.Threads),
 		"SET TimeZone='UTC'",
+		"SET temp_directory=''", // nothing of a query goes to disk
 		"SET autoinstall_known_extensions=false",
 		"SET autoload_known_extensions=false",
 		"SET allowed_directories=[" + strings.Join(dirs, ",") + "]",
 		"SET enable_external_access=false",
 		"SET lock_configuration=true",
-	} {
-		if _, err := db.ExecContext(ctx, set); err != nil {
-			db.Close()
-			return nil, fault.Wrap(fault.Bug, fmt.Errorf("set up the SQL engine: %s: %w", set, err))
-		}
 	}
-	return &Engine{serving: s, o: o, db: db, running: make(chan struct{}, o.MaxQueries), cutting: make(chan struct{}, o.Threads)}, nil
+	inPool(func() { // another number of threads starts more, or all anew
+		for _, set := range settings {
+			if _, err = db.ExecContext(ctx, set); err != nil {
+				err = fmt.Errorf("%s: %w", set, err)
+				return
+			}
+		}
+		err = ownFunctions(ctx, db)
+	})
+	if err != nil {
+		db.Close()
+		return nil, fault.Wrap(fault.Bug, fmt.Errorf("set up the SQL engine: %w", err))
+	}
+	indexes := newChains(o.Lookup, s, func(what string, err error) {
+		o.Logger.Warn("overlays cost more than they have to", "what", what, "error", err)
+	})
+	return &Engine{chains: indexes, mergers: map[string]bool{}, serving: s, o: o, db: db, folders: folders(o.CacheDirs), turns: &turns{max: o.MaxQueries, perUser: o.MaxPerUser, maxWaiting: o.MaxWaiting, patience: o.Patience, users: map[string]int{}}, cutting: make(chan struct{}, o.Threads)}, nil
 }
 
 // Close ends the engine; queries that run fail.
@@ -104,14 +135,12 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	for _, ep := range epochs {
 		ep.local.Close()
+		if ep.users == 0 {
+			ep.unmark()
+		}
 	}
+	e.chains.close()
 	return e.db.Close()
-}
-
-// Request is one query.
-type Request struct {
-	SQL   string
-	Fresh serving.Fresh
 }
 
 // Query runs one SELECT at one cut. The caller closes the answer.
@@ -119,9 +148,61 @@ type Request struct {
 // Errors: Invalid for a mistake in the SQL, with its place; NotFound for an
 // unknown pipeline; what serving.Pin reports.
 func (e *Engine) Query(ctx context.Context, r Request) (*Answer, error) {
-	if len(r.SQL) > e.o.MaxSQL {
-		return nil, fault.WithCode(fault.New(fault.Invalid, "the query has %d bytes, the limit is %d", len(r.SQL), e.o.MaxSQL), "sql_too_long")
+	s, err := e.enter(ctx, r)
+	if err != nil {
+		return nil, err
 	}
+	return s.answer()
+}
+
+// stay is a query that may run now: in its turn, on a connection of its own, in
+// the catalog of its cut.
+type stay struct {
+	ctx     context.Context // ends with the time that the query may take
+	meter   *meter
+	conn    *sql.Conn
+	epoch   *epoch
+	receipt serving.Receipt
+	sql     string
+	args    []any
+	origins origins
+	leave   func() error      // gives all of it back
+	told    func(error) error // an error of running it, in the reader's words
+}
+
+// onLane returns a lane that ends when the query leaves.
+func (s *stay) onLane() (*lane, error) {
+	l, err := newLane()
+	if err != nil {
+		return nil, err
+	}
+	leave := s.leave
+	s.leave = func() error {
+		l.close()
+		return leave()
+	}
+	return l, nil
+}
+
+// enter checks a query and takes it to its cut.
+func (e *Engine) enter(ctx context.Context, r Request) (*stay, error) {
+	limits := r.Limits.within(e.o.Limits)
+	ctx, cancel := limits.limited(ctx)
+	s, err := e.admit(ctx, r)
+	if err != nil {
+		defer cancel()
+		return nil, e.explained(ended(ctx, err), r.SQL, nil)
+	}
+	s.ctx, s.meter = ctx, &meter{Limits: limits}
+	leave := s.leave
+	s.leave = func() error {
+		cancel()
+		return leave()
+	}
+	return s, nil
+}
+
+func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
 		return nil, fault.Wrap(fault.Transient, err)
@@ -132,19 +213,17 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Answer, error) {
 			_ = done()
 		}
 	}()
-	tables, err := parse(ctx, conn, r.SQL)
+	c, err := e.check(ctx, conn, &r)
 	if err != nil {
 		return nil, err
 	}
-	asked, err := e.resolve(tables)
-	if err != nil {
-		return nil, err
+	var fresh serving.Fresh
+	if c.asOf == nil {
+		if fresh, err = e.settle(ctx, c.asked, r.Fresh); err != nil {
+			return nil, err
+		}
 	}
-	fresh, err := e.settle(ctx, asked, r.Fresh)
-	if err != nil {
-		return nil, err
-	}
-	over, err := e.turn(ctx)
+	over, err := e.turns.take(ctx, r.User)
 	if err != nil {
 		return nil, err
 	}
@@ -152,49 +231,37 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Answer, error) {
 		defer over()
 		return conn.Close()
 	}
-	ep, err := e.epochFor(ctx, asked, fresh)
+	var ep *epoch
+	if c.asOf != nil && len(c.asked) > 0 {
+		ep, err = e.epochAsOf(ctx, c.asked, c.extras, c.asOf)
+	} else {
+		ep, err = e.epochFor(ctx, c.asked, c.extras, fresh)
+	}
 	if err != nil {
 		return nil, err
+	}
+	receipt := ep.receipt
+	if c.asOf != nil {
+		if receipt, err = asGiven(receipt, c.asOf); err != nil {
+			e.release(ep)
+			return nil, err
+		}
 	}
 	if _, err := conn.ExecContext(ctx, "USE "+name(ep.catalog)); err != nil {
 		e.release(ep)
 		return nil, classify(err)
 	}
-	rows, err := conn.QueryContext(ctx, r.SQL)
+	text, err := c.written(ctx, conn, ep)
 	if err != nil {
-		e.leave(ctx, conn, ep)
-		return nil, classify(err)
-	}
-	a, err := newAnswer(rows, ep.receipt)
-	if err != nil {
-		rows.Close()
-		e.leave(ctx, conn, ep)
+		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return nil, err
 	}
-	closeConn := done
-	a.close = func() error {
-		err := rows.Close()
-		e.leave(context.WithoutCancel(ctx), conn, ep)
-		return errors.Join(err, closeConn())
-	}
+	give := done
 	done = nil
-	return a, nil
-}
-
-// turn waits until one more query may run. The caller calls what it returns
-// when that is over.
-func (e *Engine) turn(ctx context.Context) (over func(), err error) {
-	soon, cancel := context.WithTimeout(ctx, e.o.Patience)
-	defer cancel()
-	select {
-	case e.running <- struct{}{}:
-		return func() { <-e.running }, nil
-	case <-soon.Done():
-	}
-	if ctx.Err() != nil {
-		return nil, fault.Wrap(fault.Transient, context.Cause(ctx))
-	}
-	return nil, fault.WithCode(fault.New(fault.Throttled, "%d queries run at this moment, and none has ended for %s", e.o.MaxQueries, e.o.Patience), "busy")
+	return &stay{conn: conn, epoch: ep, receipt: receipt, sql: text, args: r.arguments(), origins: c.origins, leave: func() error {
+		e.leave(context.WithoutCancel(ctx), conn, ep)
+		return give()
+	}, told: func(err error) error { return e.explained(ended(ctx, err), r.SQL, ep.columns()) }}, nil
 }
 
 // leave takes a connection out of an epoch's catalog before the epoch may go.
@@ -203,48 +270,7 @@ func (e *Engine) leave(ctx context.Context, conn *sql.Conn, ep *epoch) {
 		e.o.Logger.Warn("leave epoch", "epoch", ep.catalog, "error", err)
 	}
 	e.release(ep)
-}
-
-// resolve finds the pipelines and views that a query reads, by pipeline.
-func (e *Engine) resolve(tables []table) (map[*serving.Source][]string, error) {
-	asked := map[*serving.Source][]string{}
-	for _, t := range tables {
-		if t.schema == "" {
-			if err := e.unqualified(t); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if t.schema == "information_schema" || t.schema == "pg_catalog" || t.schema == "main" {
-			continue
-		}
-		src, err := e.serving.Source(t.schema)
-		if err != nil {
-			return nil, err
-		}
-		if src.View(t.name) == nil {
-			var names []string
-			for _, v := range src.Views {
-				names = append(names, v.Name())
-			}
-			return nil, fault.WithCode(fault.New(fault.Invalid, "pipeline %s has no view %q: %s", t.schema, t.name, schemas.DidYouMean(t.name, names)), "unknown_view")
-		}
-		if !contains(asked[src], t.name) {
-			asked[src] = append(asked[src], t.name)
-		}
-	}
-	return asked, nil
-}
-
-// unqualified helps with a view named without its pipeline. Tables of the
-// engine itself (duckdb_tables and the like) are fine.
-func (e *Engine) unqualified(t table) error {
-	for _, src := range e.serving.Sources() {
-		if src.View(t.name) != nil {
-			return fault.WithCode(fault.New(fault.Invalid, "table %q is not known: did you mean %s.%s?", t.name, src.Name, t.name), "unknown_view")
-		}
-	}
-	return nil
+	GiveBack()
 }
 
 func contains(list []string, s string) bool {
@@ -259,23 +285,3 @@ func contains(list []string, s string) bool {
 // text quotes s as an SQL string, name as an SQL identifier.
 func text(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 func name(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
-// classify gives DuckDB's errors a kind: this is the edge where they are
-// understood.
-func classify(err error) error {
-	var d *duckdb.Error
-	if !errors.As(err, &d) {
-		return fault.Wrap(fault.Transient, err)
-	}
-	switch d.Type {
-	case duckdb.ErrorTypeOutOfMemory:
-		return fault.WithCode(fault.New(fault.Throttled, "the query needs more memory than queries may have: %s", d.Msg), "memory_limit")
-	case duckdb.ErrorTypeInterrupt:
-		return fault.New(fault.Transient, "the query was interrupted")
-	case duckdb.ErrorTypeIO, duckdb.ErrorTypeInternal, duckdb.ErrorTypeFatal, duckdb.ErrorTypeSerialization:
-		return fault.New(fault.Corrupt, "run the query: %s", d.Msg)
-	case duckdb.ErrorTypePermission:
-		return fault.New(fault.Denied, "%s", d.Msg)
-	}
-	return fault.WithCode(fault.New(fault.Invalid, "%s", d.Msg), "sql")
-}

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"anabranch/event"
+	"anabranch/fault"
 	"anabranch/internal/planted"
 	"anabranch/serving"
 	"anabranch/view"
@@ -23,14 +25,50 @@ type epoch struct {
 	receipt serving.Receipt
 	views   map[string]map[string]*view.View // the versions that answer, by pipeline and asked view
 	local   serving.Local
-	users   int // guarded by Engine.mu
+	marks   []mark // of the rows of its files that are not read
+	laid    []*laid
+	users   int  // guarded by Engine.mu
+	passing bool // gone as soon as nobody uses it; nobody shares it
 
 	ready chan struct{} // closed once err is final
 	err   error
+	// abandoned tells that err is only that of who was making it.
+	abandoned bool
+	extras
+	parts []*part // where the rows come from
 }
+
+// catalogOf names an epoch as no pipeline can be called: cut3.day would be two
+// things.
+func catalogOf(serial int) string { return fmt.Sprintf("cut %d", serial) }
 
 // keep is how many epochs stay when nobody uses them.
 const keep = 4
+
+// columns are the names of all columns that a query of this epoch may mean.
+func (ep *epoch) columns() []string {
+	var names []string
+	for _, of := range ep.views {
+		for _, v := range of {
+			for _, f := range v.Output().Fields {
+				if !slices.Contains(names, f.Name) {
+					names = append(names, f.Name)
+				}
+			}
+		}
+	}
+	for _, tables := range ep.references {
+		for _, table := range tables {
+			for _, c := range table.Columns {
+				if !slices.Contains(names, c.Name) {
+					names = append(names, c.Name)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // settle waits for what fresh asks for and returns it as positions, which are
 // there by then: waiting may take long and needs no memory, so it comes before
@@ -49,7 +87,7 @@ func (e *Engine) settle(ctx context.Context, asked map[*serving.Source][]string,
 
 // epochFor returns an epoch of the newest cut for the asked views, which the
 // caller releases. One that stands at the present positions is shared.
-func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]string, fresh serving.Fresh) (*epoch, error) {
+func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]string, x extras, fresh serving.Fresh) (*epoch, error) {
 	sources := make([]*serving.Source, 0, len(asked))
 	for src := range asked {
 		slices.Sort(asked[src])
@@ -57,13 +95,20 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 	}
 	slices.SortFunc(sources, func(a, b *serving.Source) int { return strings.Compare(a.Name, b.Name) })
 
-	select {
-	case e.cutting <- struct{}{}:
-		defer func() { <-e.cutting }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if ep, err := e.present(ctx, sources, asked, x, fresh); ep != nil || err != nil {
+		return ep, err
 	}
+	made, err := e.cut(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer made()
 	gone := map[*serving.Source]*serving.Unfetched{} // whose newest version cannot be had
+	over := make([]bases, len(sources))
+	for i := range over {
+		over[i] = bases{}
+		defer over[i].release()
+	}
 	for {
 		// All pins anew each time: building an epoch uses up their states.
 		pins := make([]*serving.Pin, len(sources))
@@ -72,13 +117,13 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 			if u := gone[src]; u != nil {
 				pins[i], err = e.serving.Before(ctx, u, asked[src])
 			} else {
-				pins[i], err = e.serving.Pin(ctx, src, asked[src], fresh)
+				pins[i], err = e.serving.PinSince(ctx, src, asked[src], fresh, e.chains.have(src, x, over[i]))
 			}
 			if err != nil {
 				return nil, err
 			}
 		}
-		ep, err := e.epochOf(ctx, pins, asked)
+		ep, err := e.epochOf(ctx, pins, over, asked, x, false, made)
 		var u *serving.Unfetched
 		if !errors.As(err, &u) {
 			return ep, err
@@ -87,11 +132,56 @@ func (e *Engine) epochFor(ctx context.Context, asked map[*serving.Source][]strin
 	}
 }
 
-// epochOf returns an epoch of these pins.
-func (e *Engine) epochOf(ctx context.Context, pins []*serving.Pin, asked map[*serving.Source][]string) (*epoch, error) {
+// cut waits for a turn to make an epoch, and returns what ends it; calling that
+// twice is fine.
+func (e *Engine) cut(ctx context.Context) (made func(), err error) {
+	select {
+	case e.cutting <- struct{}{}:
+		return sync.OnceFunc(func() { <-e.cutting }), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// epochOf returns an epoch of these pins, whose deltas lie over some bases. Those of the past were not the newest
+// version. Made ends the turn: whoever waits for another to make the epoch does
+// not keep a third from making one.
+func (e *Engine) epochOf(ctx context.Context, pins []*serving.Pin, over []bases, asked map[*serving.Source][]string, x extras, past bool, made func()) (*epoch, error) {
+	key := keyOf(pins, asked, x)
+	ep, inForce, err := e.shared(ctx, key, made)
+	if ep != nil || err != nil {
+		return ep, err
+	}
+	e.serial++
+	ep = &epoch{key: key, extras: x, sources: inForce, catalog: catalogOf(e.serial), users: 1, ready: make(chan struct{})}
+	e.epochs = append(e.epochs, ep)
+	e.mu.Unlock()
+
+	if ep.err = replay(ctx, pins); ep.err == nil {
+		ep.err = e.build(ctx, ep, pins, over, asked)
+	}
+	if ep.err != nil {
+		ep.abandoned = ctx.Err() != nil
+		e.forget(ep)
+	}
+	close(ep.ready)
+	if ep.err != nil {
+		return nil, ep.err
+	}
+	for _, p := range pins {
+		if !past {
+			e.serving.Answered(p, asked[p.Source])
+		}
+	}
+	e.evict()
+	return ep, nil
+}
+
+// keyOf names what an epoch answers: equal keys, equal rows.
+func keyOf(pins []*serving.Pin, asked map[*serving.Source][]string, x extras) string {
 	var key strings.Builder
 	for _, p := range pins {
-		at := p.Delta.At
+		at := p.At()
 		if planted.On(planted.EpochOfOld) {
 			at = nil
 		}
@@ -99,43 +189,69 @@ func (e *Engine) epochOf(ctx context.Context, pins []*serving.Pin, asked map[*se
 		for _, v := range asked[p.Source] {
 			fmt.Fprintf(&key, " %s %s", v, p.View(v).Version())
 		}
+		fmt.Fprintf(&key, " references %s", p.References) // the receipt has them
 	}
-	inForce := e.serving.Sources()
+	key.WriteString(x.key())
+	return key.String()
+}
 
+// shared returns the epoch with a key, which the caller releases. Without one
+// it returns the pipelines in force and leaves e.mu locked.
+// Wait is called before waiting for another to make it.
+func (e *Engine) shared(ctx context.Context, key string, wait func()) (*epoch, []*serving.Source, error) {
+	inForce := e.serving.Sources()
 	e.mu.Lock()
+again:
 	for _, ep := range e.epochs {
-		if ep.key == key.String() && slices.Equal(ep.sources, inForce) {
-			ep.users++
-			e.mu.Unlock()
-			select {
-			case <-ep.ready:
-			case <-ctx.Done():
-				e.release(ep)
-				return nil, context.Cause(ctx)
-			}
-			if ep.err != nil {
-				e.release(ep)
-				return nil, ep.err
-			}
-			return ep, nil
+		if ep.passing || ep.key != key || !slices.Equal(ep.sources, inForce) {
+			continue
+		}
+		ep.users++
+		e.mu.Unlock()
+		wait()
+		select {
+		case <-ep.ready:
+		case <-ctx.Done():
+			e.release(ep)
+			return nil, nil, context.Cause(ctx)
+		}
+		switch {
+		case ep.err == nil:
+			return ep, nil, nil
+		case !ep.abandoned:
+			err := ep.err
+			e.release(ep)
+			return nil, nil, err
+		}
+		// Whoever was making it has gone away.
+		e.release(ep)
+		e.mu.Lock()
+		goto again
+	}
+	return nil, inForce, nil
+}
+
+// present returns the epoch of where the pipelines stand now, if there is one
+// already: then speed is not asked for the groups it has touched.
+func (e *Engine) present(ctx context.Context, sources []*serving.Source, asked map[*serving.Source][]string, x extras, fresh serving.Fresh) (*epoch, error) {
+	e.mu.Lock()
+	none := len(e.epochs) == 0
+	e.mu.Unlock()
+	if none {
+		return nil, nil
+	}
+	pins := make([]*serving.Pin, len(sources))
+	for i, src := range sources {
+		var err error
+		if pins[i], err = e.serving.Peek(ctx, src, asked[src], fresh); err != nil {
+			return nil, nil // asking for all of it tells why, or finds an older version
 		}
 	}
-	e.serial++
-	ep := &epoch{key: key.String(), sources: inForce, catalog: fmt.Sprintf("cut%d", e.serial), users: 1, ready: make(chan struct{})}
-	e.epochs = append(e.epochs, ep)
-	e.mu.Unlock()
-
-	ep.err = e.build(ctx, ep, pins, asked)
-	close(ep.ready)
-	if ep.err != nil {
-		e.forget(ep)
-		return nil, ep.err
+	ep, _, err := e.shared(ctx, keyOf(pins, asked, x), func() {})
+	if ep == nil && err == nil {
+		e.mu.Unlock()
 	}
-	for _, p := range pins {
-		e.serving.Answered(p, asked[p.Source])
-	}
-	e.evict()
-	return ep, nil
+	return ep, err
 }
 
 func (e *Engine) release(ep *epoch) {
@@ -162,6 +278,9 @@ func (e *Engine) evict() {
 		if len(e.epochs) > keep {
 			i = slices.IndexFunc(e.epochs, func(ep *epoch) bool { return ep.users == 0 })
 		}
+		if j := slices.IndexFunc(e.epochs, func(ep *epoch) bool { return ep.users == 0 && ep.passing }); j >= 0 {
+			i = j
+		}
 		if i < 0 {
 			e.mu.Unlock()
 			return
@@ -178,38 +297,56 @@ func (e *Engine) drop(ep *epoch) {
 		e.o.Logger.Warn("drop epoch", "epoch", ep.catalog, "error", err)
 	}
 	ep.local.Close()
+	ep.unmark()
 }
 
-// build makes the catalog. Views nobody asked for are there as empty tables,
-// so that catalog queries list them.
-func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, asked map[*serving.Source][]string) error {
+// unmark frees the marks and the overlays, when no query reads them any more.
+func (ep *epoch) unmark() {
+	for _, m := range ep.marks {
+		m.free()
+	}
+	ep.marks = nil
+	for _, l := range ep.laid {
+		l.release()
+	}
+	ep.laid = nil
+}
+
+// build makes the catalog: the asked views and nothing else. Without pins they
+// have no rows.
+func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, over []bases, asked map[*serving.Source][]string) error {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
 		return classify(err)
 	}
 	defer conn.Close()
-	b := &builder{ctx: ctx, conn: conn, ep: ep}
+	b := &builder{ctx: ctx, conn: conn, ep: ep, chains: e.chains}
 	b.exec("ATTACH ':memory:' AS " + name(ep.catalog))
+	b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(overlaySchema)))
 	ep.views = map[string]map[string]*view.View{}
-	byName := map[string]*serving.Pin{}
-	for _, p := range pins {
+	byName, basesOf := map[string]*serving.Pin{}, map[string]bases{}
+	for i, p := range pins {
 		byName[p.Source.Name] = p
+		if over != nil {
+			basesOf[p.Source.Name] = over[i]
+		}
 	}
-	for _, src := range ep.sources {
-		b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(src.Name)))
+	for src, views := range asked {
+		b.exec(fmt.Sprintf("CREATE SCHEMA IF NOT EXISTS %s.%s", name(ep.catalog), name(src.Name)))
 		p := byName[src.Name]
-		if p != nil {
-			src = p.Source // the pipeline may have been opened anew since it was asked
-		}
-		for _, v := range src.Views {
-			if !contains(asked[src], v.Name()) {
-				b.exec("CREATE TABLE " + b.table(src.Name, v.Name()).String() + columns(src.Shown(v.Name()).Output()))
+		of := map[string]*view.View{}
+		ep.views[src.Name] = of
+		for _, asked := range views {
+			if p == nil {
+				of[asked] = src.Shown(asked)
+				b.exec("CREATE TABLE " + b.table(src.Name, asked).String() + columns(b.with(of[asked].Output(), src.Name, asked)))
+				continue
 			}
+			of[asked] = p.View(asked)
+			b.merged(p, asked, basesOf[src.Name][asked])
 		}
-		ep.views[src.Name] = map[string]*view.View{}
-		for _, name := range asked[src] {
-			ep.views[src.Name][name] = p.View(name)
-			b.merged(p, name)
+		for i := range ep.references[src] {
+			b.reference(src, p, &ep.references[src][i])
 		}
 	}
 	ep.receipt = e.serving.Receipt(pins...)
@@ -222,6 +359,7 @@ type builder struct {
 	conn *sql.Conn
 	ep   *epoch
 	err  error
+	*chains
 }
 
 func (b *builder) exec(query string) {
@@ -237,59 +375,89 @@ func (b *builder) table(schema, table string) tableName {
 	return tableName{b.ep.catalog, schema, table}
 }
 
-// merged makes one view: batch below the cut, speed at and above it.
-func (b *builder) merged(p *serving.Pin, asked string) {
+// merged makes one view: batch below the cut, speed at and above it. Where the
+// pin has only what changed, base has the rest.
+func (b *builder) merged(p *serving.Pin, name string, base *laid) {
 	if b.err != nil {
 		return
 	}
-	v := p.View(asked)
-	results, err := p.Results(asked)
+	v := p.View(name)
+	results, err := p.Results(name)
 	if err != nil {
 		b.err = err
 		return
 	}
-	delta, err := p.State(asked)
-	if err != nil {
-		b.err = err
+	a := &asked{pin: p, name: name, view: v, batch: len(results) > 0, merges: b.ep.merge[p.Source.Name+"."+name]}
+	if a.delta, b.err = p.State(name); b.err != nil {
 		return
 	}
-	table := b.table(p.Source.Name, asked)
-	if len(results) == 0 {
-		b.fill(table, delta)
+	if p.Delta.Partial[v.Name()] {
+		if a.base = base; base == nil {
+			b.err = fault.New(fault.Bug, "view %s.%s: speed answered with a part of what nobody has", p.Source.Name, name)
+			return
+		}
+	}
+	part := b.ep.noted(p.Source.Name+"."+name, v.Version(), v.Output(), results, a.delta.Len())
+	if a.batch {
+		local, err := p.Fetch(b.ctx, results)
+		if err != nil {
+			b.err = err
+			return
+		}
+		a.paths, part.paths = local.Paths, local.Paths
+		b.ep.local.Add(local)
+	}
+	table := b.table(p.Source.Name, name)
+	if len(v.Keys()) == 0 {
+		b.single(a, table)
 		return
 	}
-	local, err := p.Fetch(b.ctx, results)
-	if err != nil {
-		b.err = err
+	a.of = outputs(v)
+	if a.merges {
+		a.of += ", _state AS " + mergeColumn
+	}
+	if b.ep.state {
+		a.of += ", 'final' AS " + stateColumn
+	}
+	l := b.overlay(a)
+	if b.err != nil {
 		return
 	}
-	b.ep.local.Add(local)
-	files := make([]string, len(local.Paths))
-	for i, path := range local.Paths {
-		files[i] = text(path)
+	b.ep.laid = append(b.ep.laid, l)
+	part.overlay = l.rows
+	b.exec("CREATE VIEW " + table.String() + " AS " + strings.Join(b.parts(a, l), " UNION ALL "))
+	if b.err == nil {
+		b.keep(a, l)
 	}
-	batch := "read_parquet([" + strings.Join(files, ",") + "])"
-	if delta.Len() == 0 {
-		b.exec("CREATE VIEW " + table.String() + " AS SELECT " + outputs(v) + " FROM " + batch)
-		return
-	}
-	overlay := b.overlayNames(p.Source.Name, asked)
-	untouched := b.overlay(overlay, v, delta, batch)
-	b.exec("CREATE VIEW " + table.String() + " AS SELECT " + outputs(v) + " FROM " + batch + " AS b WHERE " + untouched +
-		" UNION ALL SELECT * FROM " + overlay.rows.String())
 }
 
-// fill makes a table of a state's finished rows.
-func (b *builder) fill(table tableName, st *view.State) {
-	if b.err != nil {
+// single makes a view without keys.
+func (b *builder) single(a *asked, table tableName) {
+	if !b.ep.state {
+		b.keyless(a, table)
 		return
 	}
-	rows, err := st.Result()
-	if err != nil {
-		b.err = err
-		return
+	rows, is := b.table(overlaySchema, "merged "+a.pin.Source.Name+" "+a.name), "provisional"
+	if a.batch {
+		is = "amended"
 	}
-	b.create(table, rows)
+	b.keyless(a, rows)
+	b.exec("CREATE VIEW " + table.String() + " AS SELECT *, " + text(is) + " AS " + stateColumn + " FROM " + rows.String())
+}
+
+// mergeField is the column that merge reads.
+var mergeField = event.Field{Name: mergeColumn, Type: event.Type{Kind: event.Bytes}}
+
+// with returns a view's columns with those that the query asks for besides.
+func (b *builder) with(s *event.Shape, pipeline, view string) *event.Shape {
+	fields := slices.Clone(s.Fields)
+	if b.ep.merge[pipeline+"."+view] {
+		fields = append(fields, mergeField)
+	}
+	if b.ep.state {
+		fields = append(fields, event.Field{Name: stateColumn, Type: event.Type{Kind: event.String}})
+	}
+	return event.NewShape(fields...)
 }
 
 // create makes a table of a batch.
@@ -316,7 +484,7 @@ func outputs(v *view.View) string {
 	for i, f := range v.Output().Fields {
 		list[i] = name(f.Name)
 		if f.Type.Kind == event.Huge {
-			list[i] = "CAST(" + name(f.Name) + " AS HUGEINT) AS " + name(f.Name)
+			list[i] = name(asHuge) + "(" + name(f.Name) + ") AS " + name(f.Name)
 		}
 	}
 	return strings.Join(list, ", ")

@@ -28,7 +28,7 @@ func (e *Engine) Snapshot(ctx context.Context, src *serving.Source, views []stri
 	if err != nil {
 		return nil, err
 	}
-	ep, err := e.epochFor(ctx, asked, fresh)
+	ep, err := e.epochFor(ctx, asked, extras{}, fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -46,12 +46,11 @@ func (s *Snapshot) Read(ctx context.Context, view string) (*event.Batch, error) 
 		return nil, classify(err)
 	}
 	defer conn.Close()
-	rows, err := conn.QueryContext(ctx, "SELECT * FROM "+tableName{s.epoch.catalog, s.source.Name, view}.String())
+	rows, err := readBatch(ctx, conn, "SELECT * FROM "+tableName{s.epoch.catalog, s.source.Name, view}.String(), v.Output())
 	if err != nil {
-		return nil, fmt.Errorf("read %s.%s: %w", s.source.Name, view, classify(err))
+		return nil, fmt.Errorf("read %s.%s: %w", s.source.Name, view, err)
 	}
-	defer rows.Close()
-	return scanBatch(rows, v.Output())
+	return rows, nil
 }
 
 // View returns the version of a view that this cut answers with.

@@ -23,7 +23,7 @@ func TestTurns(t *testing.T) {
 	}
 	b.engine = engine
 	ask := func() (*sql.Answer, error) {
-		return engine.Query(t.Context(), sql.Request{SQL: "SELECT * FROM shops.by_shop"})
+		return engine.Query(t.Context(), sql.Request{SQL: endless})
 	}
 	var running []*sql.Answer
 	for range 2 {

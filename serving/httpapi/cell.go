@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"anabranch/serving/sql"
+)
+
+// Text tells a value of a column as CSV does; null is empty.
+func Text(columnType string, v any) string {
+	switch v.(type) {
+	case []any, map[string]any, duckdb.OrderedMap, duckdb.Union:
+		return string(appendText(nil, sql.TypeNamed(columnType), v))
+	}
+	return string(appendText(nil, &sql.Type{Name: columnType}, v))
+}
+
+// appendText tells a value in CSV; null is empty.
+func appendText(dst []byte, t *sql.Type, v any) []byte {
+	switch x := v.(type) {
+	case nil:
+		return dst
+	case sql.JSON:
+		return append(dst, x...)
+	case []any, map[string]any, duckdb.OrderedMap, duckdb.Union:
+		return appendJSON(dst, t, v)
+	}
+	dst, _ = tell(dst, t, v)
+	return dst
+}
+
+// appendJSON appends a value as JSON, numbers with all their digits.
+func appendJSON(dst []byte, t *sql.Type, v any) []byte {
+	return sql.AppendJSON(dst, t, v, inJSON)
+}
+
+// inJSON is tell, with the numbers that JSON has.
+func inJSON(dst []byte, t *sql.Type, v any) ([]byte, bool) {
+	switch x := v.(type) {
+	case float64:
+		return appendNumber(dst, x, 64), true
+	case float32:
+		return appendNumber(dst, float64(x), 32), true
+	}
+	return tell(dst, t, v)
+}
+
+// appendNumber appends a number; JSON has no word for those that are none.
+func appendNumber(dst []byte, x float64, bits int) []byte {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendFloat(dst, x, 'g', -1, bits)
+}
+
+// tell appends the text of a value that has no parts.
+func tell(dst []byte, t *sql.Type, v any) (out []byte, bare bool) {
+	switch x := v.(type) {
+	case string:
+		return append(dst, x...), false
+	case bool:
+		return strconv.AppendBool(dst, x), true
+	case int64:
+		return strconv.AppendInt(dst, x, 10), true
+	case float64:
+		return strconv.AppendFloat(dst, x, 'g', -1, 64), true
+	case float32:
+		return strconv.AppendFloat(dst, float64(x), 'g', -1, 32), true
+	case *big.Int:
+		return x.Append(dst, 10), true
+	case duckdb.Decimal:
+		return append(dst, x.String()...), true
+	case int32, int16, int8, uint64, uint32, uint16, uint8:
+		return fmt.Append(dst, x), true
+	case time.Time:
+		return x.AppendFormat(dst, layout(t.Name)), false
+	case []byte:
+		if t.Name == "UUID" && len(x) == 16 {
+			return fmt.Appendf(dst, "%x-%x-%x-%x-%x", x[:4], x[4:6], x[6:8], x[8:10], x[10:]), false
+		}
+		return base64.StdEncoding.AppendEncode(dst, x), false
+	case duckdb.Interval:
+		return fmt.Appendf(dst, "%d months %d days %d us", x.Months, x.Days, x.Micros), false
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Append(dst, v), false
+	}
+	return append(dst, text...), true
+}
+
+// layout is how the times of a type are written.
+func layout(typ string) string {
+	switch typ {
+	case "DATE":
+		return time.DateOnly
+	case "TIME":
+		return "15:04:05.999999"
+	case "TIMETZ", "TIME WITH TIME ZONE":
+		return "15:04:05.999999-07:00"
+	case "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE":
+		return "2006-01-02 15:04:05.999999-07"
+	}
+	return "2006-01-02 15:04:05.999999999"
+}

@@ -1,0 +1,149 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"anabranch/fault"
+	"anabranch/schemas"
+)
+
+// classify gives DuckDB's errors a kind: this is the edge where they are
+// understood.
+func classify(err error) error {
+	var d *duckdb.Error
+	if !errors.As(err, &d) {
+		if strings.Contains(err.Error(), "empty name") { // the driver has no such type
+			return fault.WithCode(fault.New(fault.Invalid, "a struct without names, such as (a, b), is not answered here: write {'a': a, 'b': b}"), "unnamed_struct")
+		}
+		return fault.Wrap(fault.Transient, err)
+	}
+	if d.Msg == "" { // the driver's own: an argument that cannot be bound
+		return fault.WithCode(fault.New(fault.Invalid, "%s", err.Error()), "sql")
+	}
+	switch d.Type {
+	case duckdb.ErrorTypeOutOfMemory:
+		return fault.WithCode(fault.New(fault.Throttled, "the query needs more memory than queries may have at this moment: %s", strings.SplitN(prefixed.ReplaceAllString(d.Msg, ""), "\n", 2)[0]), "memory_limit")
+	case duckdb.ErrorTypeInterrupt:
+		return fault.WithCode(fault.New(fault.Transient, "the query was interrupted"), "cancelled")
+	case duckdb.ErrorTypeIO, duckdb.ErrorTypeInternal, duckdb.ErrorTypeFatal, duckdb.ErrorTypeSerialization:
+		return fault.New(fault.Corrupt, "run the query: %s", d.Msg)
+	case duckdb.ErrorTypePermission:
+		return fault.New(fault.Denied, "%s", d.Msg)
+	case duckdb.ErrorTypeConversion, duckdb.ErrorTypeMismatchType, duckdb.ErrorTypeOutOfRange:
+		return fault.WithCode(fault.New(fault.Invalid, "%s", d.Msg), "conversion")
+	}
+	return fault.WithCode(fault.New(fault.Invalid, "%s", d.Msg), "sql")
+}
+
+// ended prefers why ctx has ended to what broke off because of it.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() == nil || err == nil {
+		return err
+	}
+	cause := context.Cause(ctx)
+	if fault.CodeOf(cause) != "" {
+		return cause
+	}
+	return fault.WithCode(fault.New(fault.Transient, "the query was cancelled: %w", cause), "cancelled")
+}
+
+// What DuckDB's messages are made of.
+var (
+	prefixed  = regexp.MustCompile(`^[A-Z][A-Za-z]+(?: [A-Z][A-Za-z]+)* Error: `)
+	pointed   = regexp.MustCompile(`(?s)\n+LINE (\d+): ([^\n]*)\n( *)\^.*$`)
+	noColumn  = regexp.MustCompile(`^Referenced column "(.+?)" not found|does not have a column named "(.+?)"`)
+	candidate = regexp.MustCompile(`(?s)\n+Candidate bindings: .*$`)
+	inCatalog = regexp.MustCompile(`"?\bcut \d+"?\.`)
+	advice    = regexp.MustCompile(` Use "SET [^.]*\.`)
+)
+
+// explained is an error of running text in the reader's words: with its place,
+// the nearest columns, and nothing of where things lie on this machine.
+func (e *Engine) explained(err error, text string, columns []string) error {
+	if err == nil {
+		return nil
+	}
+	kind, code, message := fault.KindOf(err), fault.CodeOf(err), err.Error()
+	var d *duckdb.Error
+	if errors.As(err, &d) || code == "sql" || code == "conversion" {
+		message = prefixed.ReplaceAllString(message, "")
+		message, at := cutPlace(message, text)
+		if m := noColumn.FindStringSubmatch(message); m != nil {
+			word := m[1] + m[2]
+			err = fault.WithCode(fault.New(fault.Invalid, "there is no column %q%s", word, at), "unknown_column")
+			return fault.WithHint(err, "%s", nearColumns(word, columns))
+		}
+		return fault.WithCode(fault.New(kind, "%s%s", e.hide(strings.Join(strings.Fields(message), " ")), at), code)
+	}
+	if hidden := e.hide(message); hidden != message {
+		return fault.WithCode(fault.New(kind, "%s", hidden), code)
+	}
+	return err
+}
+
+func nearColumns(word string, columns []string) string {
+	if len(columns) == 0 {
+		return "the query reads no view"
+	}
+	_, last, qualified := strings.Cut(word, ".")
+	if !qualified {
+		last = word
+	}
+	near := ""
+	if n := schemas.Nearest(last, columns); n != "" {
+		near = "did you mean " + strconv.Quote(n) + "? "
+	}
+	return near + "There is " + strings.Join(columns, ", ")
+}
+
+// cutPlace takes the line that DuckDB shows off a message and returns where in
+// the text it points at.
+func cutPlace(message, text string) (rest, at string) {
+	m := pointed.FindStringSubmatchIndex(message)
+	if m == nil {
+		return message, ""
+	}
+	rest = message[:m[0]]
+	line, _ := strconv.Atoi(message[m[2]:m[3]])
+	shown := message[m[4]:m[5]]
+	under := m[7] - m[6] - len("LINE : ") - (m[3] - m[2]) // the caret's column in what is shown
+	lines := strings.Split(text, "\n")
+	if line < 1 || line > len(lines) {
+		return rest, ""
+	}
+	// A long line is shown in part, between dots.
+	part := strings.TrimSuffix(shown, "...")
+	if cut := strings.TrimPrefix(part, "..."); len(cut) < len(part) {
+		part, under = cut, under-len("...")
+	}
+	from := strings.Index(lines[line-1], part)
+	if from < 0 || under < 0 {
+		return rest, " (line " + strconv.Itoa(line) + ")"
+	}
+	return rest, " (line " + strconv.Itoa(line) + ", column " + strconv.Itoa(from+under+1) + ")"
+}
+
+// hide takes the names of folders and of cuts out of a message.
+func (e *Engine) hide(message string) string {
+	message = candidate.ReplaceAllString(message, "")
+	message = inCatalog.ReplaceAllString(advice.ReplaceAllString(message, ""), "")
+	return e.folders.ReplaceAllString(message, "a local file")
+}
+
+// folders matches what lies in the folders that the engine may read.
+func folders(dirs []string) *regexp.Regexp {
+	quoted := make([]string, 0, len(dirs)+1)
+	for _, d := range dirs {
+		quoted = append(quoted, regexp.QuoteMeta(strings.TrimRight(d, "/"))+`(?:/[^\s"']*)?`)
+	}
+	if len(quoted) == 0 {
+		return regexp.MustCompile(`$^`)
+	}
+	return regexp.MustCompile(strings.Join(quoted, "|"))
+}

@@ -1,0 +1,83 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"anabranch/archive"
+	"anabranch/event"
+)
+
+// explains is EXPLAIN at the beginning of a query.
+var explains = regexp.MustCompile(`(?i)^\s*EXPLAIN\s+`)
+
+// part is where the rows of a view or a reference table come from at a cut.
+type part struct {
+	view, version string
+	reference     bool
+	files         int
+	rows, bytes   int64             // in the files
+	overlay       int               // groups that speed has touched
+	paths         []string          // of the files here
+	columns       map[string]string // their types
+}
+
+// cutExplain takes EXPLAIN off a query, and leaves every place where it was.
+// EXPLAIN ANALYZE would run it, and is no query.
+func cutExplain(text string) (rest string, ok bool) {
+	m := explains.FindString(text)
+	if m == "" || strings.HasPrefix(strings.ToUpper(text[len(m):]), "ANALYZE") {
+		return text, false
+	}
+	return strings.Repeat(" ", len(m)) + text[len(m):], true
+}
+
+// noted keeps where a view's rows come from.
+func (ep *epoch) noted(view, version string, shape *event.Shape, results []archive.ResultFile, overlay int) *part {
+	p := &part{view: view, version: version, files: len(results), overlay: overlay, columns: map[string]string{}}
+	for _, f := range results {
+		p.rows, p.bytes = p.rows+f.Rows, p.bytes+f.Size
+	}
+	for _, f := range shape.Fields {
+		p.columns[f.Name] = f.Type.SQL()
+	}
+	ep.parts = append(ep.parts, p)
+	return p
+}
+
+// explanation is the answer to EXPLAIN of a query: for each view and reference
+// table that it reads, what lies in files, what of it has to be read, and what
+// speed has merged beside it.
+func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string) (string, error) {
+	scans := scansOf(ctx, conn, query)
+	r := relation{columns: []string{"view", "version", "source", "files", "rows", "bytes", "row_groups", "files_read", "row_groups_read", "rows_read", "filters"}}
+	const none = "NULL"
+	for _, p := range ep.parts {
+		read, err := p.reads(ctx, conn, scans)
+		if err != nil {
+			return "", err
+		}
+		source := "batch files"
+		if p.reference {
+			source = "reference table"
+		}
+		r.add(text(p.view), text(p.version), text(source), strconv.Itoa(p.files), number(p.rows), number(p.bytes),
+			number(read.groups), number(read.filesRead), number(read.groupsRead), number(read.rowsRead), textOrNull(read.filters))
+		if !p.reference {
+			r.add(text(p.view), text(p.version), "'speed, merged'", none, strconv.Itoa(p.overlay), none, none, none, none, none, none)
+		}
+	}
+	casts := make([]string, len(r.columns))
+	for i, c := range r.columns {
+		casts[i] = c + "::BIGINT AS " + c
+		if i < 3 || c == "filters" {
+			casts[i] = c + "::VARCHAR AS " + c
+		}
+	}
+	return "SELECT " + strings.Join(casts, ", ") + " FROM " + r.String() + " ORDER BY ALL", nil
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,208 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// scan is a place of DuckDB's plan where files are read. The plan does not say
+// which files; its columns do, as far as they can.
+type scan struct {
+	columns []string
+	filters []condition // those that can be held against the bounds of a row group
+	text    string      // all of them
+}
+
+// condition is a filter on one column: it has to be one of some values, or
+// above or below one.
+type condition struct {
+	column, op string // =, <, <=, >, >=
+	values     []string
+}
+
+// planNode is a node of EXPLAIN (FORMAT json).
+type planNode struct {
+	Name     string                     `json:"name"`
+	Children []planNode                 `json:"children"`
+	Info     map[string]json.RawMessage `json:"extra_info"`
+}
+
+// scansOf returns the places where a query reads files. Where no plan can be made,
+// as of a query with parameters, there is one that may read anything.
+func scansOf(ctx context.Context, conn *sql.Conn, query string) (scans []scan) {
+	var kind, text string
+	var roots []planNode
+	if err := conn.QueryRowContext(ctx, "EXPLAIN (FORMAT json) "+query).Scan(&kind, &text); err != nil || json.Unmarshal([]byte(text), &roots) != nil {
+		return []scan{{}} // it may read all there is
+	}
+	var walk func(n planNode)
+	walk = func(n planNode) {
+		if strings.TrimSpace(n.Name) == "READ_PARQUET" {
+			s := scan{columns: listed(n.Info["Projections"])}
+			filters := listed(n.Info["Filters"])
+			for _, f := range filters {
+				s.filters = append(s.filters, conditions(f)...)
+			}
+			for _, c := range s.filters {
+				s.columns = append(s.columns, c.column)
+			}
+			s.text = strings.Join(slices.DeleteFunc(filters, inner), " AND ")
+			scans = append(scans, s)
+		}
+		for _, child := range n.Children {
+			walk(child)
+		}
+	}
+	for _, n := range roots {
+		walk(n)
+	}
+	return scans
+}
+
+// inner reports whether a filter is one of ours, and not the reader's.
+func inner(filter string) bool { return strings.Contains(filter, unmarked) }
+
+// listed reads a text, or a list of texts.
+func listed(raw json.RawMessage) (all []string) {
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		return []string{one}
+	}
+	_ = json.Unmarshal(raw, &all) // what is neither says nothing
+	return all
+}
+
+// Filters as a plan shows them. What does not look like this is not understood,
+// and prunes nothing as far as we can tell.
+const (
+	aColumn = `("(?:[^"]|"")+"|[\pL_][\pL\pN_]*)`
+	aValue  = `(?:'(?:[^']|'')*'(?:::[A-Z_]+(?:\(\d+,\d+\))?)?|-?\d+(?:\.\d+)?(?:::[A-Z_]+(?:\(\d+,\d+\))?)?|true|false)`
+)
+
+var (
+	comparison = regexp.MustCompile(`^(?:optional: )?` + aColumn + `(>=|<=|=|<|>)(` + aValue + `)`)
+	oneOf      = regexp.MustCompile(`^(?:optional: )?` + aColumn + ` IN \((` + aValue + `(?:, ` + aValue + `)*)\)`)
+	eachValue  = regexp.MustCompile(aValue)
+	notNull    = regexp.MustCompile(`^(?:optional: )?` + aColumn + ` IS NOT NULL`)
+)
+
+// conditions reads one text of filters, joined by AND.
+func conditions(text string) (all []condition) {
+	for {
+		var m []string
+		if m = oneOf.FindStringSubmatch(text); m != nil {
+			all = append(all, condition{unquoted(m[1]), "=", eachValue.FindAllString(m[2], -1)})
+		} else if m = comparison.FindStringSubmatch(text); m != nil {
+			all = append(all, condition{unquoted(m[1]), m[2], []string{m[3]}})
+		} else if m = notNull.FindStringSubmatch(text); m == nil {
+			return nil
+		}
+		rest, more := strings.CutPrefix(text[len(m[0]):], " AND ")
+		switch {
+		case more:
+			text = rest
+		case rest == "":
+			return all
+		default: // an OR
+			return nil
+		}
+	}
+}
+
+func unquoted(name string) string {
+	if inside, ok := strings.CutPrefix(name, `"`); ok {
+		return strings.ReplaceAll(strings.TrimSuffix(inside, `"`), `""`, `"`)
+	}
+	return name
+}
+
+// has reports whether a scan may be of the part's files: whether they have all
+// its columns.
+func (p *part) has(s scan) bool {
+	return !slices.ContainsFunc(s.columns, func(c string) bool {
+		_, ok := p.columns[c]
+		return !ok && c != "_state" && c != "file_row_number"
+	})
+}
+
+// reading is what of a part's files a query reads, at most.
+type reading struct {
+	groups, filesRead, groupsRead, rowsRead int64
+	filters                                 string
+}
+
+// reads holds the filters of scans against the bounds of every row group.
+func (p *part) reads(ctx context.Context, conn *sql.Conn, scans []scan) (r reading, err error) {
+	if len(p.paths) == 0 {
+		return r, nil
+	}
+	bounds, any := map[string]string{}, []string{}
+	var filters []string
+	for _, s := range scans {
+		if !p.has(s) {
+			continue
+		}
+		all := []string{"true"}
+		for _, c := range s.filters {
+			all = append(all, p.condition(c, bounds))
+		}
+		any = append(any, "("+strings.Join(all, " AND ")+")")
+		if s.text != "" && !slices.Contains(filters, s.text) {
+			filters = append(filters, s.text)
+		}
+	}
+	if len(any) == 0 {
+		any = []string{"false"} // DuckDB has seen that none of its rows can matter
+	}
+	files := make([]string, len(p.paths))
+	for i, path := range p.paths {
+		files[i] = text(path)
+	}
+	columns := ""
+	for _, sql := range sortedValues(bounds) {
+		columns += ", " + sql
+	}
+	query := fmt.Sprintf("SELECT count(*), count(DISTINCT file_name) FILTER (read), count(*) FILTER (read), coalesce(sum(n) FILTER (read), 0)::BIGINT FROM (SELECT *, %s AS read FROM (SELECT file_name, row_group_id, max(row_group_num_rows) AS n%s FROM parquet_metadata([%s]) GROUP BY ALL))",
+		strings.Join(any, " OR "), columns, strings.Join(files, ","))
+	if err := conn.QueryRowContext(ctx, query).Scan(&r.groups, &r.filesRead, &r.groupsRead, &r.rowsRead); err != nil {
+		return r, fmt.Errorf("look at the files of %s: %w", p.view, classify(err))
+	}
+	r.filters = strings.Join(filters, " OR ")
+	return r, nil
+}
+
+// condition is c for a row group whose bounds are columns of their own, which it
+// adds. Without bounds it is true.
+func (p *part) condition(c condition, bounds map[string]string) string {
+	typ := p.columns[c.column]
+	bound := func(which string) string {
+		n := name(which + " of " + c.column)
+		bounds[n] = fmt.Sprintf("try_cast(max(stats_%s_value) FILTER (path_in_schema = %s) AS %s) AS %s", which, text(c.column), typ, n)
+		return n
+	}
+	var any []string
+	for _, v := range c.values {
+		switch c.op {
+		case "=":
+			any = append(any, fmt.Sprintf("(%s <= %s AND %s >= %s)", bound("min"), v, bound("max"), v))
+		case "<", "<=":
+			any = append(any, bound("min")+" "+c.op+" "+v)
+		default:
+			any = append(any, bound("max")+" "+c.op+" "+v)
+		}
+	}
+	return "coalesce(" + strings.Join(any, " OR ") + ", true)"
+}
+
+func sortedValues(m map[string]string) (all []string) {
+	for _, v := range m {
+		all = append(all, v)
+	}
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,101 @@
+package sql
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// Cell returns the first cell of a query that no reader may ask.
+func Cell(t *testing.T, e *Engine, query string) (v any) {
+	t.Helper()
+	if err := e.db.QueryRowContext(context.Background(), query).Scan(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// Cuts returns how many catalogs of cuts there are.
+func Cuts(t *testing.T, e *Engine) int64 {
+	t.Helper()
+	n, _ := Cell(t, e, "SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 'cut%'").(int64)
+	return n
+}
+
+// Decided tells how functions are decided about: may be called, is refused by
+// name, or neither.
+func Decided(function string) (called, named bool) {
+	for _, those := range refusals {
+		named = named || those[function]
+	}
+	return plainFunctions[function] || tableFunctions[function], named
+}
+
+// Scanned runs a query and tells how many rows left the scans of files, and
+// those of overlays with the filters right on them.
+func Scanned(t *testing.T, e *Engine, query string) (files, overlays int64) {
+	t.Helper()
+	s, err := e.enter(t.Context(), Request{SQL: query})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.leave() }()
+	var kind, text string
+	if err := s.conn.QueryRowContext(s.ctx, "EXPLAIN (ANALYZE, FORMAT json) "+s.sql).Scan(&kind, &text); err != nil {
+		t.Fatal(err)
+	}
+	type node struct {
+		Name     string `json:"operator_name"`
+		Rows     int64  `json:"operator_cardinality"`
+		Children []node `json:"children"`
+	}
+	var root node
+	if err := json.Unmarshal([]byte(text), &root); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(n node)
+	overlay := strings.ToUpper(scanned)
+	walk = func(n node) {
+		switch is := strings.TrimSpace(n.Name); {
+		case is == "READ_PARQUET":
+			files += n.Rows
+		case is == overlay, is == "FILTER" && len(n.Children) == 1 && strings.TrimSpace(n.Children[0].Name) == overlay:
+			overlays += n.Rows
+			return
+		}
+		for _, c := range n.Children {
+			walk(c)
+		}
+	}
+	walk(root)
+	return files, overlays
+}
+
+// Indexed tells whether no index is being made.
+func (e *Engine) Indexed() bool {
+	e.chains.mu.Lock()
+	defer e.chains.mu.Unlock()
+	for _, of := range e.chains.all {
+		if of.index != complete {
+			return false
+		}
+	}
+	return true
+}
+
+// Blocks returns how many pages of overlays there are in the chains, and how
+// many of them more than one overlay has.
+func (e *Engine) Blocks() (pages, shared int) {
+	e.chains.mu.Lock()
+	defer e.chains.mu.Unlock()
+	for _, of := range e.chains.all {
+		for _, p := range of.laid.pages {
+			pages++
+			if p.users.Load() > 1 {
+				shared++
+			}
+		}
+	}
+	return pages, shared
+}

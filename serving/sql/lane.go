@@ -1,0 +1,253 @@
+package sql
+
+/*
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+// What is used of DuckDB's C interface, with which the driver links.
+typedef struct {
+	uint64_t columns, rows, changed;
+	void *names, *error, *data;
+} result;
+extern int duckdb_execute_pending(void *pending, result *out);
+extern int duckdb_execute_prepared(void *statement, result *out);
+extern void *duckdb_fetch_chunk(result of);
+
+enum work { nothing, execute_pending, execute_prepared, fetch_chunk, leave };
+
+// A lane is a thread and the one thing that it has to do.
+typedef struct {
+	pthread_mutex_t mu; // guards the fields below
+	pthread_cond_t changed;
+	int work;
+	void *of;
+	result *into;
+	int state;
+	void *chunk;
+	int64_t id; // of the thread, for the system; 0 where it has none
+	pthread_t thread;
+} lane;
+
+static void *lane_main(void *arg) {
+	lane *l = arg;
+	pthread_mutex_lock(&l->mu);
+#ifdef __linux__
+	l->id = syscall(SYS_gettid);
+#endif
+	for (;;) {
+		l->work = nothing;
+		pthread_cond_broadcast(&l->changed);
+		while (l->work == nothing)
+			pthread_cond_wait(&l->changed, &l->mu);
+		int work = l->work;
+		pthread_mutex_unlock(&l->mu);
+		switch (work) {
+		case execute_pending:
+			l->state = duckdb_execute_pending(l->of, l->into);
+			break;
+		case execute_prepared:
+			l->state = duckdb_execute_prepared(l->of, l->into);
+			break;
+		case fetch_chunk:
+			l->chunk = duckdb_fetch_chunk(*l->into);
+			break;
+		case leave:
+			return NULL;
+		}
+		pthread_mutex_lock(&l->mu);
+	}
+}
+
+static void lane_await(lane *l) {
+	while (l->work != nothing)
+		pthread_cond_wait(&l->changed, &l->mu);
+}
+
+// lane_new returns a lane whose thread has begun, or NULL.
+static lane *lane_new(void) {
+	lane *l = calloc(1, sizeof(lane));
+	if (!l)
+		return NULL;
+	pthread_mutex_init(&l->mu, NULL);
+	pthread_cond_init(&l->changed, NULL);
+	l->work = leave; // until it waits for work
+	sigset_t all, before; // signals are for Go's threads
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int failed = pthread_create(&l->thread, NULL, lane_main, l);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (failed) {
+		free(l);
+		return NULL;
+	}
+	pthread_mutex_lock(&l->mu);
+	lane_await(l);
+	pthread_mutex_unlock(&l->mu);
+	return l;
+}
+
+static void lane_do(lane *l, int work, void *of, result *into) {
+	pthread_mutex_lock(&l->mu);
+	l->of = of;
+	l->into = into;
+	l->work = work;
+	pthread_cond_broadcast(&l->changed);
+	lane_await(l);
+	pthread_mutex_unlock(&l->mu);
+}
+
+static void lane_free(lane *l) {
+	pthread_mutex_lock(&l->mu);
+	l->work = leave;
+	pthread_cond_broadcast(&l->changed);
+	pthread_mutex_unlock(&l->mu);
+	pthread_join(l->thread, NULL);
+	pthread_cond_destroy(&l->changed);
+	pthread_mutex_destroy(&l->mu);
+	free(l);
+}
+*/
+import "C"
+
+import (
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+
+	bindings "github.com/duckdb/duckdb-go-bindings"
+
+	"anabranch/fault"
+)
+
+// A lane is a thread of its own for what DuckDB does for one query. Where the
+// system can do that, the thread's priority falls once the query has taken
+// long, so that what is asked and sent beside it comes first; a query that is
+// alone has the processors all the same.
+//
+// The thread never runs Go. If it did, the system could take the processor away
+// from it while it has one of the few places that Go runs at, and everybody
+// would wait for a thread that waits for everybody.
+type lane struct {
+	c *C.lane
+
+	mu      sync.Mutex // guards the fields below
+	running bool
+	taken   time.Duration
+	fallen  int // how many of falls were reached
+}
+
+// falls are when a query's priority falls, and to what.
+var falls = []struct {
+	after time.Duration
+	nice  int
+}{{50 * time.Millisecond, 10}, {time.Second, 19}}
+
+// poolNice is that of DuckDB's own threads, which work for all queries: what
+// they leave undone a query does by itself, on its lane.
+const poolNice = 10
+
+// newLane starts the thread. Error: Transient when the system gives none.
+func newLane() (*lane, error) {
+	c := C.lane_new()
+	if c == nil {
+		return nil, fault.New(fault.Transient, "run a query: the system gives no thread for it")
+	}
+	return &lane{c: c}, nil
+}
+
+// On no lane at all, which is nil, DuckDB works where it is called.
+
+func (l *lane) executePending(p bindings.PendingResult, into *bindings.Result) bindings.State {
+	if l == nil {
+		return bindings.ExecutePending(p, into)
+	}
+	l.run(func() { C.lane_do(l.c, C.execute_pending, p.Ptr, asResult(into)) })
+	return bindings.State(l.c.state)
+}
+
+func (l *lane) executePrepared(p bindings.PreparedStatement, into *bindings.Result) bindings.State {
+	if l == nil {
+		return bindings.ExecutePrepared(p, into)
+	}
+	l.run(func() { C.lane_do(l.c, C.execute_prepared, p.Ptr, asResult(into)) })
+	return bindings.State(l.c.state)
+}
+
+func (l *lane) fetchChunk(from *bindings.Result) bindings.DataChunk {
+	if l == nil {
+		return bindings.FetchChunk(*from)
+	}
+	l.run(func() { C.lane_do(l.c, C.fetch_chunk, nil, asResult(from)) })
+	return bindings.DataChunk{Ptr: l.c.chunk}
+}
+
+// asResult returns what r is to C.
+func asResult(r *bindings.Result) *C.result {
+	const _ = -(unsafe.Sizeof(*r) ^ unsafe.Sizeof(C.result{})) // they are one
+	return (*C.result)(unsafe.Pointer(r))
+}
+
+// run lets the priority fall while f works.
+func (l *lane) run(f func()) {
+	l.mu.Lock()
+	began := time.Now()
+	l.running = true
+	falling := l.watch()
+	l.mu.Unlock()
+	f()
+	l.mu.Lock()
+	l.running = false
+	l.taken += time.Since(began)
+	if falling != nil {
+		falling.Stop()
+	}
+	l.mu.Unlock()
+}
+
+// watch lets the priority fall when its time has come; the caller holds mu.
+func (l *lane) watch() *time.Timer {
+	if l.fallen == len(falls) {
+		return nil
+	}
+	began := time.Now()
+	var t *time.Timer
+	t = time.AfterFunc(falls[l.fallen].after-l.taken, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !l.running {
+			return
+		}
+		setNice(int(l.c.id), falls[l.fallen].nice)
+		if l.fallen++; l.fallen < len(falls) {
+			t.Reset(falls[l.fallen].after - l.taken - time.Since(began))
+		}
+	})
+	return t
+}
+
+// close ends the thread. The lane runs nothing any more.
+func (l *lane) close() {
+	l.mu.Lock() // not while its priority falls
+	defer l.mu.Unlock()
+	C.lane_free(l.c)
+}
+
+// inPool runs f on a thread whose priority is that of DuckDB's own: threads
+// that f starts inherit it.
+func inPool(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread ends
+		setNice(threadID(), poolNice)
+		f()
+	}()
+	<-done
+}

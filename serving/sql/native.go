@@ -1,0 +1,153 @@
+package sql
+
+/*
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What is used of DuckDB's C interface, with which the driver links.
+extern uint64_t duckdb_data_chunk_get_size(void *chunk);
+extern void *duckdb_data_chunk_get_vector(void *chunk, uint64_t column);
+extern void *duckdb_vector_get_data(void *vector);
+extern uint64_t *duckdb_vector_get_validity(void *vector);
+extern void duckdb_vector_ensure_validity_writable(void *vector);
+
+// as_huge gives a decimal(38, 0) as the 128-bit integer that it is.
+static void as_huge(void *info, void *in, void *out) {
+	uint64_t n = duckdb_data_chunk_get_size(in);
+	void *from = duckdb_data_chunk_get_vector(in, 0);
+	memcpy(duckdb_vector_get_data(out), duckdb_vector_get_data(from), n * 16);
+	uint64_t *valid = duckdb_vector_get_validity(from);
+	if (valid) {
+		duckdb_vector_ensure_validity_writable(out);
+		memcpy(duckdb_vector_get_validity(out), valid, (n + 63) / 64 * 8);
+	}
+}
+
+// marks are a bit for each row of a file, up to the last that is set.
+typedef struct {
+	uint64_t bits;
+	uint8_t bytes[];
+} marks;
+
+// unmarked(address of marks, row) tells whether a row's bit is clear.
+static void unmarked(void *info, void *in, void *out) {
+	uint64_t n = duckdb_data_chunk_get_size(in);
+	if (n == 0)
+		return;
+	const marks *m = (const marks *)*(int64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(in, 0));
+	const int64_t *row = duckdb_vector_get_data(duckdb_data_chunk_get_vector(in, 1));
+	uint8_t *clear = duckdb_vector_get_data(out);
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t r = (uint64_t)row[i];
+		clear[i] = r >= m->bits || !(m->bytes[r >> 3] >> (r & 7) & 1);
+	}
+}
+
+static marks *new_marks(const void *bytes, uint64_t n) {
+	marks *m = malloc(sizeof(marks) + n);
+	if (m) {
+		m->bits = n * 8;
+		memcpy(m->bytes, bytes, n);
+	}
+	return m;
+}
+
+static void *as_huge_function(void) { return as_huge; }
+static void *unmarked_function(void) { return unmarked; }
+*/
+import "C"
+
+import (
+	"context"
+	"database/sql"
+	"unsafe"
+
+	bindings "github.com/duckdb/duckdb-go-bindings"
+
+	"anabranch/event"
+	"anabranch/fault"
+)
+
+// The engine's own functions, in C because DuckDB calls them for every chunk of
+// a scan, from its own threads. Their names cannot be written by readers, who
+// may call only what the lists in functions.go have.
+const (
+	// asHuge casts DECIMAL(38,0), which is what a view file has for HUGEINT.
+	// DuckDB's cast divides every value by one, which costs more than reading it.
+	asHuge = "the engine's huge"
+	// unmarked tells whether the bit of a row is clear in marks.
+	unmarked = "the engine's unmarked"
+)
+
+// ownFunctions makes them known to the engine.
+func ownFunctions(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(dc any) error {
+		c, err := handle[bindings.Connection](dc, "conn")
+		if err != nil {
+			return err
+		}
+		decimal, number := event.Type{Kind: event.Decimal, Precision: 38}, event.Type{Kind: event.Int64}
+		if err := ownFunction(c, asHuge, C.as_huge_function(), event.Type{Kind: event.Huge}, decimal); err != nil {
+			return err
+		}
+		if err := ownFunction(c, unmarked, C.unmarked_function(), event.Type{Kind: event.Bool}, number, number); err != nil {
+			return err
+		}
+		return ownScan(c)
+	})
+}
+
+func ownFunction(c bindings.Connection, name string, code unsafe.Pointer, result event.Type, arguments ...event.Type) error {
+	f := bindings.CreateScalarFunction()
+	defer bindings.DestroyScalarFunction(&f)
+	bindings.ScalarFunctionSetName(f, name)
+	for _, a := range arguments {
+		t := logicalType(a)
+		bindings.ScalarFunctionAddParameter(f, t)
+		bindings.DestroyLogicalType(&t)
+	}
+	t := logicalType(result)
+	bindings.ScalarFunctionSetReturnType(f, t)
+	bindings.DestroyLogicalType(&t)
+	bindings.ScalarFunctionSetFunction(f, code)
+	if bindings.RegisterScalarFunction(c, f) == bindings.StateError {
+		return fault.New(fault.Bug, "DuckDB does not take the function %s", name)
+	}
+	return nil
+}
+
+// logicalType is DuckDB's type of a column; the caller destroys it.
+func logicalType(t event.Type) bindings.LogicalType {
+	if t.Kind == event.Decimal {
+		return bindings.CreateDecimalType(t.Precision, t.Scale)
+	}
+	return bindings.CreateLogicalType(types[t.Kind])
+}
+
+// types are DuckDB's types of columns that need nothing else to be known.
+var types = map[event.Kind]bindings.Type{
+	event.Bool: bindings.TypeBoolean, event.Int32: bindings.TypeInteger, event.Int64: bindings.TypeBigInt, event.Float64: bindings.TypeDouble,
+	event.Timestamp: bindings.TypeTimestamp, event.Date: bindings.TypeDate, event.Huge: bindings.TypeHugeInt, event.String: bindings.TypeVarchar, event.Bytes: bindings.TypeBlob,
+}
+
+// mark is C memory that says which rows of a file are marked.
+type mark struct{ p *C.marks }
+
+func newMark(bits []byte) (mark, error) {
+	m := mark{C.new_marks(unsafe.Pointer(unsafe.SliceData(bits)), C.uint64_t(len(bits)))}
+	if m.p == nil {
+		return m, fault.New(fault.Full, "no memory for the marks of %d rows", 8*len(bits))
+	}
+	return m, nil
+}
+
+// address is what unmarked takes. It is good until free.
+func (m mark) address() int64 { return int64(uintptr(unsafe.Pointer(m.p))) }
+
+func (m mark) free() { C.free(unsafe.Pointer(m.p)) }

@@ -1,0 +1,89 @@
+package sql
+
+import (
+	"context"
+	"sync"
+)
+
+// progress is a query that is read: a stream in a stay. It is over when all of
+// it was read, when its reader closes it, or when its context ends between two
+// steps: then what it holds, its cut and its turn among it, is given back also
+// while its reader waits for a client that reads nothing.
+type progress struct {
+	stay *stay
+
+	mu     sync.Mutex  // held by a step, and by the end; guards the fields below
+	stream *stream     // nil when it is over
+	unhook func() bool // from the context
+	err    error       // why it is over, unless there is nothing left to be read
+	left   error       // what leaving said
+}
+
+// step is a part of it. It tells whether there is more to be read.
+type step func(*stream) (more bool, err error)
+
+// read begins to run the query, with a first step.
+func (s *stay) read(first step) (*progress, error) {
+	r := &progress{stay: s}
+	more := false
+	l, err := s.onLane()
+	if err == nil {
+		r.stream, err = openStream(s.ctx, l, s.conn, s.sql, s.args)
+	}
+	if err == nil {
+		more, err = first(r.stream)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil || !more {
+		r.end(err)
+		return r, r.err
+	}
+	r.unhook = context.AfterFunc(s.ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.stream != nil {
+			r.end(context.Cause(s.ctx))
+		}
+	})
+	return r, nil
+}
+
+// on runs a step, unless it is over. Its error is why it is.
+func (r *progress) on(next step) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stream == nil {
+		return r.err
+	}
+	more, err := next(r.stream)
+	if err != nil || !more {
+		r.end(err)
+	}
+	return r.err
+}
+
+// end gives back what is held; the caller holds mu.
+func (r *progress) end(err error) {
+	if err != nil {
+		r.err = r.stay.told(err) // before leaving ends the context
+	}
+	if r.unhook != nil {
+		r.unhook()
+	}
+	if r.stream != nil {
+		r.stream.close()
+		r.stream = nil
+	}
+	r.left = r.stay.leave()
+}
+
+// close ends it, if it is not over. Calling it twice is fine.
+func (r *progress) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stream != nil {
+		r.end(nil)
+	}
+	return r.left
+}
