@@ -1,0 +1,186 @@
+package pgwire
+
+import (
+	"anabranch/fault"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// DuckDB takes no list as an argument. So arrays travel as text, and the
+// parameter is cast to a list where it stands.
+
+// withArrays writes the casts, and takes down in declared what is an array.
+func withArrays(st statement, declared []uint32) statement {
+	var b strings.Builder
+	from := 0
+	at := func(i int) token {
+		if i < 0 || i >= len(st.tokens) {
+			return token{kind: sign}
+		}
+		return st.tokens[i]
+	}
+	for i, t := range st.tokens {
+		if t.kind != param {
+			continue
+		}
+		oid := &declared[number1(t.text[1:])-1]
+		elem := elementOf(*oid)
+		switch {
+		case at(i+1).is("::") && castOf(st.tokens[i+2:]) != 0:
+			if *oid == 0 || *oid == 25 || *oid == 705 {
+				*oid = arrayOf(castOf(st.tokens[i+2:]))
+			}
+			continue
+		case at(i-1).is("(") && (at(i-2).is("any") || at(i-2).is("all") || at(i-2).is("some")) && at(i+1).is(")"):
+			if elem == 0 {
+				elem = 25
+				*oid = 1009
+			}
+		case elem == 0:
+			continue
+		}
+		fmt.Fprintf(&b, "%sCAST(%s AS %s[])", st.text[from:t.start], t.text, duckName(elem))
+		from = t.end()
+	}
+	if from == 0 {
+		return st
+	}
+	text := b.String() + st.text[from:]
+	return statement{text: text, tokens: lex(text)}
+}
+
+// castOf returns the OID of the elements that a cast to an array names, 0 for
+// another cast.
+func castOf(toks []token) uint32 {
+	if len(toks) > 2 && toks[0].name() == "pg_catalog" && toks[1].is(".") {
+		toks = toks[2:]
+	}
+	n, i := "", 0
+	for i < len(toks) && toks[i].name() != "" {
+		n += " " + toks[i].name()
+		i++
+	}
+	if i+1 >= len(toks) || !toks[i].is("[") || !toks[i+1].is("]") {
+		return 0
+	}
+	return oidNamed(strings.TrimSpace(n))
+}
+
+// oidNamed is the OID of a type by one of its names.
+func oidNamed(name string) uint32 {
+	for _, t := range pgTypes() {
+		if t.name == name || t.written == name {
+			return t.oid
+		}
+	}
+	if t, ok := scalars[strings.ToUpper(name)]; ok {
+		return t.oid
+	}
+	return map[string]uint32{"int": 23, "decimal": 1700, "double": 701, "string": 25}[name]
+}
+
+// arrayOf is the OID of arrays of a type.
+func arrayOf(elem uint32) uint32 {
+	for _, t := range pgTypes() {
+		if t.oid == elem {
+			n, _ := strconv.ParseUint(t.array, 10, 32)
+			return uint32(n)
+		}
+	}
+	return 1009
+}
+
+// duckName is what DuckDB calls a type.
+func duckName(oid uint32) string {
+	switch oid {
+	case 26:
+		return "UINTEGER"
+	case 1700:
+		return "DECIMAL(38,9)"
+	}
+	for _, name := range []string{"BOOLEAN", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "BLOB", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "INTERVAL", "UUID"} {
+		if scalars[name].oid == oid {
+			return name
+		}
+	}
+	return "VARCHAR"
+}
+
+// duckList writes a list as the text that DuckDB casts to one.
+func duckList(list []any) string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		switch x := v.(type) {
+		case nil:
+			out[i] = "NULL"
+		case string:
+			out[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(x) + `"`
+		case time.Time:
+			out[i] = `"` + x.UTC().Format("2006-01-02 15:04:05.999999-07") + `"`
+		case duckdb.Decimal:
+			out[i] = string(appendDecimal(nil, x))
+		default:
+			out[i] = fmt.Sprint(x)
+		}
+	}
+	return "[" + strings.Join(out, ", ") + "]"
+}
+
+// arrayLiteral turns '{a,b}' into '[a, b]'.
+func arrayLiteral(s string) (string, bool) {
+	list, err := parseArray(s)
+	if err != nil {
+		return "", false
+	}
+	return sqlText(duckList(list)), true
+}
+
+// parseArray reads PostgreSQL's text of an array of one dimension.
+func parseArray(s string) ([]any, error) {
+	s = strings.TrimSpace(s)
+	if len(s) < 2 || s[0] != '{' || s[len(s)-1] != '}' {
+		return nil, fault.New(fault.Invalid, "%q is no array", s)
+	}
+	list := []any{}
+	var b strings.Builder
+	inside, wasQuoted, any := false, false, false
+	done := func() {
+		text := b.String()
+		if !wasQuoted {
+			text = strings.TrimSpace(text)
+		}
+		if !wasQuoted && strings.EqualFold(text, "null") {
+			list = append(list, nil)
+		} else {
+			list = append(list, text)
+		}
+		b.Reset()
+		wasQuoted = false
+	}
+	body := s[1 : len(s)-1]
+	for i := 0; i < len(body); i++ {
+		c := body[i]
+		any = true
+		switch {
+		case c == '\\' && i+1 < len(body):
+			i++
+			b.WriteByte(body[i])
+		case c == '"':
+			inside, wasQuoted = !inside, true
+		case c == ',' && !inside:
+			done()
+		case c == '{' && !inside:
+			return nil, fault.New(fault.Invalid, "%q has more than one dimension", s)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if any {
+		done()
+	}
+	return list, nil
+}

@@ -1,0 +1,163 @@
+package pgwire
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+
+	"anabranch/fault"
+	engine "anabranch/serving/sql"
+)
+
+// catalogType is the type of a column of the catalog: object ids are UINTEGER
+// there, which nothing else is.
+func catalogType(duck string) *pgType {
+	oid := pgType{kind: kOID, oid: 26, array: 1028, size: 4, mod: -1}
+	switch duck {
+	case "UINTEGER":
+		return &oid
+	case "UINTEGER[]":
+		return &pgType{kind: kArray, oid: 1028, size: -1, mod: -1, elem: &oid}
+	}
+	return typeOf(duck)
+}
+
+// catalogQuery is the action of a question about the catalog.
+func (ses *session) catalogQuery(st statement) (action, error) {
+	c := ses.srv.catalog
+	text := rewrite(st)
+	open := func(ctx context.Context) (*sql.Conn, error) {
+		conn, err := c.connFor(ctx, ses)
+		if err != nil {
+			return nil, err
+		}
+		if err := engine.CheckCatalog(ctx, conn, text, c.functions, catalogTables); err != nil {
+			conn.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+	return action{
+		rows: true,
+		run: func(ctx context.Context, args []any) (result, error) {
+			if err := ses.effects(st, args); err != nil {
+				return result{}, err
+			}
+			conn, err := open(ctx)
+			if err != nil {
+				return result{}, err
+			}
+			r, err := conn.QueryContext(ctx, text, args...)
+			if err != nil {
+				conn.Close()
+				return result{}, catalogError(err)
+			}
+			types, err := r.ColumnTypes()
+			if err != nil {
+				r.Close()
+				conn.Close()
+				return result{}, catalogError(err)
+			}
+			out := &catalogRows{conn: conn, rows: r, values: make([]any, len(types)), into: make([]any, len(types))}
+			for i, t := range types {
+				out.cols = append(out.cols, column{name: columnName(t.Name()), typ: catalogType(t.DatabaseTypeName())})
+				out.into[i] = &out.values[i]
+			}
+			return result{rows: out, tag: "SELECT"}, nil
+		},
+		describe: func(ctx context.Context, n int) ([]*pgType, []column, error) {
+			conn, err := open(ctx)
+			if err != nil {
+				return nil, nil, err
+			}
+			defer conn.Close()
+			d, err := describeCatalog(ctx, conn, text)
+			if err == nil && len(d.Columns) == 0 && n > 0 {
+				text = typed(text, d.Params)
+				d, err = describeCatalog(ctx, conn, text)
+			}
+			if err != nil {
+				return nil, nil, catalogError(err)
+			}
+			params := make([]*pgType, len(d.Params))
+			for i, name := range d.Params {
+				if name != "" {
+					params[i] = catalogType(name)
+				}
+			}
+			columns := make([]column, len(d.Columns))
+			for i, col := range d.Columns {
+				columns[i] = column{name: columnName(col.Name), typ: catalogType(col.Type)}
+			}
+			return params, columns, nil
+		},
+	}, nil
+}
+
+func describeCatalog(ctx context.Context, conn *sql.Conn, text string) (d engine.Description, err error) {
+	err = conn.Raw(func(dc any) error {
+		prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+		if err != nil {
+			return err
+		}
+		defer prepared.Close()
+		d, err = engine.DescribeStatement(prepared.(*duckdb.Stmt))
+		return err
+	})
+	return d, err
+}
+
+type catalogRows struct {
+	conn   *sql.Conn
+	rows   *sql.Rows
+	cols   []column
+	values []any
+	into   []any
+}
+
+func (r *catalogRows) columns() []column { return r.cols }
+func (r *catalogRows) close() {
+	_ = r.rows.Close()
+	_ = r.conn.Close()
+}
+
+func (r *catalogRows) next() ([]any, error) {
+	if !r.rows.Next() {
+		return nil, catalogError(r.rows.Err())
+	}
+	if err := r.rows.Scan(r.into...); err != nil {
+		return nil, catalogError(err)
+	}
+	return r.values, nil
+}
+
+// called is how DuckDB names the column of a function's call.
+var called = regexp.MustCompile(`^"?([a-z_][a-z0-9_]*)"?\(`)
+
+// columnName names a column without an alias as PostgreSQL does, by its
+// function: clients read version() in the column "version".
+func columnName(name string) string {
+	if m := called.FindStringSubmatch(name); m != nil {
+		return strings.TrimSuffix(m[1], "_star") // count(*)
+	}
+	return name
+}
+
+// catalogError gives the errors of the catalog's DuckDB a kind.
+func catalogError(err error) error {
+	var d *duckdb.Error
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &d):
+		return fault.Wrap(fault.Transient, err)
+	case d.Type == duckdb.ErrorTypeOutOfMemory:
+		return fault.WithCode(fault.New(fault.Throttled, "the query needs more memory than the catalog may have"), "memory_limit")
+	}
+	return fault.WithCode(fault.New(fault.Invalid, "%s", d.Msg), "sql")
+}

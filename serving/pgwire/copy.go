@@ -1,0 +1,268 @@
+package pgwire
+
+import (
+	"context"
+	"encoding/binary"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"anabranch/fault"
+)
+
+// copyOut is how the rows of COPY ... TO STDOUT are written.
+type copyOut struct {
+	binary bool
+	csv    bool
+	header bool
+	delim  byte
+	null   string
+}
+
+// copyTo answers COPY (query) TO STDOUT and COPY view TO STDOUT.
+func (ses *session) copyTo(st statement) (action, error) {
+	denied := fault.WithCode(fault.New(fault.Denied, "only COPY ... TO STDOUT is answered here: nothing is written, and no files are"), "read_only")
+	to, depth := -1, 0
+	for i, t := range st.tokens {
+		switch {
+		case t.is("("):
+			depth++
+		case t.is(")"):
+			depth--
+		case depth == 0 && (t.is("to") || t.is("from")) && to < 0:
+			to = i
+		}
+	}
+	if to < 2 || to+1 >= len(st.tokens) || !st.tokens[to].is("to") || !st.tokens[to+1].is("stdout") {
+		return action{}, denied
+	}
+	inner := st.text[st.tokens[1].start:st.tokens[to-1].end()]
+	if st.tokens[1].is("(") {
+		inner = inner[1 : len(inner)-1]
+	} else {
+		inner = "SELECT * FROM " + inner
+		if k := st.tokens[to-1]; k.is(")") { // COPY view (columns)
+			at := to - 1
+			for at > 1 && !st.tokens[at].is("(") {
+				at--
+			}
+			inner = "SELECT " + st.text[st.tokens[at].end():k.start] + " FROM " + st.text[st.tokens[1].start:st.tokens[at].start]
+		}
+	}
+	c, err := copyOptions(st.tokens[to+2:])
+	if err != nil {
+		return action{}, err
+	}
+	all := split(inner)
+	if len(all) != 1 {
+		return action{}, denied
+	}
+	a, err := ses.query(all[0])
+	if err != nil {
+		return a, err
+	}
+	return action{run: func(ctx context.Context, args []any) (result, error) {
+		r, err := a.run(ctx, args)
+		r.tag, r.copy = "COPY", c
+		return r, err
+	}}, nil
+}
+
+func copyOptions(toks []token) (*copyOut, error) {
+	c := &copyOut{}
+	given := map[string]bool{}
+	for i := 0; i < len(toks); i++ {
+		t := toks[i]
+		value := func() string {
+			for i+1 < len(toks) && (toks[i+1].is("as") || toks[i+1].is("=")) {
+				i++
+			}
+			if i+1 < len(toks) && (toks[i+1].kind == str || toks[i+1].kind == word) {
+				i++
+				if toks[i].kind == word {
+					return strings.ToLower(toks[i].text)
+				}
+				return toks[i].value()
+			}
+			return ""
+		}
+		switch {
+		case t.is("with"), t.is("("), t.is(")"), t.is(","):
+		case t.is("csv"):
+			c.csv = true
+		case t.is("binary"):
+			c.binary = true
+		case t.is("format"):
+			switch f := value(); f {
+			case "csv":
+				c.csv = true
+			case "binary":
+				c.binary = true
+			case "text":
+			default:
+				return nil, fault.WithCode(fault.New(fault.Invalid, "COPY format %q: want csv, text or binary", f), "unsupported")
+			}
+		case t.is("header"):
+			c.header = true
+			if i+1 < len(toks) && (toks[i+1].is("true") || toks[i+1].is("false") || toks[i+1].is("on") || toks[i+1].is("off")) {
+				i++
+				c.header = toks[i].is("true") || toks[i].is("on")
+			}
+		case t.is("delimiter"):
+			d := value()
+			if len(d) != 1 {
+				return nil, fault.WithCode(fault.New(fault.Invalid, "COPY delimiter %q: want one byte", d), "setting_value")
+			}
+			c.delim = d[0]
+		case t.is("null"):
+			c.null, given["null"] = value(), true
+		case t.is("encoding"), t.is("quote"), t.is("escape"):
+			if v := value(); !(strings.EqualFold(v, "utf8") || strings.EqualFold(v, "utf-8") || v == `"`) {
+				return nil, fault.WithCode(fault.New(fault.Invalid, "COPY %s %q cannot be chosen", t.text, v), "unsupported")
+			}
+		default:
+			return nil, fault.WithCode(fault.New(fault.Invalid, "COPY option %s is not known here: FORMAT, HEADER, DELIMITER and NULL are", t.text), "unsupported")
+		}
+	}
+	if c.binary && (c.csv || c.header || c.delim != 0 || given["null"]) {
+		return nil, fault.WithCode(fault.New(fault.Invalid, "COPY in binary format has no other options"), "unsupported")
+	}
+	if c.delim == 0 {
+		c.delim = map[bool]byte{true: ',', false: '\t'}[c.csv]
+	}
+	if !given["null"] && !c.csv {
+		c.null = `\N`
+	}
+	return c, nil
+}
+
+// runCopy sends all rows as COPY data.
+func (p *portal) runCopy() error {
+	ses, c := p.ses, p.result.copy
+	defer p.watched()()
+	begin := &pgproto3.CopyOutResponse{ColumnFormatCodes: make([]uint16, len(p.cols))}
+	if c.binary {
+		begin.OverallFormat = 1
+		for i := range begin.ColumnFormatCodes {
+			begin.ColumnFormatCodes[i] = 1
+		}
+	}
+	if err := ses.send(begin); err != nil {
+		return err
+	}
+	head := "" // waits for the first row
+	if c.binary {
+		head = binaryCopy
+	}
+	if c.header {
+		names := func(i int) (string, bool) { return p.cols[i].name, false }
+		if err := p.copyData(func(dst []byte) []byte { return c.line(dst, len(p.cols), names) }); err != nil {
+			return err
+		}
+	}
+	zone := ses.zone()
+	for {
+		row, err := p.result.rows.next()
+		if err != nil {
+			return p.cause(p.ctx, err)
+		}
+		if row == nil {
+			break
+		}
+		if err := p.copyData(func(dst []byte) []byte { return c.row(append(dst, head...), p.cols, row, zone) }); err != nil {
+			return err
+		}
+		head = ""
+		p.sent++
+	}
+	if c.binary {
+		if err := p.copyData(func(dst []byte) []byte { return append(append(dst, head...), 0xff, 0xff) }); err != nil {
+			return err
+		}
+	}
+	p.finish()
+	if err := ses.send(&pgproto3.CopyDone{}); err != nil {
+		return err
+	}
+	return ses.send(&pgproto3.CommandComplete{CommandTag: []byte("COPY " + strconv.Itoa(p.sent))})
+}
+
+// copyData sends what fill appends, as one message.
+func (p *portal) copyData(fill func([]byte) []byte) error {
+	out := p.ses.conn
+	out.buffer()
+	from := len(out.out)
+	out.out = fill(append(out.out, 'd', 0, 0, 0, 0))
+	binary.BigEndian.PutUint32(out.out[from+1:], uint32(len(out.out)-from-1))
+	if err := out.spill(); err != nil {
+		return broken{err}
+	}
+	return nil
+}
+
+// binaryCopy begins a COPY in binary format: a signature, no flags, nothing
+// more. It comes in one message with the first row, as clients expect.
+const binaryCopy = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
+
+func (c *copyOut) row(dst []byte, columns []column, row []any, zone *time.Location) []byte {
+	if c.binary {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(row)))
+		for i, v := range row {
+			dst = appendValue(dst, columns[i].typ, v, 1, zone)
+		}
+		return dst
+	}
+	return c.line(dst, len(row), func(i int) (string, bool) {
+		if row[i] == nil {
+			return "", true
+		}
+		return string(appendText(nil, columns[i].typ, row[i], zone)), false
+	})
+}
+
+func (c *copyOut) line(dst []byte, n int, cell func(i int) (text string, null bool)) []byte {
+	for i := range n {
+		if i > 0 {
+			dst = append(dst, c.delim)
+		}
+		text, null := cell(i)
+		switch {
+		case null:
+			dst = append(dst, c.null...)
+		case c.csv:
+			dst = c.appendCSV(dst, text)
+		default:
+			dst = c.appendText(dst, text)
+		}
+	}
+	return append(dst, '\n')
+}
+
+func (c *copyOut) appendCSV(dst []byte, s string) []byte {
+	if s != c.null && s != `\.` && !strings.ContainsAny(s, "\"\r\n"+string(c.delim)) {
+		return append(dst, s...)
+	}
+	return append(append(append(dst, '"'), strings.ReplaceAll(s, `"`, `""`)...), '"')
+}
+
+func (c *copyOut) appendText(dst []byte, s string) []byte {
+	for i := range len(s) {
+		switch b := s[i]; b {
+		case '\\':
+			dst = append(dst, `\\`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		case c.delim:
+			dst = append(dst, '\\', b)
+		default:
+			dst = append(dst, b)
+		}
+	}
+	return dst
+}

@@ -1,0 +1,312 @@
+package pgwire
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"anabranch/fault"
+	"anabranch/serving/sql"
+)
+
+// query is the action of a statement that returns rows: of the catalog's, or
+// of the engine's.
+func (ses *session) query(st statement) (action, error) {
+	if asksCatalog(st) {
+		return ses.catalogQuery(st)
+	}
+	text := ses.qualify(inDuckDB(st))
+	return action{
+		rows: true,
+		run: func(ctx context.Context, args []any) (result, error) {
+			rows, err := ses.ask(ctx, text, args)
+			return result{rows: rows, tag: "SELECT"}, err
+		},
+		describe: func(ctx context.Context, n int) ([]*pgType, []column, error) {
+			d, err := ses.srv.engine.Describe(ctx, sql.Request{SQL: text, User: ses.limitedAs()})
+			if err != nil {
+				return nil, nil, err
+			}
+			if len(d.Columns) == 0 && n > 0 {
+				// The columns depend on the parameters: those are text then, as
+				// PostgreSQL takes what it does not know.
+				text = typed(text, d.Params)
+				if d, err = ses.srv.engine.Describe(ctx, sql.Request{SQL: text, User: ses.limitedAs()}); err != nil {
+					return nil, nil, err
+				}
+			}
+			params := make([]*pgType, len(d.Params))
+			for i, name := range d.Params {
+				if name != "" {
+					params[i] = typeOf(name)
+				}
+			}
+			return params, ses.columnsOf(d.Columns), nil
+		},
+	}, nil
+}
+
+// inDuckDB writes what tools say in PostgreSQL's words only: the times between
+// which a panel asks, as to_timestamp('...', 'YYYY-MM-DD HH24:MI:SS.US').
+func inDuckDB(st statement) statement {
+	var b strings.Builder
+	from := 0
+	for i, t := range st.tokens {
+		as := map[string]string{"to_timestamp": "TIMESTAMP", "to_date": "DATE"}[t.name()]
+		if as == "" || i+5 >= len(st.tokens) {
+			continue
+		}
+		a := st.tokens[i+1 : i+6]
+		if !a[0].is("(") || a[1].kind != str || !a[2].is(",") || a[3].kind != str || !a[4].is(")") || !strings.HasPrefix(strings.ToUpper(a[3].value()), "YYYY-MM-DD") {
+			continue
+		}
+		fmt.Fprintf(&b, "%s%s %s", st.text[from:t.start], as, a[1].text)
+		from = a[4].end()
+	}
+	if from == 0 {
+		return st
+	}
+	text := b.String() + st.text[from:]
+	return statement{text: text, tokens: lex(text)}
+}
+
+// typed casts the parameters that have no type to text.
+func typed(text string, params []string) string {
+	var b strings.Builder
+	from := 0
+	for _, t := range lex(text) {
+		if t.kind != param {
+			continue
+		}
+		if n := number1(t.text[1:]); n > 0 && n <= len(params) && params[n-1] != "" {
+			continue
+		}
+		fmt.Fprintf(&b, "%sCAST(%s AS VARCHAR)", text[from:t.start], t.text)
+		from = t.end()
+	}
+	return b.String() + text[from:]
+}
+
+func number1(s string) int {
+	n := 0
+	for _, c := range s {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// ask has the engine answer.
+func (ses *session) ask(ctx context.Context, text string, args []any) (rows, error) {
+	r := sql.Request{SQL: text, Args: args, Fresh: ses.fresh, User: ses.limitedAs()}
+	if ses.limited > 0 {
+		r.Limits.Time = ses.timeout()
+	}
+	pins := ses.tx.pins(ses)
+	if pins {
+		r.AsOf = ses.tx.pinned
+	}
+	a, err := ses.srv.engine.Query(ctx, r)
+	if r.AsOf != nil && fault.CodeOf(err) == "receipt_invalid" {
+		// The queries so far read other pipelines.
+		if err := ses.pinOthers(ctx); err != nil {
+			return nil, err
+		}
+		a, err = ses.srv.engine.Query(ctx, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	receipt := a.Receipt
+	ses.receipt = &receipt
+	if pins && ses.tx.pinned == nil && len(receipt.Pipelines) > 0 {
+		pinned := receipt
+		pinned.Pipelines = maps.Clone(receipt.Pipelines)
+		ses.tx.pinned = &pinned
+	}
+	return &answerRows{a, ses.columnsOf(a.Columns)}, nil
+}
+
+// limitedAs is whose limits a session's queries count against: nobody's where
+// anybody may say any name.
+func (ses *session) limitedAs() string {
+	if ses.srv.o.Users == nil {
+		return ""
+	}
+	return ses.user
+}
+
+// pinOthers pins the pipelines that the transaction has not read yet where
+// they stand.
+func (ses *session) pinOthers(ctx context.Context) error {
+	for _, t := range ses.tables() {
+		if _, there := ses.tx.pinned.Pipelines[t.Schema]; there || t.Kind != sql.KindView {
+			continue
+		}
+		a, err := ses.srv.engine.Query(ctx, sql.Request{SQL: "SELECT 1 FROM " + sqlName(t.Schema) + "." + sqlName(t.Name) + " LIMIT 0", Fresh: ses.fresh, User: ses.limitedAs()})
+		if err != nil {
+			return err
+		}
+		maps.Copy(ses.tx.pinned.Pipelines, a.Receipt.Pipelines)
+		if err := a.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type answerRows struct {
+	answer *sql.Answer
+	cols   []column
+}
+
+func (r *answerRows) columns() []column    { return r.cols }
+func (r *answerRows) next() ([]any, error) { return r.answer.Next() }
+func (r *answerRows) close()               { _ = r.answer.Close() }
+
+func (ses *session) columnsOf(all []sql.Column) []column {
+	out := make([]column, len(all))
+	for i, c := range all {
+		out[i] = column{name: c.Name, typ: typeOf(c.Type)}
+	}
+	return out
+}
+
+// path is where unqualified names are looked for: the pipelines that
+// search_path names, or all of them.
+func (ses *session) path() []string {
+	set := ses.values["search_path"]
+	if v, ok := ses.local["search_path"]; ok {
+		set = v
+	}
+	var there, path []string
+	for _, t := range ses.tables() {
+		if !slices.Contains(there, t.Schema) {
+			there = append(there, t.Schema)
+		}
+	}
+	for _, t := range lex(set) {
+		name := t.name()
+		if t.kind == str {
+			name = t.value()
+		}
+		if name != "" && slices.Contains(there, name) && !slices.Contains(path, name) {
+			path = append(path, name)
+		}
+	}
+	if len(path) == 0 {
+		return there
+	}
+	return path
+}
+
+func (ses *session) tables() []sql.Table {
+	all, err := ses.srv.engine.Tables(ses.srv.ctx)
+	if err != nil {
+		ses.srv.o.Logger.Warn("list the tables", "error", err)
+	}
+	return all
+}
+
+func quoteAll(names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = quoteName(n)
+	}
+	return out
+}
+
+// quoteName writes an identifier as PostgreSQL's quote_ident does.
+func quoteName(n string) string {
+	plain := n != ""
+	for i, c := range n {
+		if !(c == '_' || 'a' <= c && c <= 'z' || i > 0 && '0' <= c && c <= '9') {
+			plain = false
+		}
+	}
+	if plain {
+		return n
+	}
+	return `"` + strings.ReplaceAll(n, `"`, `""`) + `"`
+}
+
+// qualify writes the pipeline before the names of views that come without,
+// which the engine wants.
+func (ses *session) qualify(st statement) string {
+	names := bare(st.tokens)
+	if len(names) == 0 {
+		return st.text
+	}
+	where := map[string]string{}
+	path := ses.path()
+	for _, t := range ses.tables() {
+		at := slices.Index(path, t.Schema)
+		if before, ok := where[t.Name]; at >= 0 && (!ok || at < slices.Index(path, before)) {
+			where[t.Name] = t.Schema
+		}
+	}
+	var b strings.Builder
+	from := 0
+	for _, t := range names {
+		if schema, ok := where[t.name()]; ok {
+			fmt.Fprintf(&b, "%s%s.", st.text[from:t.start], quoteName(schema))
+			from = t.start
+		}
+	}
+	return b.String() + st.text[from:]
+}
+
+// bare finds the names after FROM, JOIN and the commas between them that have
+// no schema and are not those of WITH.
+func bare(toks []token) []token {
+	ctes := map[string]bool{}
+	for i := range toks {
+		if toks[i].is("as") && i > 0 && i+1 < len(toks) && (toks[i+1].is("(") || toks[i+1].is("materialized") || toks[i+1].is("not")) {
+			at := i - 1
+			if toks[at].is(")") { // name (columns) AS (...)
+				for at > 0 && !toks[at].is("(") {
+					at--
+				}
+				at--
+			}
+			if at >= 0 {
+				ctes[toks[at].name()] = true
+			}
+		}
+	}
+	var out []token
+	inFrom := []bool{false} // by depth of parentheses
+	for i, t := range toks {
+		top := len(inFrom) - 1
+		switch {
+		case t.is("("):
+			// FROM (a, b) and FROM (a JOIN b) list tables, f(x) does not.
+			inFrom = append(inFrom, inFrom[top] && i > 0 && (toks[i-1].is("from") || toks[i-1].is("join") || toks[i-1].is(",") || toks[i-1].is("(")))
+			continue
+		case t.is(")"):
+			if top > 0 {
+				inFrom = inFrom[:top]
+			}
+			continue
+		case t.is("from"):
+			inFrom[top] = true
+			continue
+		case t.kind == word && slices.Contains([]string{"where", "group", "order", "having", "limit", "union", "select", "window", "qualify", "except", "intersect", "using", "sample"}, strings.ToLower(t.text)):
+			inFrom[top] = false
+			continue
+		}
+		if !inFrom[top] || t.name() == "" || i == 0 {
+			continue
+		}
+		before := toks[i-1]
+		if !(before.is("from") || before.is("join") || before.is(",") || before.is("(")) {
+			continue
+		}
+		if i+1 < len(toks) && (toks[i+1].is(".") || toks[i+1].is("(")) || ctes[t.name()] {
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}

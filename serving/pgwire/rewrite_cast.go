@@ -1,0 +1,172 @@
+package pgwire
+
+import (
+	"slices"
+	"strings"
+)
+
+var regTypes = map[string]bool{"regclass": true, "regtype": true, "regproc": true, "regnamespace": true, "regrole": true, "regprocedure": true, "regoper": true, "regoperator": true}
+
+// castTypes are the types that are called otherwise.
+var castTypes = map[string]string{"oid": "uinteger", "xid": "uinteger", "name": "varchar", "cstring": "varchar", "int2vector": "smallint[]", "oidvector": "uinteger[]",
+	"regoper": "varchar", "regoperator": "varchar", "regprocedure": "varchar", "aclitem": "varchar", "char": "varchar", "inet": "varchar", "pg_node_tree": "varchar", "sql_identifier": "varchar", "information_schema": ""}
+
+// cast writes the cast at i anew, where it must be, and returns where to go on.
+func (r *rewriter) cast(i int) int {
+	typ := r.at(i + 1)
+	n := typ.name()
+	if n == "" {
+		return i
+	}
+	from := r.operand(i)
+	switch {
+	case regTypes[n] && r.at(i+2).is("["):
+		r.put(i+1, 1, plain("uinteger")) // lists of them stay numbers
+		return i + 3
+	case regTypes[n] && n != "regoper" && n != "regoperator" && n != "regprocedure":
+		return r.regCast(from, i, n)
+	case r.at(i+2).is("[") && r.at(i+3).is("]"):
+		if i == from+1 && r.toks[from].kind == str {
+			if list, ok := arrayLiteral(r.toks[from].value()); ok {
+				r.put(from, 1, token{kind: str, text: list})
+			}
+		}
+		if to, ok := castTypes[n]; ok {
+			r.put(i+1, 1, plain(to))
+		}
+		return i + 3
+	}
+	if to, ok := castTypes[n]; ok {
+		r.put(i+1, 1, plain(to))
+	}
+	return i + 1
+}
+
+// regCast writes operand::regclass and its kin: what is a name becomes a
+// number, what is a number becomes a name.
+func (r *rewriter) regCast(from, i int, n string) int {
+	operand := slices.Clone(r.toks[from:i])
+	for len(operand) > 3 && operand[0].is("(") && operand[1].kind == word && operand[2].is("(") {
+		operand = operand[1 : len(operand)-1]
+	}
+	last := operand[len(operand)-1]
+	name := len(operand) == 1 && (last.kind == str || last.kind == param) || len(operand) > 2 && operand[0].kind == word && last.is(")") // a literal, or what a function makes
+	if len(operand) > 2 && operand[len(operand)-2].is("::") && slices.Contains([]string{"text", "varchar", "cstring"}, last.name()) {
+		name = true
+	}
+	toText := r.at(i+2).is("::") && slices.Contains([]string{"text", "varchar", "name"}, r.at(i+3).name())
+	toOID := r.at(i+2).is("::") && slices.Contains([]string{"oid", "int", "int4", "int8", "integer", "bigint"}, r.at(i+3).name())
+	call := func(f string, inner []token, more ...token) []token {
+		out := append([]token{plain(f), {kind: sign, text: "("}}, inner...)
+		out = append(out, more...)
+		return append(out, token{kind: sign, text: ")"})
+	}
+	end := i + 2
+	if toText || toOID {
+		end = i + 4
+	}
+	null := []token{{kind: sign, text: ","}, plain("NULL")}
+	var out []token
+	switch {
+	case n == "regproc":
+		out = call("to_regproc", operand)
+	case n == "regrole" && !name:
+		out = call("pg_get_userbyid", operand)
+	case name:
+		out = call("to_"+n, operand)
+		if toText {
+			out = map[string]func() []token{
+				"regclass":     func() []token { return call("regclass_name", out) },
+				"regtype":      func() []token { return call("format_type", out, null...) },
+				"regnamespace": func() []token { return call("regnamespace_name", out) },
+				"regrole":      func() []token { return call("pg_get_userbyid", out) },
+			}[n]()
+		}
+	case toOID:
+		out = operand
+	case n == "regtype":
+		out = call("format_type", operand, null...)
+	default:
+		out = call(n+"_name", operand)
+	}
+	r.put(from, end-from, out...)
+	return from + len(out) - 1
+}
+
+// castCall writes CAST(x AS regclass) as a cast with ::, and the types of other
+// CASTs anew. i is at AS.
+func (r *rewriter) castCall(i int) bool {
+	n := r.at(i + 1).name()
+	if !r.at(i + 2).is(")") {
+		return false
+	}
+	open, depth := i-1, 0
+	for ; open >= 0; open-- {
+		if r.toks[open].is(")") {
+			depth++
+		}
+		if r.toks[open].is("(") {
+			if depth == 0 {
+				break
+			}
+			depth--
+		}
+	}
+	if open < 1 || !r.toks[open-1].is("cast") {
+		return false
+	}
+	if regTypes[n] {
+		inner := slices.Clone(r.toks[open+1 : i])
+		if len(inner) > 1 {
+			inner = append(append([]token{{kind: sign, text: "("}}, inner...), token{kind: sign, text: ")"})
+		}
+		words := append(inner, token{kind: sign, text: "::"}, plain(n))
+		r.put(open-1, i+3-(open-1), words...)
+		r.cast(open - 1 + len(inner))
+		return true
+	}
+	if to, ok := castTypes[n]; ok {
+		r.put(i+1, 1, plain(to))
+	}
+	return true
+}
+
+// operand returns where the operand of a postfix at i begins.
+func (r *rewriter) operand(i int) int {
+	j := i - 1
+	for {
+		switch t := r.at(j); {
+		case t.is(")"), t.is("]"):
+			depth := 0
+			for ; j >= 0; j-- {
+				if r.toks[j].is(")") || r.toks[j].is("]") {
+					depth++
+				}
+				if r.toks[j].is("(") || r.toks[j].is("[") {
+					if depth--; depth == 0 {
+						break
+					}
+				}
+			}
+			if k := r.at(j - 1); k.kind == word && !keyword[strings.ToLower(k.text)] || k.kind == quoted {
+				j--
+				if r.at(j - 1).is(".") {
+					j -= 2
+				}
+			} else if t.is("]") {
+				j--
+			}
+		}
+		for r.at(j - 1).is(".") {
+			j -= 2
+		}
+		if r.at(j-1).is("::") && j >= 2 { // a::text::regclass
+			j -= 2
+			continue
+		}
+		return max(j, 0)
+	}
+}
+
+// keyword are those before a parenthesis that is no call.
+var keyword = map[string]bool{"select": true, "where": true, "and": true, "or": true, "in": true, "on": true, "not": true, "then": true, "else": true, "when": true, "from": true, "by": true, "any": false, "as": true, "case": true}
