@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"anabranch/fault"
@@ -32,6 +33,11 @@ type ReleasePage struct {
 // Pick returns which letters a release is about; the error is Invalid.
 func Pick(ids, codes []string, since string, sets []string) (ingest.Pick, error) {
 	p := ingest.Pick{IDs: ids, Codes: codes, Sets: sets}
+	for name, texts := range map[string][]string{"ids": ids, "codes": codes, "set": sets} {
+		if slices.Contains(texts, "") {
+			return p, fault.New(fault.Invalid, "%s: one of them is empty: leave it out", name)
+		}
+	}
 	if since == "" {
 		return p, nil
 	}

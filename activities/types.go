@@ -16,7 +16,7 @@ import (
 // can read in a history.
 type Request struct {
 	Pipeline string `json:"pipeline"`
-	Kind     string `json:"kind"`           // batch.Nightly or batch.Backfill
+	Kind     string `json:"kind"`           // batch.Nightly, batch.Backfill or batch.Compaction
 	K        uint64 `json:"k,omitempty"`    // nightly: its barrier
 	View     string `json:"view,omitempty"` // backfill: one view; empty: all
 	From     string `json:"from,omitempty"` // backfill: first event day, 2006-01-02; empty: the first there is

@@ -44,7 +44,7 @@ func TestANewBuildTakesItsShare(t *testing.T) {
 	}
 	soon := func(what string, do func() error) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); ; <-time.After(50 * time.Millisecond) {
+		for end := time.Now().Add(5 * time.Minute); ; <-time.After(50 * time.Millisecond) {
 			err := do()
 			if err == nil {
 				return
@@ -75,7 +75,7 @@ func TestANewBuildTakesItsShare(t *testing.T) {
 	}
 	await := func(s workflows.Started) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		if _, err := workflows.Await(ctx, b.client, s, time.Second, clock.Wall, nil); err != nil {
 			t.Fatal(err)

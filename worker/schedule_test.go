@@ -19,6 +19,8 @@ import (
 	"anabranch/workflows"
 )
 
+var nights = workflows.Scheduled{Pipeline: "retail", Starts: workflows.StartsNightly}
+
 // nightlyAt is a schedule that is due at most once while a test runs.
 func nightlyAt(cron string) schemas.Schedule {
 	return schemas.Schedule{Cron: cron, Timezone: "UTC", Overlap: schemas.OverlapSkip, CatchUp: time.Hour}
@@ -28,7 +30,7 @@ func nightlyAt(cron string) schemas.Schedule {
 func (b *bundle) until(want string, is func(*client.ScheduleDescription) bool) *client.ScheduleDescription {
 	b.Helper()
 	for {
-		d, err := workflows.DescribeSchedule(b.Context(), b.client, "retail")
+		d, err := workflows.DescribeSchedule(b.Context(), b.client, nights)
 		if err != nil {
 			b.Fatalf("waiting until %s: %v", want, err)
 		}
@@ -67,8 +69,8 @@ func TestSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	for do, err := range map[string]error{
-		"pause":   workflows.PauseSchedule(ctx, b.client, "retail", "r", "ana"),
-		"trigger": workflows.TriggerSchedule(ctx, b.client, "retail", "r", "ana"),
+		"pause":   workflows.PauseSchedule(ctx, b.client, nights, "r", "ana"),
+		"trigger": workflows.TriggerSchedule(ctx, b.client, nights, "r", "ana"),
 	} {
 		if !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "batch.schedule") {
 			t.Fatalf("%s what is not there: %v", do, err)
@@ -80,7 +82,7 @@ func TestSchedule(t *testing.T) {
 
 	// Everything that the definition says is changed by the next apply, and
 	// what a person has decided stays.
-	if err := workflows.PauseSchedule(ctx, b.client, "retail", "moving  house", "ana"); err != nil {
+	if err := workflows.PauseSchedule(ctx, b.client, nights, "moving  house", "ana"); err != nil {
 		t.Fatal(err)
 	}
 	s := schemas.Schedule{Cron: "0 3 * * *", Timezone: "Asia/Tokyo", Overlap: schemas.OverlapBufferOne, CatchUp: 6 * time.Hour, PauseOnFailure: true}
@@ -99,7 +101,7 @@ func TestSchedule(t *testing.T) {
 	}
 
 	// A trigger works while it is paused, and keeps the reason of the pause.
-	if err := workflows.TriggerSchedule(ctx, b.client, "retail", "to see", "ben"); err != nil {
+	if err := workflows.TriggerSchedule(ctx, b.client, nights, "to see", "ben"); err != nil {
 		t.Fatal(err)
 	}
 	d = b.until("the trigger has started a run", func(d *client.ScheduleDescription) bool { return len(d.Info.RecentActions) == 1 })
@@ -122,14 +124,14 @@ func TestSchedule(t *testing.T) {
 	b.pastNights(s)
 
 	// A failed run pauses it.
-	if err := workflows.ResumeSchedule(ctx, b.client, "retail", "moved", "ana"); err != nil {
+	if err := workflows.ResumeSchedule(ctx, b.client, nights, "moved", "ana"); err != nil {
 		t.Fatal(err)
 	}
 	if d := b.until("it is resumed", func(d *client.ScheduleDescription) bool { return !d.Schedule.State.Paused }); d.Schedule.State.Note != "resumed by ana: moved" {
 		t.Errorf("note %q", d.Schedule.State.Note)
 	}
 	fail.Store(true)
-	if err := workflows.TriggerSchedule(ctx, b.client, "retail", "it will fail", "ben"); err != nil {
+	if err := workflows.TriggerSchedule(ctx, b.client, nights, "it will fail", "ben"); err != nil {
 		t.Fatal(err)
 	}
 	d = b.until("the failure has paused it", func(d *client.ScheduleDescription) bool { return d.Schedule.State.Paused })
@@ -142,7 +144,7 @@ func TestSchedule(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := workflows.DescribeSchedule(ctx, b.client, "retail"); !fault.Is(err, fault.NotFound) {
+	if _, err := workflows.DescribeSchedule(ctx, b.client, nights); !fault.Is(err, fault.NotFound) {
 		t.Fatal("the schedule is still there", err)
 	}
 }

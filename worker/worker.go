@@ -81,8 +81,10 @@ func (w *Worker) Start(ctx context.Context) error {
 	inner := worker.New(w.opts.Client, w.opts.TaskQueue, worker.Options{
 		MaxConcurrentActivityExecutionSize: w.opts.Parallel,
 		WorkerStopTimeout:                  w.opts.Drain,
-		// A cancelled run ends soon, not at the end of a heartbeat timeout.
-		MaxHeartbeatThrottleInterval: 3 * time.Second,
+		// A cancelled run ends soon, not at the end of a heartbeat timeout. It is
+		// also how long the server may take to answer: a step whose heartbeat has
+		// no answer is ended by the library.
+		MaxHeartbeatThrottleInterval: 6 * time.Second,
 		OnFatalError:                 w.finish,
 		DeploymentOptions:            versioned(w.opts.Deployment, w.opts.Build),
 	})
@@ -143,6 +145,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.ReleaseDeadLetters, workflow.RegisterOptions{Name: workflows.ReleaseType})
 	r.RegisterWorkflowWithOptions(workflows.Import, workflow.RegisterOptions{Name: workflows.ImportType})
 	r.RegisterWorkflowWithOptions(workflows.Audit, workflow.RegisterOptions{Name: workflows.AuditType})
+	r.RegisterWorkflowWithOptions(workflows.Compact, workflow.RegisterOptions{Name: workflows.CompactType})
 	r.RegisterWorkflowWithOptions(workflows.Expire, workflow.RegisterOptions{Name: workflows.ExpireType})
 	r.RegisterWorkflowWithOptions(workflows.Restore, workflow.RegisterOptions{Name: workflows.RestoreType})
 	r.RegisterWorkflowWithOptions(workflows.RebuildSpeed, workflow.RegisterOptions{Name: workflows.RebuildSpeedType})

@@ -223,27 +223,8 @@ func sortedKeys[V any](m map[string]V) []string {
 
 // StartAudit starts an audit, or joins the one with the same key.
 func StartAudit(ctx context.Context, c client.Client, queue string, in AuditInput, now time.Time) (Started, error) {
-	if in.Key == "" {
-		in.Key = stamp(now)
-	}
-	if err := plainName("pipeline", in.Pipeline); err != nil {
-		return Started{}, err
-	}
 	if err := in.check(); err != nil {
 		return Started{}, activities.FromTemporal(err)
 	}
-	id := fmt.Sprintf("audit-%s-%s", in.Pipeline, safe(in.Key))
-	return start(ctx, c, queue, id, AuditType, in, fmt.Sprintf("audit of %s", in.Pipeline), in.Reason, in.By)
-}
-
-// AwaitAudit waits for what an audit comes to. When it found a drift, result
-// says which and the error is Corrupt with code activities.DriftCode.
-func AwaitAudit(ctx context.Context, c client.Client, s Started) (AuditResult, error) {
-	var out AuditResult
-	err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &out)
-	if err == nil {
-		return out, nil
-	}
-	activities.Carried(err, &out)
-	return out, ofRun(err)
+	return asked{in.Pipeline, &in.Key, in.Reason, in.By}.start(ctx, c, queue, "audit", AuditType, &in, fmt.Sprintf("audit of %s", in.Pipeline), now)
 }

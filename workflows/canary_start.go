@@ -12,23 +12,7 @@ import (
 
 // StartCanary starts a canary, or joins the one with the same key.
 func StartCanary(ctx context.Context, c client.Client, queue string, in CanaryInput, now time.Time) (Started, error) {
-	if in.Key == "" {
-		in.Key = stamp(now)
-	}
-	if err := plainName("pipeline", in.Pipeline); err != nil {
-		return Started{}, err
-	}
-	id := fmt.Sprintf("canary-%s-%s", in.Pipeline, safe(in.Key))
-	return start(ctx, c, queue, id, CanaryType, in, fmt.Sprintf("canary of %s, %g %% of the queries", in.Pipeline, in.Share), in.Reason, in.By)
-}
-
-// AwaitCanary waits for what a canary comes to.
-func AwaitCanary(ctx context.Context, c client.Client, s Started) (CanaryResult, error) {
-	var out CanaryResult
-	if err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &out); err != nil {
-		return out, ofRun(err)
-	}
-	return out, nil
+	return asked{in.Pipeline, &in.Key, in.Reason, in.By}.start(ctx, c, queue, "canary", CanaryType, &in, fmt.Sprintf("canary of %s, %g %% of the queries", in.Pipeline, in.Share), now)
 }
 
 // PokeCanary tells a canary that a version was published. One that has ended

@@ -88,22 +88,5 @@ func (in *ExpireInput) table(e batch.Expired) string {
 
 // StartExpire starts it, or joins the run with the same key.
 func StartExpire(ctx context.Context, c client.Client, queue string, in ExpireInput, now time.Time) (Started, error) {
-	if in.Key == "" {
-		in.Key = stamp(now)
-	}
-	if err := plainName("pipeline", in.Pipeline); err != nil {
-		return Started{}, err
-	}
-	id := fmt.Sprintf("expire-%s-%s", in.Pipeline, safe(in.Key))
-	return start(ctx, c, queue, id, ExpireType, in, fmt.Sprintf("expire of %s", in.Pipeline), in.Reason, in.By)
-}
-
-// AwaitExpire waits for what it comes to.
-func AwaitExpire(ctx context.Context, c client.Client, s Started) (batch.Expired, error) {
-	var out batch.Expired
-	err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &out)
-	if err != nil {
-		return out, ofRun(err)
-	}
-	return out, nil
+	return asked{in.Pipeline, &in.Key, in.Reason, in.By}.start(ctx, c, queue, "expire", ExpireType, &in, fmt.Sprintf("expire of %s", in.Pipeline), now)
 }

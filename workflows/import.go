@@ -248,21 +248,5 @@ func (r *importing) table() string {
 
 // StartImport starts an import, or joins the one with the same key.
 func StartImport(ctx context.Context, c client.Client, queue string, in ImportInput, now time.Time) (Started, error) {
-	if in.Key == "" {
-		in.Key = stamp(now)
-	}
-	if err := plainName("pipeline", in.Pipeline); err != nil {
-		return Started{}, err
-	}
-	id := fmt.Sprintf("import-%s-%s", in.Pipeline, safe(in.Key))
-	return start(ctx, c, queue, id, ImportType, in, fmt.Sprintf("import into %s from %s", in.Pipeline, in.From), in.Reason, in.By)
-}
-
-// AwaitImport waits for what an import comes to.
-func AwaitImport(ctx context.Context, c client.Client, s Started) (ImportResult, error) {
-	var out ImportResult
-	if err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &out); err != nil {
-		return out, ofRun(err)
-	}
-	return out, nil
+	return asked{in.Pipeline, &in.Key, in.Reason, in.By}.start(ctx, c, queue, "import", ImportType, &in, fmt.Sprintf("import into %s from %s", in.Pipeline, in.From), now)
 }

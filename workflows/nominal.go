@@ -32,8 +32,8 @@ func (in *NightlyInput) due(ctx workflow.Context) error {
 	}
 	info := workflow.GetInfo(ctx)
 	nominal := info.WorkflowStartTime
-	if id := info.WorkflowExecution.ID; strings.HasPrefix(id, ScheduleID(in.Pipeline)+"-") {
-		if t, err := time.Parse(time.RFC3339, strings.TrimPrefix(id, ScheduleID(in.Pipeline)+"-")); err == nil {
+	if id := info.WorkflowExecution.ID; strings.HasPrefix(id, Scheduled{in.Pipeline, StartsNightly}.ID()+"-") {
+		if t, err := time.Parse(time.RFC3339, strings.TrimPrefix(id, Scheduled{in.Pipeline, StartsNightly}.ID()+"-")); err == nil {
 			nominal = t
 		}
 	}

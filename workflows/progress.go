@@ -21,6 +21,7 @@ const (
 	phaseFold      = "fold"
 	phaseGather    = "gather"
 	phaseFinish    = "finish"
+	phasePack      = "pack"
 	phaseVerify    = "verify"
 	phaseReview    = "review"
 	phaseApproval  = "approval"
@@ -32,7 +33,7 @@ const (
 
 // order says which phase comes before which; a run that begins is before all.
 var order = map[string]int{
-	"": 0, phaseEstimate: 1, phaseBarrier: 1, phaseSealed: 2, phasePlan: 3, phaseCompact: 4, phaseSpread: 5, phaseFold: 6, phaseGather: 7, phaseFinish: 8,
+	"": 0, phaseEstimate: 1, phaseBarrier: 1, phaseSealed: 2, phasePlan: 3, phaseCompact: 4, phaseSpread: 5, phaseFold: 6, phaseGather: 7, phaseFinish: 8, phasePack: 8,
 	phaseVerify: 9, phaseReview: 10, phaseApproval: 11, phasePublish: 12, phaseDone: 13, phaseCancelled: 13, phaseFailed: 13,
 }
 
@@ -68,6 +69,7 @@ type Progress struct {
 	Estimate  *batch.Estimate `json:"estimate,omitempty"`  // of a backfill: all there is to do
 	Ask       string          `json:"ask,omitempty"`       // why it wants an approval
 	Canary    []CanaryState   `json:"canary,omitempty"`    // of a canary: how each view stands
+	Packed    *batch.Packed   `json:"packed,omitempty"`    // of a compaction: what is put together
 }
 
 // Ended reports whether the run is over, well or not.
@@ -85,9 +87,10 @@ func (r *run) progress() Progress {
 		p.Ask = r.ask()
 	}
 	compact, fold, finish := r.units()
-	p.Total = compact + fold + finish
+	p.Total, p.Packed = compact+fold+finish, r.small
 	if r.s.Plan != nil {
-		p.RowsAll = r.s.Plan.Rows
+		p.RowsAll, p.Packed = r.s.Plan.Rows, r.s.Plan.Packed
+		p.Total += r.s.Plan.Packs
 	}
 	if r.s.Fold != nil {
 		p.RowsAll += r.s.Fold.Rows
@@ -188,8 +191,11 @@ func (r *run) table() string {
 		row("barrier", "%d", p.K)
 	}
 	if p.Total > 0 {
-		compact, fold, finish := r.units()
-		row("units", "%d of %d (compact %d, fold %d, finish %d)", p.Done, p.Total, compact, fold, finish)
+		of := ""
+		if compact, fold, finish := r.units(); compact+fold+finish > 0 {
+			of = fmt.Sprintf(" (compact %d, fold %d, finish %d)", compact, fold, finish)
+		}
+		row("units", "%d of %d%s", p.Done, p.Total, of)
 	}
 	if p.Rows > 0 {
 		row("rows", "%d of %d, %.0f a second", p.Rows, max(p.Rows, p.RowsAll), p.Rate)
@@ -215,6 +221,9 @@ func (r *run) table() string {
 	row("started", "%s", p.Started.UTC().Format(time.RFC3339))
 	if r.request.Reason != "" || r.request.By != "" {
 		row("asked for by", "%s: %s", orElse(cell(r.request.By), "?"), cell(r.request.Reason))
+	}
+	if p.Packed != nil {
+		b.WriteString("\n" + packedTable(p.Packed))
 	}
 	if len(p.Failed) > 0 {
 		b.WriteString("\n| failed | why | kind |\n|---|---|---|\n")

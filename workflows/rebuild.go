@@ -95,24 +95,5 @@ func (in *RebuildSpeedInput) table(r activities.SpeedRebuilt) string {
 
 // StartRebuildSpeed starts it, or joins the run with the same key.
 func StartRebuildSpeed(ctx context.Context, c client.Client, queue string, in RebuildSpeedInput, now time.Time) (Started, error) {
-	if in.Key == "" {
-		in.Key = stamp(now)
-	}
-	if err := plainName("pipeline", in.Pipeline); err != nil {
-		return Started{}, err
-	}
-	id := fmt.Sprintf("rebuild-speed-%s-%s", in.Pipeline, safe(in.Key))
-	return start(ctx, c, queue, id, RebuildSpeedType, in, fmt.Sprintf("rebuild of the speed layer of %s", in.Pipeline), in.Reason, in.By)
-}
-
-// AwaitRebuildSpeed waits for what it comes to. When views differ, the result
-// says which and the error is Corrupt with code activities.DriftCode.
-func AwaitRebuildSpeed(ctx context.Context, c client.Client, s Started) (activities.SpeedRebuilt, error) {
-	var out activities.SpeedRebuilt
-	err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &out)
-	if err == nil {
-		return out, nil
-	}
-	activities.Carried(err, &out)
-	return out, ofRun(err)
+	return asked{in.Pipeline, &in.Key, in.Reason, in.By}.start(ctx, c, queue, "rebuild-speed", RebuildSpeedType, &in, fmt.Sprintf("rebuild of the speed layer of %s", in.Pipeline), now)
 }

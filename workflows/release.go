@@ -132,21 +132,5 @@ func (in *ReleaseInput) table(s *ReleaseResume) string {
 
 // StartRelease starts a release, or joins the one with the same key.
 func StartRelease(ctx context.Context, c client.Client, queue string, in ReleaseInput, now time.Time) (Started, error) {
-	if in.Key == "" {
-		in.Key = stamp(now)
-	}
-	if err := plainName("pipeline", in.Pipeline); err != nil {
-		return Started{}, err
-	}
-	id := fmt.Sprintf("release-%s-%s", in.Pipeline, safe(in.Key))
-	return start(ctx, c, queue, id, ReleaseType, in, fmt.Sprintf("release of dead letters of %s", in.Pipeline), in.Reason, in.By)
-}
-
-// AwaitRelease waits for what a release comes to.
-func AwaitRelease(ctx context.Context, c client.Client, s Started) (ReleaseResult, error) {
-	var out ReleaseResult
-	if err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &out); err != nil {
-		return out, ofRun(err)
-	}
-	return out, nil
+	return asked{in.Pipeline, &in.Key, in.Reason, in.By}.start(ctx, c, queue, "release", ReleaseType, &in, fmt.Sprintf("release of dead letters of %s", in.Pipeline), now)
 }

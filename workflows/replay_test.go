@@ -187,6 +187,12 @@ func imports(in workflows.ImportInput, w func(cancel func()) *activitiestest.Wor
 	}}
 }
 
+func compacts(key string, dry bool, w func(cancel func()) *activitiestest.World) scenario {
+	return scenario{world: w, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
+		return workflows.StartCompact(ctx, c, queue, workflows.CompactInput{Pipeline: "retail", DryRun: dry, Parallel: 1, Key: key, Reason: "recorded", By: "test"}, time.Now())
+	}}
+}
+
 func plain(func()) *activitiestest.World { return &activitiestest.World{} }
 
 // scenarios by the name of their file.
@@ -217,6 +223,19 @@ var scenarios = map[string]scenario{
 	"restore-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
 		return workflows.StartRestore(ctx, c, queue, workflows.RestoreInput{Pipeline: "retail", Into: "retail_then", AsOf: "v3", Key: "plain", Reason: "recorded", By: "test"}, time.Now())
 	}},
+	"compact-v1":         compacts("plain", false, plain),
+	"compact-dry-run-v1": compacts("dry", true, plain),
+	"compact-loses-once-v1": compacts("loses", false, func(func()) *activitiestest.World {
+		w, lost := &activitiestest.World{}, false
+		w.Before = func(_ context.Context, step string, _ int) error {
+			if step == "publish" && !lost {
+				lost = true
+				w.Intrude()
+			}
+			return nil
+		}
+		return w
+	}),
 	"expire-v1": {world: plain, start: func(ctx context.Context, c client.Client, queue string) (workflows.Started, error) {
 		return workflows.StartExpire(ctx, c, queue, workflows.ExpireInput{Pipeline: "retail", DryRun: true, Key: "plain", Reason: "recorded", By: "test"}, time.Now())
 	}},

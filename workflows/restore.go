@@ -92,24 +92,8 @@ func (in *RestoreInput) check() error {
 
 // StartRestore starts it, or joins the run with the same key.
 func StartRestore(ctx context.Context, c client.Client, queue string, in RestoreInput, now time.Time) (Started, error) {
-	if in.Key == "" {
-		in.Key = stamp(now)
-	}
-	if err := plainName("pipeline", in.Pipeline); err != nil {
-		return Started{}, err
-	}
 	if err := in.check(); err != nil {
 		return Started{}, activities.FromTemporal(err)
 	}
-	id := fmt.Sprintf("restore-%s-%s", in.Pipeline, safe(in.Key))
-	return start(ctx, c, queue, id, RestoreType, in, fmt.Sprintf("restore of %s into %s", in.Pipeline, in.Into), in.Reason, in.By)
-}
-
-// AwaitRestore waits for what it comes to.
-func AwaitRestore(ctx context.Context, c client.Client, s Started) (activities.Restored, error) {
-	var out activities.Restored
-	if err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &out); err != nil {
-		return out, ofRun(err)
-	}
-	return out, nil
+	return asked{in.Pipeline, &in.Key, in.Reason, in.By}.start(ctx, c, queue, "restore", RestoreType, &in, fmt.Sprintf("restore of %s into %s", in.Pipeline, in.Into), now)
 }

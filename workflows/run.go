@@ -69,6 +69,7 @@ type run struct {
 	note               string
 
 	review    *batch.Review // of this attempt
+	small     *batch.Packed // of the dry run of a compaction
 	running   int           // steps that run now
 	busy      time.Time     // up to when Worked counts
 	cancelled bool
@@ -201,13 +202,23 @@ func (r *run) barrier(ctx workflow.Context) error {
 // attempt plans, works and publishes once. A Conflict means: from the plan on
 // again.
 func (r *run) attempt(ctx workflow.Context) (Result, error) {
+	if r.request.Kind == batch.Compaction && r.dry {
+		return r.compactable(ctx)
+	}
 	if r.s.Plan == nil {
 		if err := r.plan(ctx); err != nil {
 			return Result{}, err
 		}
 	}
 	r.review = nil
-	for _, do := range []func(workflow.Context) error{r.compact, r.fold, r.finish} {
+	work := []func(workflow.Context) error{r.compact, r.fold, r.finish}
+	if r.request.Kind == batch.Compaction {
+		if r.s.Plan.Packs == 0 {
+			return r.nothingSmall(), nil
+		}
+		work = []func(workflow.Context) error{r.pack}
+	}
+	for _, do := range work {
 		if err := do(ctx); err != nil {
 			return Result{}, err
 		}

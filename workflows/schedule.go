@@ -17,8 +17,33 @@ import (
 	"anabranch/schemas"
 )
 
-// ScheduleID returns the name of a pipeline's schedule in the Temporal UI.
-func ScheduleID(pipeline string) string { return "nightly-" + pipeline }
+// Scheduled names a schedule: of a pipeline, and what it starts.
+type Scheduled struct{ Pipeline, Starts string }
+
+// What schedules start.
+const (
+	StartsNightly = "nightly"
+	StartsAudit   = "audit"
+	StartsExpire  = "expire"
+)
+
+// ID returns the name of the schedule in the Temporal UI.
+func (s Scheduled) ID() string { return s.Starts + "-" + s.Pipeline }
+
+func (s Scheduled) handle(ctx context.Context, c client.Client) client.ScheduleHandle {
+	return c.ScheduleClient().GetHandle(ctx, s.ID())
+}
+
+// declared is where pipeline.yaml asks for it.
+func (s Scheduled) declared() string {
+	switch s.Starts {
+	case StartsAudit:
+		return "batch.audit"
+	case StartsExpire:
+		return "batch.retention with a schedule"
+	}
+	return "batch.schedule"
+}
 
 var overlaps = map[string]enums.ScheduleOverlapPolicy{
 	schemas.OverlapSkip:      enums.SCHEDULE_OVERLAP_POLICY_SKIP,
@@ -37,7 +62,7 @@ func EnsureSchedule(ctx context.Context, c client.Client, queue, pipeline string
 	}
 	return ensureSchedule(ctx, c, s, &client.ScheduleWorkflowAction{
 		// Temporal appends the nominal time to the id, so each run has its own.
-		ID: ScheduleID(pipeline), Workflow: NightlyType, TaskQueue: queue, StaticSummary: "nightly of " + pipeline,
+		ID: Scheduled{pipeline, StartsNightly}.ID(), Workflow: NightlyType, TaskQueue: queue, StaticSummary: "nightly of " + pipeline,
 		Args: []any{NightlyInput{
 			Pipeline: pipeline, Reason: "schedule " + s.Cron, By: "schedule",
 			Schedule: &Nominal{Timezone: s.Timezone, CatchUp: s.CatchUp.String()},
@@ -51,7 +76,7 @@ func EnsureAudits(ctx context.Context, c client.Client, queue, pipeline string, 
 		return err
 	}
 	return ensureSchedule(ctx, c, a.Schedule, &client.ScheduleWorkflowAction{
-		ID: "audit-" + pipeline, Workflow: AuditType, TaskQueue: queue, StaticSummary: "audit of " + pipeline,
+		ID: Scheduled{pipeline, StartsAudit}.ID(), Workflow: AuditType, TaskQueue: queue, StaticSummary: "audit of " + pipeline,
 		Args: []any{AuditInput{Pipeline: pipeline, Days: a.Days, Reason: "schedule " + a.Schedule.Cron, By: "schedule"}},
 	})
 }
@@ -62,7 +87,7 @@ func EnsureExpiry(ctx context.Context, c client.Client, queue, pipeline string, 
 		return err
 	}
 	return ensureSchedule(ctx, c, r.Schedule, &client.ScheduleWorkflowAction{
-		ID: "expire-" + pipeline, Workflow: ExpireType, TaskQueue: queue, StaticSummary: "expire of " + pipeline,
+		ID: Scheduled{pipeline, StartsExpire}.ID(), Workflow: ExpireType, TaskQueue: queue, StaticSummary: "expire of " + pipeline,
 		Args: []any{ExpireInput{Pipeline: pipeline, Reason: "schedule " + r.Schedule.Cron, By: "schedule"}},
 	})
 }
@@ -97,33 +122,32 @@ func ensureSchedule(ctx context.Context, c client.Client, s schemas.Schedule, ac
 	return nil
 }
 
-// DescribeSchedule returns what Temporal knows of a pipeline's schedule.
+// DescribeSchedule returns what Temporal knows of a schedule.
 // Errors: NotFound, Transient.
-func DescribeSchedule(ctx context.Context, c client.Client, pipeline string) (*client.ScheduleDescription, error) {
-	d, err := c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Describe(ctx)
-	return d, ofSchedule("look at", pipeline, err)
+func DescribeSchedule(ctx context.Context, c client.Client, of Scheduled) (*client.ScheduleDescription, error) {
+	d, err := of.handle(ctx, c).Describe(ctx)
+	return d, ofSchedule("look at", of, err)
 }
 
-// PauseSchedule has no further nightly run of a pipeline start by itself; one
-// that runs goes on. Errors: NotFound, Transient.
-func PauseSchedule(ctx context.Context, c client.Client, pipeline, reason, by string) error {
-	err := c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Pause(ctx, client.SchedulePauseOptions{Note: noted("paused", reason, by)})
-	return ofSchedule("pause", pipeline, err)
+// PauseSchedule has no further run start by itself; one that runs goes on. Errors: NotFound, Transient.
+func PauseSchedule(ctx context.Context, c client.Client, of Scheduled, reason, by string) error {
+	err := of.handle(ctx, c).Pause(ctx, client.SchedulePauseOptions{Note: noted("paused", reason, by)})
+	return ofSchedule("pause", of, err)
 }
 
 // ResumeSchedule has them start again. Errors: NotFound, Transient.
-func ResumeSchedule(ctx context.Context, c client.Client, pipeline, reason, by string) error {
-	err := c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Unpause(ctx, client.ScheduleUnpauseOptions{Note: noted("resumed", reason, by)})
-	return ofSchedule("resume", pipeline, err)
+func ResumeSchedule(ctx context.Context, c client.Client, of Scheduled, reason, by string) error {
+	err := of.handle(ctx, c).Unpause(ctx, client.ScheduleUnpauseOptions{Note: noted("resumed", reason, by)})
+	return ofSchedule("resume", of, err)
 }
 
-// TriggerSchedule starts a nightly run now, as if it were due, paused or not.
+// TriggerSchedule starts a run now, as if it were due, paused or not.
 // Errors: NotFound, Transient.
-func TriggerSchedule(ctx context.Context, c client.Client, pipeline, reason, by string) error {
-	if err := note(ctx, c, pipeline, noted("triggered", reason, by)); err != nil {
+func TriggerSchedule(ctx context.Context, c client.Client, of Scheduled, reason, by string) error {
+	if err := note(ctx, c, of, noted("triggered", reason, by)); err != nil {
 		return err
 	}
-	return ofSchedule("trigger", pipeline, c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Trigger(ctx, client.ScheduleTriggerOptions{}))
+	return ofSchedule("trigger", of, of.handle(ctx, c).Trigger(ctx, client.ScheduleTriggerOptions{}))
 }
 
 // BackfillSchedule takes the nights of the past whose data dates are the days
@@ -145,14 +169,15 @@ func BackfillSchedule(ctx context.Context, c client.Client, pipeline string, s s
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err)
 	}
-	if err := note(ctx, c, pipeline, noted(fmt.Sprintf("nights of %s to %s started again", first, last), reason, by)); err != nil {
+	of := Scheduled{pipeline, StartsNightly}
+	if err := note(ctx, c, of, noted(fmt.Sprintf("nights of %s to %s started again", first, last), reason, by)); err != nil {
 		return err
 	}
-	err = c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+	err = of.handle(ctx, c).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
 		// Both ends are included.
 		Start: from, End: to.Add(-time.Second), Overlap: enums.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
 	}}})
-	return ofSchedule("backfill", pipeline, err)
+	return ofSchedule("backfill", of, err)
 }
 
 // noted says who did what, and why.
@@ -161,8 +186,8 @@ func noted(what, reason, by string) string {
 }
 
 // note leaves word at the schedule. Why it is paused stays readable.
-func note(ctx context.Context, c client.Client, pipeline, text string) error {
-	err := c.ScheduleClient().GetHandle(ctx, ScheduleID(pipeline)).Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+func note(ctx context.Context, c client.Client, of Scheduled, text string) error {
+	err := of.handle(ctx, c).Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 		now := in.Description.Schedule
 		if now.State.Paused {
 			why, _, _ := strings.Cut(now.State.Note, noteBreak)
@@ -171,18 +196,18 @@ func note(ctx context.Context, c client.Client, pipeline, text string) error {
 		now.State.Note = text
 		return &client.ScheduleUpdate{Schedule: &now}, nil
 	}})
-	return ofSchedule("leave a note at", pipeline, err)
+	return ofSchedule("leave a note at", of, err)
 }
 
 const noteBreak = "; "
 
-func ofSchedule(do, pipeline string, err error) error {
+func ofSchedule(do string, of Scheduled, err error) error {
 	var none *serviceerror.NotFound
 	if errors.As(err, &none) {
-		return fault.WithHint(fault.New(fault.NotFound, "%s the schedule of %s: there is none", do, pipeline), "give pipeline.yaml a batch.schedule and apply it")
+		return fault.WithHint(fault.New(fault.NotFound, "%s the %s schedule of %s: there is none", do, of.Starts, of.Pipeline), "give pipeline.yaml a %s and apply it", of.declared())
 	}
 	if err != nil {
-		return ofServer(fmt.Errorf("%s schedule %s: %w", do, ScheduleID(pipeline), err))
+		return ofServer(fmt.Errorf("%s schedule %s: %w", do, of.ID(), err))
 	}
 	return nil
 }

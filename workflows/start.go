@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zeebo/xxh3"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -35,14 +36,7 @@ func StartNightly(ctx context.Context, c client.Client, queue string, in Nightly
 	if in.Key == "" && in.Date != "" {
 		in.Key = "nightly-" + in.Date
 	}
-	if in.Key == "" {
-		in.Key = stamp(now)
-	}
-	if err := plainName("pipeline", in.Pipeline); err != nil {
-		return Started{}, err
-	}
-	id := fmt.Sprintf("nightly-%s-%s", in.Pipeline, safe(in.Key))
-	return start(ctx, c, queue, id, NightlyType, in, fmt.Sprintf("nightly of %s", in.Pipeline), in.Reason, in.By)
+	return asked{in.Pipeline, &in.Key, in.Reason, in.By}.start(ctx, c, queue, "nightly", NightlyType, &in, fmt.Sprintf("nightly of %s", in.Pipeline), now)
 }
 
 // StartBackfill starts a backfill, or joins the one of the same view and days
@@ -65,6 +59,22 @@ func StartBackfill(ctx context.Context, c client.Client, queue string, in Backfi
 	view, from, to := orElse(in.View, "all"), orElse(in.From, "first"), orElse(in.To, "last")
 	id := fmt.Sprintf("backfill-%s-%s-%s-%s-%s", in.Pipeline, view, from, to, safe(in.Key))
 	return start(ctx, c, queue, id, BackfillType, in, fmt.Sprintf("backfill of %s, view %s, days %s to %s", in.Pipeline, view, from, to), in.Reason, in.By)
+}
+
+// asked is what every run is started with; key is where its name is, or comes.
+type asked struct {
+	pipeline   string
+	key        *string
+	reason, by string
+}
+
+// start starts a run of a pipeline by its key, now when it has none.
+func (a asked) start(ctx context.Context, c client.Client, queue, prefix, kind string, in any, summary string, now time.Time) (Started, error) {
+	*a.key = orElse(*a.key, stamp(now))
+	if err := plainName("pipeline", a.pipeline); err != nil {
+		return Started{}, err
+	}
+	return start(ctx, c, queue, fmt.Sprintf("%s-%s-%s", prefix, a.pipeline, safe(*a.key)), kind, in, summary, a.reason, a.by)
 }
 
 func start(ctx context.Context, c client.Client, queue, id, kind string, in any, summary, reason, by string) (Started, error) {
@@ -126,6 +136,19 @@ func Await(ctx context.Context, c client.Client, s Started, every time.Duration,
 			}
 		}
 	}
+}
+
+// Outcome waits until the run has ended and returns what it came to: a T of
+// its own type of workflow. A run that failed may have come to something too,
+// as an audit that found a drift has.
+func Outcome[T any](ctx context.Context, c client.Client, s Started) (T, error) {
+	var out T
+	err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &out)
+	if err == nil {
+		return out, nil
+	}
+	activities.Carried(err, &out)
+	return out, ofRun(err)
 }
 
 // QueryProgress asks the newest run of a workflow id how far it is. It needs a
@@ -216,15 +239,25 @@ func plainName(what, name string) error {
 	return nil
 }
 
-// safe makes a part of a workflow id of what a caller gave as key.
+// safe makes a part of a workflow id of what a caller gave as key. An id is
+// printable ASCII, since it travels in a header; other keys have other ids.
 func safe(key string) string {
-	key = strings.Map(func(c rune) rune {
-		if c <= ' ' || c == '/' || c == 0x7f {
-			return '_'
+	var id strings.Builder
+	for _, c := range []byte(key) {
+		switch {
+		case c <= ' ', c == '/', c == 0x7f:
+			id.WriteByte('_')
+		case c > 0x7f:
+			fmt.Fprintf(&id, "%%%02X", c)
+		default:
+			id.WriteByte(c)
 		}
-		return c
-	}, key)
-	return strings.ToValidUTF8(key[:min(len(key), 200)], "")
+	}
+	const most = 200
+	if id.Len() <= most {
+		return id.String()
+	}
+	return fmt.Sprintf("%s-%016x", id.String()[:most-17], xxh3.HashString(key))
 }
 
 func stamp(now time.Time) string { return now.UTC().Format("20060102T150405Z") }

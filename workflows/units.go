@@ -12,11 +12,12 @@ import (
 )
 
 // How long steps may take. A worker that dies is noticed by its heartbeat, so
-// the other bounds only catch what hangs with a beating heart. Hearts beat every
-// few seconds, and a step that is wrongly thought dead is only repeated: so the
-// heartbeat's bound is short, and a run goes on soon after a kill.
+// the other bounds only catch what hangs with a beating heart. A step that is
+// wrongly thought dead is only repeated, so the heartbeat's bound is short, and
+// a run goes on soon after a kill; but on a machine so busy that the server
+// answers late each try would end like the one before, so it is not shorter.
 const (
-	heartbeatTimeout = 10 * time.Second
+	heartbeatTimeout = 20 * time.Second
 	quickTimeout     = 5 * time.Minute
 	longTimeout      = 2 * time.Hour
 )

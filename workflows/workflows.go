@@ -4,6 +4,7 @@
 //
 //	Nightly:  barrier -> append -> sealed -> plan -> compact -> spread -> fold -> gather -> finish -> verify -> publish
 //	Backfill: estimate, the same from plan on, and between verify and publish: review -> approval
+//	Compact:  plan -> pack -> verify -> publish
 //
 // Publishing is the only effect that counts, and it is one conditional put: a
 // run that fails, is cancelled or is killed leaves objects that nobody reads.
@@ -200,6 +201,8 @@ func decode(raw converter.RawValue, in any) error {
 		pipeline, parallel, onFailure = in.Pipeline, in.Parallel, in.OnFailure
 	case *BackfillInput:
 		pipeline, parallel, onFailure = in.Pipeline, in.Parallel, in.OnFailure
+	case *CompactInput:
+		pipeline, parallel, onFailure = in.Pipeline, in.Parallel, in.OnFailure
 	}
 	switch {
 	case pipeline == "":
@@ -232,6 +235,9 @@ func decodeJSON(raw converter.RawValue, in any, example string) error {
 func example(in any) string {
 	if _, ok := in.(*BackfillInput); ok {
 		return `{"pipeline":"retail","view":"","from":"2011-03-01","to":"2011-03-07","reason":"late refunds","by":"ana"}`
+	}
+	if _, ok := in.(*CompactInput); ok {
+		return `{"pipeline":"retail","dry_run":true,"reason":"too many small files","by":"ana"}`
 	}
 	return `{"pipeline":"retail","reason":"nightly","by":"ana"}`
 }

@@ -49,6 +49,7 @@ func environmentOf(a *activities.Activities) *testsuite.TestWorkflowEnvironment 
 	env.RegisterWorkflowWithOptions(ReleaseDeadLetters, workflow.RegisterOptions{Name: ReleaseType})
 	env.RegisterWorkflowWithOptions(Import, workflow.RegisterOptions{Name: ImportType})
 	env.RegisterWorkflowWithOptions(Audit, workflow.RegisterOptions{Name: AuditType})
+	env.RegisterWorkflowWithOptions(Compact, workflow.RegisterOptions{Name: CompactType})
 	env.RegisterWorkflowWithOptions(Expire, workflow.RegisterOptions{Name: ExpireType})
 	env.RegisterWorkflowWithOptions(Restore, workflow.RegisterOptions{Name: RestoreType})
 	env.RegisterWorkflowWithOptions(RebuildSpeed, workflow.RegisterOptions{Name: RebuildSpeedType})

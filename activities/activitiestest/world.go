@@ -23,6 +23,7 @@ type World struct {
 	Partitions int // default 2
 	Folds      int // units of Spread; default 3
 	Finishes   int // units of Gather; default 2
+	Packs      int // units of a compaction; default 3, none below zero
 
 	// Takes is what the first plan of a run says of itself.
 	Takes []string
@@ -238,7 +239,7 @@ func (w *World) Plan(ctx context.Context, r batch.Request) (batch.PlanRef, error
 	run := fmt.Sprintf("%s-%d", r.RunID, r.Attempt)
 	if w.plans[run] == nil {
 		k := r.K
-		if r.Kind == batch.Backfill {
+		if r.Kind != batch.Nightly {
 			k = w.k
 		}
 		if w.plans == nil {
@@ -249,6 +250,10 @@ func (w *World) Plan(ctx context.Context, r batch.Request) (batch.PlanRef, error
 			for p := range or(w.Partitions, 2) {
 				ref.Compact, ref.Rows = append(ref.Compact, p), ref.Rows+1000
 			}
+		}
+		if r.Kind == batch.Compaction {
+			packed := w.small()
+			ref.Packs, ref.Packed, ref.Rows = w.packs(), &packed, int64(w.packs())*1000
 		}
 		if ref.Takes = r.Takes; r.Attempt == 0 {
 			ref.Takes = w.Takes
@@ -344,6 +349,9 @@ func (w *World) Verify(ctx context.Context, p batch.PlanRef) (batch.Report, erro
 		return batch.Report{}, err
 	}
 	defer w.mu.Unlock()
+	if p.Kind == batch.Compaction {
+		return batch.Report{Packed: p.Packed}, w.all(p, "pack", w.packs())
+	}
 	if err := w.all(p, "finish", or(w.Finishes, 2)); err != nil {
 		return batch.Report{}, err
 	}

@@ -15,6 +15,7 @@ import (
 	"anabranch/cmd/anabranch/api"
 	"anabranch/cmd/anabranch/client"
 	"anabranch/fault"
+	"anabranch/schemas"
 )
 
 func newApply() *cobra.Command {
@@ -24,8 +25,8 @@ func newApply() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apply FOLDER",
 		Short: "Make or change a pipeline from its folder of definitions",
-		Long: `Apply reads pipeline.yaml, the schema and views/*.sql of a folder, checks all of
-it, and puts it in force. When anything is wrong every mistake is printed as
+		Long: `Apply reads pipeline.yaml, the schema, views/*.sql and references/ of a folder,
+checks all of it, and puts it in force. When anything is wrong every mistake is printed as
 file:line:column, and nothing is applied. Applying the same folder again does
 nothing.
 
@@ -48,6 +49,9 @@ pipeline.yaml says when it is promoted and what has it rolled back.`,
 			}
 			if len(done.Rebuild) > 0 && done.Run == nil {
 				fmt.Fprintf(c.ErrOrStderr(), "new or changed views, which the next batch computes (anabranch batch %[2]s): %[1]s. A new one answers after it, a changed one as before until then\n", strings.Join(done.Rebuild, ", "), done.Pipeline)
+			}
+			if len(done.References) > 0 {
+				fmt.Fprintln(c.ErrOrStderr(), "reference tables:", strings.Join(done.References, ", "))
 			}
 			if err := p.value(done, []string{"pipeline", "version", "schema", "partitions", "views", "changed"}, [][]string{{
 				done.Pipeline, done.Version, strconv.Itoa(int(done.Schema)), strconv.Itoa(done.Partitions), strings.Join(done.Views, " "), strconv.FormatBool(done.Changed),
@@ -94,6 +98,9 @@ func applyFolder(ctx context.Context, cl *client.Client, folder string, ways api
 	if err != nil {
 		return a, err
 	}
+	if err := upload(ctx, cl, files); err != nil {
+		return a, fmt.Errorf("apply %s: %w", folder, err)
+	}
 	if err := cl.JSON(ctx, http.MethodPost, "/v1/pipelines", api.Apply{Files: files, Ways: ways}, &a); err != nil {
 		return a, fmt.Errorf("apply %s: %w", folder, err)
 	}
@@ -105,22 +112,26 @@ func applyFolder(ctx context.Context, cl *client.Client, folder string, ways api
 const maxDefinition = 1 << 20
 
 // readFolder reads the files that define a pipeline: those of the folder
-// itself, of views/ and of tests/.
+// itself, of views/, of references/ and of tests/.
 func readFolder(folder string) (map[string]string, error) {
 	files := map[string]string{}
 	root := os.DirFS(folder)
-	for _, pattern := range []string{"*.yaml", "*.yml", "*.avsc", "views/*.sql", "tests/*.yaml"} {
+	for _, pattern := range []string{"*.yaml", "*.yml", "*.avsc", "views/*.sql", "tests/*.yaml", "references/*.csv", "references/*.parquet"} {
 		names, err := fs.Glob(root, pattern)
 		if err != nil {
 			return nil, fault.Wrap(fault.Bug, err)
 		}
 		for _, name := range names {
+			most := maxDefinition
+			if schemas.IsReferenceFile(name) {
+				most = schemas.MaxReference
+			}
+			if info, err := fs.Stat(root, name); err == nil && info.Size() > int64(most) {
+				return nil, fault.New(fault.Invalid, "%s is over %d bytes: is it data?", path.Join(folder, name), most)
+			}
 			text, err := fs.ReadFile(root, name)
 			if err != nil {
 				return nil, fault.Wrap(fault.Invalid, err)
-			}
-			if len(text) > maxDefinition {
-				return nil, fault.New(fault.Invalid, "%s is over %d bytes: is it data?", path.Join(folder, name), maxDefinition)
 			}
 			files[name] = string(text)
 		}

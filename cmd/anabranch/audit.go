@@ -48,9 +48,7 @@ pipeline.yaml says batch.audit.`,
 	c.Flags().StringVar(&req.From, "from", "", "first event day, YYYY-MM-DD")
 	c.Flags().StringVar(&req.To, "to", "", "last event day, YYYY-MM-DD")
 	c.Flags().Uint64Var(&req.Seed, "seed", 0, "chooses the days: one seed, the same days; 0: one of its own, which it tells")
-	c.Flags().StringVar(&req.Reason, "reason", "started by hand", "why, kept with the run")
-	c.Flags().StringVar(&req.Key, "key", "", "name of this audit, for schedulers: one key, one audit")
-	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	startFlags(c, &req.Reason, &req.Key, &detach)
 	return c
 }
 

@@ -38,7 +38,7 @@ func TestExitCodesOfABatch(t *testing.T) {
 		{"it was cancelled", "", 0, []api.Run{with(func(r *api.Run) { r.State = "cancelled" })}, exitDiffers, "cancelled"},
 		{"it takes too long", "--timeout 1ms", 0, []api.Run{running}, exitTimeout, "goes on without this command"},
 		{"it waits for an approval", "--wait", 0, []api.Run{running, waits("approve")}, exitWaits, "approve nightly-retail-k"},
-		{"somebody paused it", "--timeout 1s", 0, []api.Run{running, waits("resume"), completed}, 0, ""},
+		{"somebody paused it", "--timeout 5m", 0, []api.Run{running, waits("resume"), completed}, 0, ""},
 		{"nobody waits", "--wait=false", 0, []api.Run{running}, 0, ""},
 		{"detached", "--detach", 0, []api.Run{running}, 0, ""},
 		{"not allowed", "", http.StatusForbidden, nil, exitUsage, "not today"},

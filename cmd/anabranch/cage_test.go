@@ -42,7 +42,7 @@ func newCage(t *testing.T, limit int64) (c *cage, why string) {
 	t.Cleanup(func() {
 		// Processes that were killed leave it a moment later.
 		var err error
-		for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
 			if err = syscall.Rmdir(c.dir); err != syscall.EBUSY {
 				break
 			}

@@ -24,7 +24,7 @@ func newApart(t *testing.T, record *soak.Run, seed uint64, dir string, via func(
 	}
 	store := filepath.Join(dir, "bucket")
 	where := (&url.URL{Scheme: "file", Path: store}).String()
-	often := []string{"--http", "127.0.0.1:0", "--snapshot-every", "700ms", "--seal-every", "400ms", "--bucket", where}
+	often := []string{"--http", "127.0.0.1:0", "--pg", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--snapshot-every", "700ms", "--seal-every", "400ms", "--bucket", where}
 	role := func(name, role string, more ...string) *program {
 		args := append([]string{"run", "--role", role}, often...)
 		return newProgram(t, filepath.Join(dir, name), append(args, more...)...)

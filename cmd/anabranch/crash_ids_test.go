@@ -137,7 +137,7 @@ func hashOfLine(line string) uint64 {
 // once everything is sealed. Nothing may be in doubt.
 func (c *crash) ids(ctx context.Context, when string, inLog int64) {
 	c.Helper()
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		if err := c.raw.more(ctx, c.bucket); err != nil {
 			c.Fatalf("%s: read the segments: %v", when, err)
 		}
@@ -145,7 +145,7 @@ func (c *crash) ids(ctx context.Context, when string, inLog int64) {
 			break
 		}
 		if time.Now().After(until) {
-			c.Fatalf("%s: %d rows are sealed after 20 s, the log has %d", when, c.raw.rows, inLog)
+			c.Fatalf("%s: %d rows are sealed after %v, the log has %d", when, c.raw.rows, patience, inLog)
 		}
 	}
 	c.truth.mu.Lock()

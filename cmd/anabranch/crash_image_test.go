@@ -88,7 +88,7 @@ func (i *image) mount() error {
 
 // unmount waits for those that were killed to let go of their files.
 func (i *image) unmount() (err error) {
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if err = unix.Unmount(i.at, 0); !errors.Is(err, unix.EBUSY) || time.Now().After(until) {
 			return err
 		}
@@ -114,7 +114,7 @@ func (i *image) shoot() (file string) {
 	i.Helper()
 	i.n++
 	file = filepath.Join(i.dir, fmt.Sprint(i.n))
-	for until := time.Now().Add(20 * time.Second); ; {
+	for until := time.Now().Add(patience); ; {
 		i.tries++
 		began := time.Now()
 		before, moving := i.written()
@@ -129,7 +129,7 @@ func (i *image) shoot() (file string) {
 			}
 		}
 		if time.Now().After(until) {
-			i.Fatal("the disk image does not come to rest for 20 s")
+			i.Fatalf("the disk image does not come to rest for %v", patience)
 		}
 		time.Sleep(time.Millisecond)
 	}

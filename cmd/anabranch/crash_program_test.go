@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/cmd/anabranch/client"
+	"anabranch/fault"
 )
 
 // asProgram in the environment makes this test binary the program itself, so
@@ -37,8 +39,24 @@ func command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// patience is how long a test waits for what must happen before it takes it
+// for hanging. It bounds nothing else: a machine may be slow, its disk may stall.
+const patience = 5 * time.Minute
+
+// insist does something until it is done, or fails with what another try
+// would not mend.
+func insist(ctx context.Context, do func(context.Context) error) error {
+	for {
+		err := do(ctx)
+		if err == nil || ctx.Err() != nil || !fault.KindOf(err).Retryable() {
+			return err
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
 // freePorts makes every server of the program choose its port.
-var freePorts = []string{"--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--temporal-listen", "127.0.0.1:0", "--temporal-ui", "127.0.0.1:0"}
+var freePorts = []string{"--http", "127.0.0.1:0", "--pg", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--temporal-listen", "127.0.0.1:0", "--temporal-ui", "127.0.0.1:0"}
 
 // program is one process of ours, which may be killed and started
 // again on the same folder.
@@ -103,7 +121,7 @@ func (p *program) launch() {
 // await waits until the process has written its addresses; mustBeReady tells
 // how that went.
 func (p *program) await() {
-	within := time.After(90 * time.Second)
+	within := time.After(patience)
 	for {
 		text, err := os.ReadFile(filepath.Join(p.dir, "addresses.json"))
 		var at api.Addresses
@@ -118,7 +136,7 @@ func (p *program) await() {
 			p.bad = fmt.Sprintf("the program ended by itself: %v", p.cmd.ProcessState)
 			return
 		case <-within:
-			p.bad = "the program is not ready after 90 s"
+			p.bad = fmt.Sprintf("the program is not ready after %v", patience)
 			return
 		case <-time.After(10 * time.Millisecond):
 		}
@@ -157,8 +175,8 @@ func (p *program) interrupt() {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(40 * time.Second):
-		p.t.Fatal("Ctrl-C did not end the program in 40 s")
+	case <-time.After(patience):
+		p.t.Fatalf("Ctrl-C did not end the program in %v", patience)
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		p.t.Fatalf("after Ctrl-C the program ended with %d", code)

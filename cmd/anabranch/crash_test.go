@@ -147,9 +147,11 @@ func (c *crash) apply() error {
 	}
 	c.applied++
 	files["pipeline.yaml"] = strings.Replace(text, "description:", fmt.Sprintf("description: no. %d,", c.applied), 1) + "\n"
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return c.program.client().JSON(ctx, http.MethodPost, "/v1/pipelines", api.Apply{Files: files}, nil)
+	return insist(ctx, func(ctx context.Context) error {
+		return c.program.client().JSON(ctx, http.MethodPost, "/v1/pipelines", api.Apply{Files: files}, nil)
+	})
 }
 
 // produce sends lines until the test ends. What was not acknowledged may have
@@ -201,7 +203,7 @@ func (c *crash) watch(ctx context.Context) {
 	const sql = `SELECT (SELECT sum(lines) FROM retail.day), (SELECT sum(lines) FROM retail.hour), (SELECT sum(lines) FROM retail.country_day), (SELECT sum(lines) FROM retail.product_month)`
 	for ctx.Err() == nil {
 		least, _ := c.truth.bounds()
-		before := c.versions()
+		before, began := c.versions(), time.Now()
 		if rows, err := queryCSV(ctx, c.program.client(), sql); err == nil && len(rows) == 2 {
 			if c.versions() > before {
 				c.record.Sometimes("a version published during a query")
@@ -218,7 +220,8 @@ func (c *crash) watch(ctx context.Context) {
 				}
 			}
 		}
-		pause(ctx, 30*time.Millisecond)
+		// As long again as that took: questions are no load for a slow machine.
+		pause(ctx, 30*time.Millisecond+time.Since(began))
 	}
 }
 
@@ -347,26 +350,30 @@ func (c *crash) checkAt(p *program, when string, verify bool) {
 	c.Helper()
 	c.quiet.Store(true)
 	defer c.quiet.Store(false)
-	for until := time.Now().Add(30 * time.Second); !c.busy.TryLock(); time.Sleep(time.Millisecond) {
-		if time.Now().After(until) {
-			c.Fatalf("%s: nothing is acknowledged for 30 s: %v", when, c.refusal.Load())
-		}
-	}
+	c.until(when+": not everything is acknowledged", c.busy.TryLock)
 	defer c.busy.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cl := p.client()
 	for _, v := range truths {
-		merged, err := queryCSV(ctx, cl, "SELECT * FROM retail."+v.view)
-		if err != nil {
+		var merged [][]string
+		if err := insist(ctx, func(ctx context.Context) (err error) {
+			merged, err = queryCSV(ctx, cl, "SELECT * FROM retail."+v.view)
+			return err
+		}); err != nil {
 			c.Fatalf("%s: %v", when, err)
 		}
 		if _, differing := compareRows(merged, c.truth.table(v.view), v.keys); len(differing) > 0 {
 			c.Errorf("%s: retail.%s: %q", when, v.view, differing)
 		}
 	}
-	l, err := settledLedger(ctx, cl, "retail")
-	if err != nil {
+	var l api.Ledger
+	if err := insist(ctx, func(ctx context.Context) (err error) {
+		if l, err = settledLedger(ctx, cl, "retail"); err == nil && l.InFlight != 0 {
+			err = fault.New(fault.Transient, "%d events are in flight", l.InFlight)
+		}
+		return err
+	}); err != nil && l.InFlight == 0 {
 		c.Fatalf("%s: ledger: %v", when, err)
 	}
 	least, _ := c.truth.bounds()
@@ -403,15 +410,11 @@ func (c *crash) checkAt(p *program, when string, verify bool) {
 // published.
 func (c *crash) end() {
 	c.feed.rest()
-	for until := time.Now().Add(time.Minute); c.feed.left(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(until) {
-			c.Fatal("the lines left are not taken in a minute")
-		}
-	}
+	c.until("the lines left are not taken", func() bool { return !c.feed.left() })
 	versions := map[uint64]string{}
 	for _, w := range c.runs {
 		var r api.Run
-		for until := time.Now().Add(2 * time.Minute); r.State != "completed"; time.Sleep(50 * time.Millisecond) {
+		for until := time.Now().Add(patience); r.State != "completed"; time.Sleep(200 * time.Millisecond) {
 			if time.Now().After(until) {
 				c.Fatalf("run %+v does not go on by itself: %+v", *w, r)
 			}
@@ -437,6 +440,16 @@ func (c *crash) end() {
 	c.check("after the end", true)
 	c.record.Add(soak.Events, int64(len(c.truth.seen)))
 	c.record.Add("runs", int64(len(c.runs)))
+}
+
+// until waits for what must happen.
+func (c *crash) until(what string, is func() bool) {
+	c.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.Fatalf("%s in %v: %v", what, patience, c.refusal.Load())
+		}
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -21,6 +21,11 @@ func serverFlags(c *cobra.Command, o *server.Config, logLevel *string) {
 	f := c.Flags()
 	f.StringVar(&o.Dir, "dir", ".anabranch", "folder for the state; made when it is not there")
 	f.StringVar(&o.Listen, "http", "127.0.0.1:8080", "address of the HTTP API; port 0 picks a free one")
+	f.StringVar(&o.PG, "pg", "127.0.0.1:5432", "address of the PostgreSQL door; port 0 picks a free one, none for no door")
+	f.StringVar(&o.Flight, "flight", "127.0.0.1:32010", "address of the Arrow Flight SQL door; port 0 picks a free one, none for no door")
+	f.StringVar(&o.TLSCert, "tls-cert", "", "certificate (PEM) of the PostgreSQL and Flight SQL doors; with --tls-key and --users they may listen beyond loopback")
+	f.StringVar(&o.TLSKey, "tls-key", "", "key (PEM) of the certificate")
+	f.StringVar(&o.Users, "users", "", "file of who may ask there, a line of `anabranch user NAME` for each")
 	f.StringVar(&o.NATS, "nats", "", "URL of a NATS server to use, instead of an embedded one")
 	f.StringVar(&o.NATSListen, "nats-listen", "127.0.0.1:4222", "address of the embedded NATS server; port 0 picks a free one")
 	f.StringVar(&o.Bucket, "bucket", "", "object store: file:///path or s3://bucket?endpoint=URL&region=NAME; DIR/bucket when not given")
@@ -132,6 +137,12 @@ func runServer(ctx context.Context, out, errOut io.Writer, o server.Config, logL
 		line += ", Temporal UI " + a.TemporalUI
 	}
 	fmt.Fprintf(out, "%s, state in %s\n", line, shortPath(o.Dir))
+	if a.PG != "" {
+		fmt.Fprintf(out, "ask it in SQL: psql %s\n", a.PG)
+	}
+	if a.Flight != "" {
+		fmt.Fprintf(out, "read it as Arrow (Flight SQL): %s\n", a.Flight)
+	}
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(errOut, "stopping; the state stays in", shortPath(o.Dir))

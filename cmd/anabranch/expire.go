@@ -38,9 +38,7 @@ version needs which a rollback may go back to.`,
 	}
 	a.flags(c)
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "say what would go, and change nothing")
-	c.Flags().StringVar(&req.Reason, "reason", "started by hand", "why, kept with the version it publishes")
-	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
-	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	startFlags(c, &req.Reason, &req.Key, &detach)
 	return c
 }
 

@@ -51,9 +51,7 @@ anabranch backfill pause RUN --reason TEXT.`,
 	a.flags(c)
 	c.Flags().StringVar(&req.Format, "format", "", "parquet, csv or ndjson, of all files; as their names tell when not given")
 	c.Flags().BoolVar(&req.DryRun, "dry-run", false, "judge all events, take none")
-	c.Flags().StringVar(&req.Reason, "reason", "started by hand", "why, kept with the run")
-	c.Flags().StringVar(&req.Key, "key", "", "name of this import: one key, one import")
-	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	startFlags(c, &req.Reason, &req.Key, &detach)
 	return c
 }
 

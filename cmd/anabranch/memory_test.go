@@ -73,8 +73,12 @@ func TestMemory(t *testing.T) {
 	for i := range 3 {
 		steady.Go(func() { m.steady(ctx, i) })
 	}
-	time.Sleep(1500 * time.Millisecond)
-	before := m.typical(time.Second)
+	before := time.Duration(0)
+	for since := time.Now(); before == 0; pause(ctx, 50*time.Millisecond) {
+		if before = m.typical(since, 20); time.Since(since) > patience {
+			t.Fatalf("no steady requests are answered for %v: %v", patience, m.why.Load())
+		}
+	}
 	for i := range n {
 		m.spike()
 		record.Add("spikes", 1)
@@ -167,7 +171,7 @@ lanes: [{name: live, priority: 10}, {name: history, priority: 1}]
 func (m *spike) apply() {
 	m.Helper()
 	m.sent = map[string]bodyState{}
-	ctx, cancel := context.WithTimeout(m.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.Context(), patience)
 	defer cancel()
 	if err := m.program.client().JSON(ctx, http.MethodPost, "/v1/pipelines", api.Apply{Files: memoryFiles}, nil); err != nil {
 		m.Fatal(err)
@@ -263,18 +267,19 @@ func (m *spike) steady(ctx context.Context, i int) {
 	}
 }
 
-// typical returns the median of the steady answers of late.
-func (m *spike) typical(late time.Duration) time.Duration {
+// typical returns the median of the last n steady answers, 0 when there are
+// fewer since then.
+func (m *spike) typical(since time.Time, n int) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var took []time.Duration
-	for _, l := range m.latencies {
-		if time.Since(l.at) < late {
+	for _, l := range m.latencies[max(0, len(m.latencies)-n):] {
+		if l.at.After(since) {
 			took = append(took, l.took)
 		}
 	}
-	if len(took) < 5 {
-		return time.Hour
+	if len(took) < n {
+		return 0
 	}
 	slices.Sort(took)
 	return took[len(took)/2]
@@ -393,13 +398,13 @@ func (m *spike) sample(ctx context.Context) {
 func (m *spike) returns(before time.Duration) {
 	m.Helper()
 	want := max(10*before, 300*time.Millisecond)
-	for end := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		now := m.typical(500 * time.Millisecond)
-		if now <= want {
+	for since := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		now := m.typical(since, 10)
+		if 0 < now && now <= want {
 			break
 		}
-		if time.Now().After(end) {
-			m.Fatalf("15 s after the spike a steady request takes %v, before it %v; the last refusal: %v", now, before, m.why.Load())
+		if time.Since(since) > patience {
+			m.Fatalf("%v after the spike a steady request takes %v, before it %v; the last refusal: %v", patience, now, before, m.why.Load())
 		}
 	}
 	if m.refused[low].Load() > m.refused[high].Load() {
@@ -433,9 +438,9 @@ func (m *spike) outgrow() {
 	}
 	m.batch(ctx)
 	name, body := m.body(10, 10)
-	for end := time.Now().Add(time.Minute); !m.send(ctx, http.DefaultClient, low, name, bytes.NewReader(body)); pause(ctx, 100*time.Millisecond) {
+	for end := time.Now().Add(patience); !m.send(ctx, http.DefaultClient, low, name, bytes.NewReader(body)); pause(ctx, 100*time.Millisecond) {
 		if time.Now().After(end) {
-			m.Fatal("the low lane is still refused a minute after the batch")
+			m.Fatalf("the low lane is still refused %v after the batch", patience)
 		}
 	}
 	m.record.Sometimes("a batch made room in memory")
@@ -464,7 +469,7 @@ func (m *spike) batch(ctx context.Context) {
 // twice.
 func (m *spike) compare() {
 	m.Helper()
-	ctx, cancel := context.WithTimeout(m.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(m.Context(), patience)
 	defer cancel()
 	rows, err := queryCSV(ctx, m.program.client(), "SELECT body, events, numbers FROM spike.by_body")
 	if err != nil {

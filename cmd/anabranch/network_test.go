@@ -64,11 +64,11 @@ type namedWire struct {
 	*wire
 }
 
-// answers waits for the first answer to a query: connections are made again
-// within seconds, and until then the program says so.
+// answers waits for the first answer to a query: connections are made again,
+// and until then the program says so.
 func (n *network) answers(when string) {
 	n.Helper()
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		ctx, cancel := context.WithDeadline(context.Background(), until)
 		_, err := queryCSV(ctx, n.program.client(), "SELECT sum(lines) FROM retail.day")
 		cancel()
@@ -76,7 +76,7 @@ func (n *network) answers(when string) {
 		case err == nil:
 			return
 		case time.Now().After(until):
-			n.Fatalf("%s: no answer 10 s after all is well: %v", when, err)
+			n.Fatalf("%s: no answer %v after all is well: %v", when, patience, err)
 		case !fault.KindOf(err).Retryable():
 			n.Fatalf("%s: %v", when, err)
 		}

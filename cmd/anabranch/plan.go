@@ -23,7 +23,7 @@ func newPlan() *cobra.Command {
 		Use:   "plan FOLDER",
 		Short: "Say what applying a folder would change, compute and break, and do nothing",
 		Long: `Plan compares a folder with the definition in force: fields of the schema, views
-and their columns, rules, settings; what has to be computed again and about how
+and their columns, reference tables, rules, settings; what has to be computed again and about how
 long that takes; what readers would miss; and what apply, with the same flags,
 then does. With --against it compares two folders and needs no server.
 
@@ -74,6 +74,9 @@ func planFolder(c *cobra.Command, a *asking, folder, against string, ways api.Wa
 	if err != nil {
 		return out, fault.WithHint(err, "or compare two folders, without a server: --against FOLDER")
 	}
+	if err := upload(c.Context(), cl, files); err != nil {
+		return out, err
+	}
 	if err := cl.JSON(c.Context(), http.MethodPost, "/v1/plan", api.Apply{Files: files, Ways: ways}, &out); err != nil {
 		return out, fmt.Errorf("plan %s: %w", folder, err)
 	}
@@ -90,7 +93,7 @@ func (w *waysFlags) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&w.Backfill, "backfill", false, "compute new and changed views at once, in a run of its own; changes that break something need it")
 	c.Flags().Float64Var(&w.canary, "canary", 0, "have changed views stand beside the ones that answer, answer this share of the queries, in percent, and be judged")
 	c.Flags().StringVar(&w.Within, "within", "", "of a canary: how much may differ, such as 1%; as pipeline.yaml says when not given")
-	c.Flags().StringSliceVar(&w.Drop, "drop", nil, "a view that may go away; may be repeated")
+	c.Flags().StringSliceVar(&w.Drop, "drop", nil, "a view, a reference table or a column of one (table.column) that may go away; may be repeated")
 }
 
 func (w *waysFlags) ways(c *cobra.Command) api.Ways {
@@ -144,6 +147,12 @@ func writePlan(out io.Writer, p api.Plan) {
 		if v.Until != "" {
 			line("      %s", v.Until)
 		}
+	}
+	if len(p.References) > 0 {
+		line("\nreference tables")
+	}
+	for _, r := range p.References {
+		line("  %s", referenceText(r))
 	}
 	changes("rules", p.Rules)
 	changes("settings", p.Policy)
@@ -200,6 +209,16 @@ func changeText(c schemas.Change) string {
 	return said
 }
 
+func referenceText(r api.ReferencePlan) string {
+	switch r.Change {
+	case schemas.Added:
+		return fmt.Sprintf("+ %s: added, version %s, %d rows", r.Name, r.To, r.Rows)
+	case schemas.Removed:
+		return fmt.Sprintf("- %s: removed, was version %s, %d rows", r.Name, r.From, r.Before)
+	}
+	return fmt.Sprintf("~ %s: version %s becomes %s, %d rows become %d", r.Name, r.From, r.To, r.Before, r.Rows)
+}
+
 // planRows is a plan as rows, for CSV.
 func planRows(p api.Plan) (rows [][]string) {
 	add := func(what string, all []schemas.Change) {
@@ -213,6 +232,9 @@ func planRows(p api.Plan) (rows [][]string) {
 		for _, c := range v.Columns {
 			rows = append(rows, []string{"column", v.View + "." + c.Name, c.Change, c.From, c.To})
 		}
+	}
+	for _, r := range p.References {
+		rows = append(rows, []string{"reference", r.Name, fmt.Sprintf("%s, %d rows", r.Change, r.Rows), r.From, r.To})
 	}
 	add("rule", p.Rules)
 	add("setting", p.Policy)

@@ -91,7 +91,7 @@ func (c *crash) cut(disk *image, n int) {
 	}
 	c.program.kill()
 	for _, pid := range all { // Temporal has another parent now
-		for until := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil && time.Now().Before(until); {
+		for until := time.Now().Add(patience); syscall.Kill(pid, 0) == nil && time.Now().Before(until); {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -147,7 +147,7 @@ func stop(t *testing.T, pids []int) {
 			t.Fatalf("stop process %d: %v", pid, err)
 		}
 	}
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Microsecond) {
+	for until := time.Now().Add(patience); ; time.Sleep(200 * time.Microsecond) {
 		running := ""
 		for _, pid := range pids {
 			tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
@@ -167,7 +167,7 @@ func stop(t *testing.T, pids []int) {
 			return
 		}
 		if time.Now().After(until) {
-			t.Fatalf("not stopped after 20 s: %s", running)
+			t.Fatalf("not stopped after %v: %s", patience, running)
 		}
 	}
 }

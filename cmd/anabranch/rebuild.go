@@ -33,9 +33,7 @@ meanwhile; events are taken.`,
 		}),
 	}
 	a.flags(c)
-	c.Flags().StringVar(&req.Reason, "reason", "started by hand", "why, kept with the run")
-	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
-	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	startFlags(c, &req.Reason, &req.Key, &detach)
 	return c
 }
 

@@ -75,11 +75,9 @@ batch has published long ago counts at once, and is in the next batch.
 	c.Flags().BoolVar(&all, "all", false, "letters of every code but conflict")
 	c.Flags().StringVar(&req.Since, "since", "", "only letters received on this day (UTC) or later, as 2011-03-01")
 	c.Flags().StringArrayVar(&req.Set, "set", nil, "field=expression: change a field on the way; may be repeated")
-	c.Flags().StringVar(&req.Reason, "reason", "started by hand", "why, kept with the run")
-	c.Flags().StringVar(&req.Key, "key", "", "name of this release: one key, one release")
+	startFlags(c, &req.Reason, &req.Key, &detach)
 	c.Flags().BoolVar(&preview, "preview", false, "show what would become of the letters, send nothing")
 	c.Flags().IntVar(&limit, "limit", 20, "letters to preview")
-	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
 	return c
 }
 

@@ -38,9 +38,7 @@ partition), or the receipt of a query, as JSON.`,
 	a.flags(c)
 	c.Flags().StringVar(&req.AsOf, "as-of", "", "a time, a version, a cut, or the receipt of a query")
 	c.Flags().StringVar(&req.Into, "into", "", "name of the pipeline to make")
-	c.Flags().StringVar(&req.Reason, "reason", "started by hand", "why, kept with the run")
-	c.Flags().StringVar(&req.Key, "key", "", "name of this run, for schedulers: one key, one run")
-	c.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	startFlags(c, &req.Reason, &req.Key, &detach)
 	for _, f := range []string{"as-of", "into"} {
 		_ = c.MarkFlagRequired(f)
 	}

@@ -71,9 +71,9 @@ Begin with:  anabranch demo`,
 	})
 	root.AddCommand(
 		newDemo(), newDev(), newRun(),
-		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(), newCanary(),
-		newQuery(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newImport(), newAudit(), newExpire(), newRebuildSpeed(), newRestore(), newFsck(),
-		newDeployment(), newExitCodes(), newVersion(),
+		newPlan(), newApply(), newTest(), newSend(), newBatch(), newBackfill(), newSchedule(), newVersions(), newReferences(), newCanary(),
+		newQuery(), newExplain(), newShell(), newTrace(), newLedger(), newDeadLetters(), newVerify(), newImport(), newAudit(), newCompact(), newExpire(), newRebuildSpeed(), newRestore(), newFsck(),
+		newDeployment(), newUser(), newBench(), newExitCodes(), newVersion(),
 	)
 	watch(root, began)
 	return root, began

@@ -84,6 +84,13 @@ type waiting struct {
 	row func(r api.Run, out io.Writer) (columns, row []string)
 }
 
+// startFlags adds the flags of every command that starts a run by hand.
+func startFlags(c *cobra.Command, reason, key *string, detach *bool) {
+	c.Flags().StringVar(reason, "reason", "started by hand", "why, kept with the run and the version it publishes")
+	c.Flags().StringVar(key, "key", "", "name of this run, for schedulers: one key, one run")
+	c.Flags().BoolVar(detach, "detach", false, "start it and do not wait")
+}
+
 func batchRow(r api.Run, _ io.Writer) (columns, row []string) {
 	return []string{"run", "kind", "state", "manifest", "barrier", "rows"},
 		[]string{r.ID, r.Kind, r.State, strconv.FormatUint(r.Manifest, 10), strconv.FormatUint(r.Barrier, 10), strconv.FormatInt(r.Rows, 10)}

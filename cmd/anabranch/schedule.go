@@ -15,29 +15,35 @@ import (
 func newSchedule() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "schedule",
-		Short: "When nightly batches run by themselves: list, pause, resume, trigger, backfill",
-		Long: `A pipeline's schedule is declared in its pipeline.yaml under batch.schedule and
-made, changed or removed when the folder is applied. Here it is looked at and
-steered. It lives in Temporal, whose UI shows the same.`,
+		Short: "What runs by itself, and when: list, pause, resume, trigger, backfill",
+		Long: `What a pipeline does by itself is declared in its pipeline.yaml: nightly batches
+under batch.schedule, audits under batch.audit, expiry under batch.retention.
+Schedules are made, changed or removed when the folder is applied. Here they are
+looked at and steered: the one of nightly batches, unless --starts names another.
+They live in Temporal, whose UI shows the same.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
 		newScheduleList(), newScheduleShow(),
-		steerSchedule("pause", "Start no nightly batch any more until resumed; one that runs goes on"),
-		steerSchedule("resume", "Start nightly batches again"),
-		steerSchedule("trigger", "Start a nightly batch now, as if it were due"),
+		steerSchedule("pause", "Start no run any more until resumed; one that runs goes on"),
+		steerSchedule("resume", "Start runs by themselves again"),
+		steerSchedule("trigger", "Start a run now, as if it were due"),
 		newScheduleBackfill(),
 	)
 	return c
 }
 
-func schedulePath(pipeline, do string) string {
+func schedulePath(pipeline, do, starts string) string {
 	path := "/v1/pipelines/" + url.PathEscape(pipeline) + "/schedule"
 	if do != "" {
 		path += "/" + do
 	}
-	return path
+	return path + "?starts=" + url.QueryEscape(starts)
+}
+
+func startsFlag(c *cobra.Command, starts *string) {
+	c.Flags().StringVar(starts, "starts", "nightly", "which schedule, by what it starts: nightly, audit or expire")
 }
 
 func newScheduleList() *cobra.Command {
@@ -53,9 +59,9 @@ func newScheduleList() *cobra.Command {
 			}
 			var rows [][]string
 			for _, s := range out.Schedules {
-				rows = append(rows, []string{s.Pipeline, s.State, s.Cron, s.Timezone, next(s), last(s), s.Note})
+				rows = append(rows, []string{s.Pipeline, s.Starts, s.State, s.Cron, s.Timezone, next(s), last(s), s.Note})
 			}
-			return p.value(out, []string{"pipeline", "state", "cron", "timezone", "next", "last data date", "note"}, rows)
+			return p.value(out, []string{"pipeline", "starts", "state", "cron", "timezone", "next", "last data date", "note"}, rows)
 		}),
 	}
 	a.flags(c)
@@ -86,24 +92,26 @@ func inZone(t time.Time, zone string) string {
 
 func newScheduleShow() *cobra.Command {
 	var a asking
+	var starts string
 	c := &cobra.Command{
 		Use:   "show PIPELINE",
-		Short: "Show a pipeline's schedule, its next nights and its last runs",
+		Short: "Show a pipeline's schedule, its next times and its last runs",
 		Args:  exactly(1, "a pipeline"),
 		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
 			var s api.Schedule
-			if err := cl.JSON(c.Context(), http.MethodGet, schedulePath(args[0], ""), nil, &s); err != nil {
+			if err := cl.JSON(c.Context(), http.MethodGet, schedulePath(args[0], "", starts), nil, &s); err != nil {
 				return err
 			}
 			return printSchedule(p, s)
 		}),
 	}
 	a.flags(c)
+	startsFlag(c, &starts)
 	return c
 }
 
 func printSchedule(p *printer, s api.Schedule) error {
-	rows := [][]string{{"pipeline", s.Pipeline}, {"state", s.State}}
+	rows := [][]string{{"pipeline", s.Pipeline}, {"starts", s.Starts}, {"state", s.State}}
 	add := func(name, value string) {
 		if value != "" {
 			rows = append(rows, []string{name, value})
@@ -122,6 +130,10 @@ func printSchedule(p *printer, s api.Schedule) error {
 	}
 	add("running", strings.Join(s.Running, " "))
 	for _, r := range s.Recent {
+		if r.DataDate == "" {
+			add("ran at "+inZone(r.Due, s.Timezone), r.Run)
+			continue
+		}
 		add("ran for "+r.DataDate, r.Run)
 	}
 	add("in the Temporal UI", s.UI)
@@ -132,25 +144,27 @@ func printSchedule(p *printer, s api.Schedule) error {
 func steerSchedule(do, short string) *cobra.Command {
 	var a asking
 	var in api.SteerSchedule
+	var starts string
 	c := &cobra.Command{
 		Use:     do + " PIPELINE --reason TEXT",
 		Short:   short,
 		Example: "  anabranch schedule " + do + ` retail --reason "the warehouse is being moved"`,
 		Args:    exactly(1, "a pipeline"),
 		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
-			return postSchedule(c, cl, p, args[0], do, in)
+			return postSchedule(c, cl, p, args[0], do, starts, in)
 		}),
 	}
 	a.flags(c)
+	startsFlag(c, &starts)
 	c.Flags().StringVar(&in.Reason, "reason", "", "why, kept as the schedule's note")
 	_ = c.MarkFlagRequired("reason")
 	return c
 }
 
-func postSchedule(c *cobra.Command, cl *client.Client, p *printer, pipeline, do string, in api.SteerSchedule) error {
+func postSchedule(c *cobra.Command, cl *client.Client, p *printer, pipeline, do, starts string, in api.SteerSchedule) error {
 	in.By = me()
 	var s api.Schedule
-	if err := cl.JSON(c.Context(), http.MethodPost, schedulePath(pipeline, do), in, &s); err != nil {
+	if err := cl.JSON(c.Context(), http.MethodPost, schedulePath(pipeline, do, starts), in, &s); err != nil {
 		return err
 	}
 	return printSchedule(p, s)
@@ -169,7 +183,7 @@ a plan and a comparison, use "anabranch backfill".`,
 		Example: `  anabranch schedule backfill retail --from 2011-08-29 --to 2011-08-31 --reason "the server was down"`,
 		Args:    exactly(1, "a pipeline"),
 		RunE: a.run(func(c *cobra.Command, args []string, cl *client.Client, p *printer) error {
-			return postSchedule(c, cl, p, args[0], "backfill", in)
+			return postSchedule(c, cl, p, args[0], "backfill", "nightly", in)
 		}),
 	}
 	a.flags(c)

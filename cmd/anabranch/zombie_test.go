@@ -14,7 +14,7 @@ var zombieStops = flag.Int("stops", 0, "how often TestZombieProcesses stops a pr
 
 // heartbeat is how long Temporal waits for a sign of life of a step; workflows
 // has it.
-const heartbeat = 10 * time.Second
+const heartbeat = 20 * time.Second
 
 // TestZombieProcesses has two processes of each role. One of them is stopped
 // (SIGSTOP) while it works, for as long as it takes the others to do without
@@ -79,9 +79,8 @@ func (z *zombieScene) signal(p *program, s syscall.Signal) {
 // stopWorker stops a worker in the midst of a run until that has ended
 // without it.
 func (z *zombieScene) stopWorker(n int) {
-	for z.open() > 0 { // one run, so that all steps are of it
-		time.Sleep(20 * time.Millisecond)
-	}
+	// One run, so that all steps are of it.
+	z.until(fmt.Sprintf("stop %d: the runs have not ended", n), func() bool { return z.open() == 0 })
 	z.ask()
 	run := z.runs[len(z.runs)-1]
 	for until := time.Now().Add(2 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
@@ -92,7 +91,7 @@ func (z *zombieScene) stopWorker(n int) {
 	time.Sleep(time.Duration(z.rng.IntN(150)) * time.Millisecond)
 	began := time.Now()
 	z.signal(z.worker, syscall.SIGSTOP)
-	for until := began.Add(2 * time.Minute); !run.done; time.Sleep(20 * time.Millisecond) {
+	for until := began.Add(patience); !run.done; time.Sleep(100 * time.Millisecond) {
 		if z.look(run); time.Now().After(until) {
 			z.Fatalf("stop %d: %+v does not end without one of two workers", n, *run)
 		}

@@ -3,10 +3,15 @@
 // letters and verifications. Every type here is JSON on the wire.
 package api
 
-import "time"
+import (
+	"time"
+
+	"anabranch/internal/problem"
+)
 
 // Apply asks for a pipeline to be made or changed: the files of its folder,
-// by path.
+// by path. A file of a reference table that was uploaded stands there as the
+// text that Uploaded gave.
 type Apply struct {
 	Files map[string]string `json:"files"`
 	Ways
@@ -19,28 +24,21 @@ type Applied struct {
 	Schema     uint32   `json:"schema"`
 	Partitions int      `json:"partitions"`
 	Views      []string `json:"views"`
-	Changed    bool     `json:"changed"`           // false when this very definition was in force already
-	Rebuild    []string `json:"rebuild,omitempty"` // views that the next batch has to compute; a changed one answers as before until then
-	Run        *Run     `json:"run,omitempty"`     // the backfill or the canary that computes them
+	References []string `json:"references,omitempty"` // with versions and rows
+	Changed    bool     `json:"changed"`              // false when this very definition was in force already
+	Rebuild    []string `json:"rebuild,omitempty"`    // views that the next batch has to compute; a changed one answers as before until then
+	Run        *Run     `json:"run,omitempty"`        // the backfill or the canary that computes them
 }
 
-// Place is one mistake in a folder of definitions.
-type Place struct {
-	File    string `json:"file"`
-	Line    int    `json:"line,omitempty"`
-	Column  int    `json:"column,omitempty"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-}
+// Problem is an error, and Place one mistake in a folder of definitions.
+type (
+	Problem = problem.Problem
+	Place   = problem.Place
+)
 
-// Problem is an error over HTTP (RFC 9457).
-type Problem struct {
-	Type     string  `json:"type,omitempty"`
-	Title    string  `json:"title"`
-	Status   int     `json:"status"`
-	Detail   string  `json:"detail,omitempty"`
-	Code     string  `json:"code,omitempty"`
-	Problems []Place `json:"problems,omitempty"`
+// Pipelines lists those in force.
+type Pipelines struct {
+	Pipelines []Pipeline `json:"pipelines"`
 }
 
 // Pipeline describes one pipeline in force.
@@ -51,6 +49,7 @@ type Pipeline struct {
 	Schema      uint32    `json:"schema"`
 	Partitions  int       `json:"partitions"`
 	Views       []string  `json:"views"`
+	References  []string  `json:"references,omitempty"`
 	Applied     time.Time `json:"applied"`
 }
 
@@ -165,6 +164,8 @@ type LineErr struct {
 // Addresses is DIR/addresses.json: where a running program listens.
 type Addresses struct {
 	HTTP       string `json:"http"`
+	PG         string `json:"pg,omitempty"`     // URL for psql; empty: no such door
+	Flight     string `json:"flight,omitempty"` // URI for Flight SQL clients; empty: no such door
 	NATS       string `json:"nats"`
 	Temporal   string `json:"temporal"`
 	TemporalUI string `json:"temporal_ui"`

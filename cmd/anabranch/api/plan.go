@@ -16,8 +16,10 @@ type Plan struct {
 
 	Schema []schemas.Change `json:"schema,omitempty"`
 	Views  []ViewPlan       `json:"views,omitempty"`
-	Rules  []schemas.Change `json:"rules,omitempty"`
-	Policy []schemas.Change `json:"policy,omitempty"`
+	// References are the reference tables that change.
+	References []ReferencePlan  `json:"references,omitempty"`
+	Rules      []schemas.Change `json:"rules,omitempty"`
+	Policy     []schemas.Change `json:"policy,omitempty"`
 
 	// Work is what has to be computed again; nil: nothing, or nobody knows.
 	Work *batch.Estimate `json:"work,omitempty"`
@@ -61,7 +63,8 @@ type Ways struct {
 	Canary *float64 `json:"canary,omitempty"`
 	// Within is the bound of the judgement, such as "1%"; empty: the pipeline's.
 	Within string `json:"within,omitempty"`
-	// Drop are views that may go away.
+	// Drop are views, reference tables, and columns of those (table.column) that
+	// may go away.
 	Drop   []string `json:"drop,omitempty"`
 	Reason string   `json:"reason,omitempty"`
 	By     string   `json:"by,omitempty"`

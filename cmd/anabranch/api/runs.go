@@ -10,9 +10,9 @@ import (
 // cut. Days are YYYY-MM-DD, both included.
 type StartBackfill struct {
 	View   string `json:"view,omitempty"`
-	From   string `json:"from"`
-	To     string `json:"to"`
-	Reason string `json:"reason"`
+	From   string `json:"from,omitempty"` // empty: the first there is
+	To     string `json:"to,omitempty"`   // empty: the last there is
+	Reason string `json:"reason,omitempty"`
 	Key    string `json:"key,omitempty"`
 	By     string `json:"by,omitempty"`
 	// Parallel is how many units may run at once; 0: the default.
@@ -56,6 +56,8 @@ type Run struct {
 	Rebuilt *activities.SpeedRebuilt `json:"rebuilt,omitempty"`
 	// Restored is what a restore has put into its pipeline.
 	Restored *activities.Restored `json:"restored,omitempty"`
+	// Compacted is what a compaction has put together, or would.
+	Compacted *batch.Packed `json:"compacted,omitempty"`
 	// Expired is what an expiry has forgotten, or would.
 	Expired *batch.Expired `json:"expired,omitempty"`
 	// Progress is what the run itself answers; nil when no worker does.

@@ -7,11 +7,12 @@ type Schedules struct {
 	Schedules []Schedule `json:"schedules"`
 }
 
-// Schedule says when the nightly batch of a pipeline runs by itself, and what
-// became of the last ones.
+// Schedule says when something of a pipeline runs by itself, and what became of
+// the last runs.
 type Schedule struct {
 	Pipeline       string `json:"pipeline"`
-	State          string `json:"state"` // active, paused, or none: pipeline.yaml asks for no schedule
+	Starts         string `json:"starts"` // nightly, audit or expire
+	State          string `json:"state"`  // active, paused, or none: pipeline.yaml asks for no schedule
 	Cron           string `json:"cron,omitempty"`
 	Timezone       string `json:"timezone,omitempty"`
 	Overlap        string `json:"overlap,omitempty"`
@@ -30,8 +31,8 @@ type Schedule struct {
 // ScheduledRun is a run that a schedule has started.
 type ScheduledRun struct {
 	Run      string    `json:"run"`
-	DataDate string    `json:"data_date"`
-	Due      time.Time `json:"due"` // the nominal time
+	DataDate string    `json:"data_date,omitempty"` // of a nightly
+	Due      time.Time `json:"due"`                 // the nominal time
 	Started  time.Time `json:"started"`
 }
 

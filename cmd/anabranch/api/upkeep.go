@@ -12,6 +12,16 @@ type StartAudit struct {
 	By     string `json:"by,omitempty"`
 }
 
+// StartCompact asks for small files to be put together.
+type StartCompact struct {
+	DryRun bool   `json:"dry_run,omitempty"` // only say which
+	Reason string `json:"reason,omitempty"`
+	Key    string `json:"key,omitempty"`
+	By     string `json:"by,omitempty"`
+	// Parallel is how many units may run at once; 0: the default.
+	Parallel int `json:"parallel,omitempty"`
+}
+
 // StartExpire asks a pipeline to forget what its retention no longer wants.
 type StartExpire struct {
 	DryRun bool   `json:"dry_run,omitempty"` // only say what would go

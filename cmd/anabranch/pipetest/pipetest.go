@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -39,6 +40,9 @@ func Run(ctx context.Context, fsys fs.FS, files map[string]string, t schemas.Tes
 		return out, fault.Wrap(fault.Transient, err)
 	}
 	defer os.RemoveAll(dir)
+	if files, err = withReferences(fsys, files); err != nil {
+		return out, err
+	}
 	l, err := server.OpenLocal(ctx, files, dir, nil)
 	if err != nil {
 		return out, err
@@ -77,6 +81,23 @@ func Run(ctx context.Context, fsys fs.FS, files map[string]string, t schemas.Tes
 		return out, err
 	}
 	out.Diff = append(out.Diff, compareLetters(t, letters)...)
+	return out, nil
+}
+
+// withReferences puts the files of reference tables in the place of what points
+// at them.
+func withReferences(fsys fs.FS, files map[string]string) (map[string]string, error) {
+	out := maps.Clone(files)
+	for name := range files {
+		if !schemas.IsReferenceFile(name) {
+			continue
+		}
+		text, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, fmt.Errorf("read a reference table: %w", err))
+		}
+		out[name] = string(text)
+	}
 	return out, nil
 }
 

@@ -207,7 +207,7 @@ func (s *Server) alertRun(ctx context.Context, w *workflowpb.WorkflowExecutionIn
 func (s *Server) alertCanary(ctx context.Context, pipeline string, run workflows.Started) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := workflows.AwaitCanary(ctx, s.runs.client, run)
+	out, err := workflows.Outcome[workflows.CanaryResult](ctx, s.runs.client, run)
 	if err != nil {
 		return
 	}

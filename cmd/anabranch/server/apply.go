@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"anabranch/archive"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
 	"anabranch/schemas"
@@ -16,7 +17,13 @@ import (
 
 // applyFiles puts a definition in force that breaks nothing.
 func (s *Server) applyFiles(ctx context.Context, files map[string]string) (api.Applied, error) {
-	return s.applyAs(ctx, api.Apply{Files: files})
+	return s.applyKnown(ctx, files, nil)
+}
+
+// applyKnown is applyFiles where these reference tables need no file.
+func (s *Server) applyKnown(ctx context.Context, files map[string]string, known []archive.Reference) (api.Applied, error) {
+	out, _, err := s.putInForce(ctx, api.Apply{Files: files}, known)
+	return out, err
 }
 
 // applyAs puts a definition in force as it is asked, and starts what computes
@@ -27,7 +34,7 @@ func (s *Server) applyAs(ctx context.Context, in api.Apply) (api.Applied, error)
 			return api.Applied{}, err // before anything is put in force
 		}
 	}
-	out, planned, err := s.putInForce(ctx, in)
+	out, planned, err := s.putInForce(ctx, in, nil)
 	if err != nil || !in.Backfill && in.Canary == nil {
 		return out, err
 	}
@@ -41,7 +48,7 @@ func (s *Server) applyAs(ctx context.Context, in api.Apply) (api.Applied, error)
 
 // putInForce checks a definition and puts it in force here; other processes
 // see it within followEvery.
-func (s *Server) putInForce(ctx context.Context, in api.Apply) (api.Applied, api.Plan, error) {
+func (s *Server) putInForce(ctx context.Context, in api.Apply, known []archive.Reference) (api.Applied, api.Plan, error) {
 	s.apply.Lock()
 	defer s.apply.Unlock()
 	var planned api.Plan
@@ -62,12 +69,18 @@ func (s *Server) putInForce(ctx context.Context, in api.Apply) (api.Applied, api
 	if err != nil {
 		return api.Applied{}, planned, err
 	}
+	if c.references, err = s.bring(ctx, def, in.Files, append(known, lastOf(history).References...)); err != nil {
+		return api.Applied{}, planned, err
+	}
 	if planned, err = s.allow(ctx, c, history, in.Ways); err != nil {
 		return api.Applied{}, planned, err
 	}
 	out := api.Applied{Pipeline: def.Name, Version: def.Version(), Partitions: def.Partitions}
 	for _, v := range c.views {
 		out.Views = append(out.Views, v.Name())
+	}
+	for _, r := range c.references {
+		out.References = append(out.References, fmt.Sprintf("%s %s (%d rows)", r.Name, r.Version, r.Rows))
 	}
 	for {
 		history, err := s.catalog.history(ctx, def.Name)
@@ -79,6 +92,9 @@ func (s *Server) putInForce(ctx context.Context, in api.Apply) (api.Applied, api
 			return out, planned, err
 		}
 		out.Changed, out.Schema = changed, e.Schema
+		if changed {
+			e.References = c.references
+		}
 		if held := hold(e.Held, planned, in.Ways); !maps.Equal(held, e.Held) {
 			if !changed {
 				e.N, e.Applied = e.N+1, s.catalog.clock.Now().UTC()
@@ -108,6 +124,23 @@ func (s *Server) putInForce(ctx context.Context, in api.Apply) (api.Applied, api
 	return out, planned, err
 }
 
+// lastOf is the newest of a history, or nothing.
+func lastOf(history []entry) (e entry) {
+	if len(history) > 0 {
+		e = history[len(history)-1]
+	}
+	return e
+}
+
+// bring stores the reference tables of a definition that is to be put in force.
+func (s *Server) bring(ctx context.Context, def *schemas.Definition, files map[string]string, known []archive.Reference) ([]archive.Reference, error) {
+	a := archive.Open(s.opened.bucket, def.Name, nil, archive.Options{Partitions: def.Partitions})
+	if p, err := s.pipeline(def.Name); err == nil {
+		a = p.archive // which has room on disk
+	}
+	return s.opened.bring(ctx, a, brought{def, files, known})
+}
+
 // allow plans an apply and refuses what would take something from readers that
 // nobody said may go.
 func (s *Server) allow(ctx context.Context, c *compiled, history []entry, ways api.Ways) (api.Plan, error) {
@@ -127,7 +160,7 @@ func (s *Server) allow(ctx context.Context, c *compiled, history []entry, ways a
 		return api.Plan{}, nil // what is in force does not open: nobody reads it
 	}
 	old := p.compiled
-	if last := history[len(history)-1]; p.entry.N != last.N { // another process has applied it a moment ago
+	if last := lastOf(history); p.entry.N != last.N { // another process has applied it a moment ago
 		def, err := definition(last.Files)
 		if err != nil {
 			return api.Plan{}, err
@@ -135,6 +168,7 @@ func (s *Server) allow(ctx context.Context, c *compiled, history []entry, ways a
 		if old, err = compile(ctx, def); err != nil {
 			return api.Plan{}, err
 		}
+		old.references = last.References
 	}
 	m, err := p.archive.Newest(ctx)
 	if err != nil {

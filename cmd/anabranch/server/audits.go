@@ -21,27 +21,12 @@ import (
 	"anabranch/workflows"
 )
 
-func (s *Server) postAudit(r *http.Request) (any, error) {
-	var in api.StartAudit
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postAudit(r *http.Request, in api.StartAudit) (api.Run, error) {
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
 		return workflows.StartAudit(ctx, c, s.runs.queue, workflows.AuditInput{
 			Pipeline: p.def.Name, Days: in.Days, From: in.From, To: in.To, Seed: in.Seed, Reason: in.Reason, By: in.By, Key: in.Key,
 		}, time.Now())
 	})
-}
-
-// describeAudit adds what an audit came to, well or not.
-func (s *Server) describeAudit(ctx context.Context, c client.Client, out *api.Run) {
-	found, err := workflows.AwaitAudit(ctx, c, workflows.Started{ID: out.ID})
-	if err != nil {
-		out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
-	}
-	if err == nil || fault.CodeOf(err) == activities.DriftCode {
-		out.Audit, out.Manifest, out.Barrier = &found, found.Version, found.K
-	}
 }
 
 // drifts remembers which alerts audits have opened: the next audit of the same

@@ -8,7 +8,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"anabranch/cmd/anabranch/api"
-	"anabranch/fault"
 )
 
 // maxWait is how long a request may wait for a run: proxies cut off what is
@@ -18,15 +17,10 @@ const maxWait = 5 * time.Minute
 // awaitRun tells how far a run is; with ?wait=30s once it has ended or waits
 // for a person, or else when that time is over.
 func (s *Server) awaitRun(r *http.Request, c client.Client, id string) (api.Run, error) {
-	text := r.URL.Query().Get("wait")
-	if text == "" {
+	if wait.Of(r) == "" {
 		return s.describeRun(r.Context(), c, id)
 	}
-	wait, err := time.ParseDuration(text)
-	if err != nil || wait < 0 || wait > maxWait {
-		return api.Run{}, fault.New(fault.Invalid, "wait %q: want a time up to %s, like 30s", text, short(maxWait))
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	ctx, cancel := context.WithTimeout(r.Context(), wait.Duration(r))
 	over, ended := ctx.Done(), make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -34,7 +34,7 @@ type canaryRun struct {
 func (w *whole) canary(files map[string]string) *canaryRun {
 	w.Helper()
 	ten := 10.0
-	_, planned, err := w.putInForce(w.Context(), api.Apply{Files: files, Ways: api.Ways{Canary: &ten, Reason: "a test", By: "ana"}})
+	_, planned, err := w.putInForce(w.Context(), api.Apply{Files: files, Ways: api.Ways{Canary: &ten, Reason: "a test", By: "ana"}}, nil)
 	if err != nil {
 		w.Fatal(err)
 	}

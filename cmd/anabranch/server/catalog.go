@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"anabranch/archive"
 	"anabranch/bucket"
 	"anabranch/fault"
 	"anabranch/internal/clock"
@@ -47,7 +48,10 @@ type entry struct {
 	// Held are versions by view that stand beside the one that answers until
 	// somebody, or a canary, promotes them.
 	Held map[string]string `json:"held,omitempty"`
-	Sum  string            `json:"sum,omitempty"` // of the rest; see seal. Definitions of old have none
+	// References are the reference tables of Files, in which stands only what
+	// points at their files.
+	References []archive.Reference `json:"references,omitempty"`
+	Sum        string              `json:"sum,omitempty"` // of the rest; see seal. Definitions of old have none
 }
 
 // seal returns the SHA-256, in hex, of e without its Sum: one flipped bit in a

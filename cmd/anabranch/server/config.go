@@ -38,6 +38,18 @@ type Config struct {
 	Roles  []Role // default: all
 	Listen string // HTTP, default 127.0.0.1:8080; port 0 picks a free one
 
+	// PG is where the PostgreSQL door of a process with the speed role listens;
+	// empty or "none": there is no such door.
+	PG string
+
+	// Flight is where its Arrow Flight SQL door listens, in the same way.
+	Flight string
+
+	// TLSCert and TLSKey are PEM files for the doors that speak TLS, and Users
+	// a file of who may ask there: with all of them a door may listen beyond
+	// loopback.
+	TLSCert, TLSKey, Users string
+
 	NATS       string // URL of a NATS server; empty: embedded, in Dir/log
 	NATSListen string // embedded: default 127.0.0.1:4222
 	LogBytes   int64  // embedded: what the log may take on disk, default 16 GiB
@@ -160,7 +172,7 @@ func (c *Config) validate() error {
 			return fault.New(fault.Invalid, "%s %s is not a loopback address: nothing listens beyond loopback without TLS and authentication, which this version does not have; put a proxy in front", flag, address)
 		}
 	}
-	return nil
+	return c.validateDoors()
 }
 
 func (c *Config) has(r Role) bool { return slices.Contains(c.Roles, r) }

@@ -58,7 +58,7 @@ func onDisk(t *testing.T, dir string) (s *small, stop func(), err error) {
 // everything asks all that can be asked: both views, the raw events, the dead
 // letters.
 func (s *small) everything() (string, error) {
-	ctx, cancel := context.WithTimeout(s.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), 5*time.Minute)
 	defer cancel()
 	serve := serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{s.asSource} }})
 	var out []string
@@ -158,6 +158,7 @@ func newDamaged(t *testing.T, seed uint64) *damaged {
 		t.Fatal(err)
 	}
 	s.send(d.rnd, 12, 200)
+	s.conflict() // which leaves a file of kind once, also where chance has none
 	s.nightly("n1")
 	s.send(d.rnd, 12, 300)
 	s.nightly("n2")

@@ -8,24 +8,33 @@ import (
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
+	"anabranch/internal/openapi"
 	"anabranch/worker"
 )
 
-func (s *Server) deploymentRoutes(mux *http.ServeMux) {
-	list := func(r *http.Request, c client.Client) (any, error) {
-		return worker.Deployments(r.Context(), c, r.PathValue("name"))
+func (s *Server) deploymentRoutes(m *mux) {
+	const at = "/v1/deployments/{name}"
+	name := openapi.Path("name", "name of a deployment of workers").Like(`^[ -~]+$`, "printable ASCII")
+	list := func(r *http.Request) (worker.Builds, error) {
+		c, err := s.temporal()
+		if err != nil {
+			return worker.Builds{}, err
+		}
+		return worker.Deployments(r.Context(), c, name.Of(r))
 	}
-	mux.HandleFunc("GET /v1/deployments/{name}", answer(s.withTemporal(list)))
-	mux.HandleFunc("POST /v1/deployments/{name}/{do}", answer(s.withTemporal(func(r *http.Request, c client.Client) (any, error) {
-		var in api.SteerDeployment
-		if err := readJSON(r, 1<<16, &in); err != nil {
-			return nil, err
-		}
-		if err := steerDeployment(r.Context(), c, r.PathValue("name"), r.PathValue("do"), in); err != nil {
-			return nil, err
-		}
-		return list(r, c)
-	})))
+	ask(m, "GET "+at, openapi.Route{Summary: "The builds of the workers of a deployment", Params: []openapi.Param{name}}, list)
+	do := openapi.Path("do", "what becomes of a build").OneOf("ramp", "promote", "rollback")
+	tell(m, "POST "+at+"/{do}", openapi.Route{Summary: "Give new runs to a build, or no more", Params: []openapi.Param{name, do}},
+		func(r *http.Request, in api.SteerDeployment) (out worker.Builds, err error) {
+			c, err := s.temporal()
+			if err != nil {
+				return out, err
+			}
+			if err := steerDeployment(r.Context(), c, name.Of(r), do.Of(r), in); err != nil {
+				return out, err
+			}
+			return list(r)
+		})
 }
 
 func steerDeployment(ctx context.Context, c client.Client, name, do string, in api.SteerDeployment) error {
@@ -40,15 +49,5 @@ func steerDeployment(ctx context.Context, c client.Client, name, do string, in a
 	case "rollback":
 		return worker.Rollback(ctx, c, name)
 	}
-	return fault.New(fault.NotFound, "a deployment cannot be told to %s: want ramp, promote or rollback", do)
-}
-
-func (s *Server) withTemporal(fn func(*http.Request, client.Client) (any, error)) func(*http.Request) (any, error) {
-	return func(r *http.Request) (any, error) {
-		c, err := s.temporal()
-		if err != nil {
-			return nil, err
-		}
-		return fn(r, c)
-	}
+	return fault.New(fault.Bug, "a deployment cannot be told to %s", do)
 }

@@ -12,11 +12,7 @@ import (
 	"anabranch/workflows"
 )
 
-func (s *Server) postExpire(r *http.Request) (any, error) {
-	var in api.StartExpire
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postExpire(r *http.Request, in api.StartExpire) (api.Run, error) {
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
 		k := p.def.Retention
 		if k.Raw == 0 && k.Versions == 0 && k.Comparisons == 0 {
@@ -26,14 +22,4 @@ func (s *Server) postExpire(r *http.Request) (any, error) {
 			Pipeline: p.def.Name, DryRun: in.DryRun, Reason: in.Reason, By: in.By, Key: in.Key,
 		}, time.Now())
 	})
-}
-
-// describeExpire adds what went.
-func (s *Server) describeExpire(ctx context.Context, c client.Client, out *api.Run) {
-	gone, err := workflows.AwaitExpire(ctx, c, workflows.Started{ID: out.ID})
-	if err != nil {
-		out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
-		return
-	}
-	out.Expired, out.Manifest = &gone, gone.Version
 }

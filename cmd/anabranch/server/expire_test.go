@@ -43,7 +43,7 @@ func TestRawEventsExpireUnderAServer(t *testing.T) {
 	send := func() { (&small{T: t, pipeline: w.small()}).send(rnd, 10, 200) }
 	balanced := func(when string) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		l, err := w.small().ledger(ctx)
 		if err != nil || !l.Balanced || l.Received == 0 {

@@ -147,6 +147,9 @@ func (f *fsck) pipeline(ctx context.Context, name string) error {
 	if err := p.archived(ctx, open); err != nil {
 		return err
 	}
+	if err := p.references(ctx); err != nil {
+		return err
+	}
 	p.say("dead letters")
 	err = deadletter.New(f.bucket, name).Check(ctx, func(object string, err error) {
 		f.add("letters", object, err, "these dead letters cannot be read or released; no answer is affected", "restore it from a copy of the bucket; its bytes are nowhere else")

@@ -251,12 +251,7 @@ func (p *checked) daysAndRuns(ctx context.Context, runs, days []told) error {
 		p.say("day file " + d.File)
 		var chunk []archive.DayFile
 		fix := func() error {
-			r, stop, err := p.runner(ctx, p.at(ctx, m, m.Days[i].K))
-			if err != nil {
-				return err
-			}
-			defer stop()
-			old, made, err := r.RebuildDays(ctx, &next, m.Days[i])
+			old, made, err := p.rebuildDays(ctx, &next, m.Days[i])
 			if err == nil {
 				chunk, next.Days = old, batch.ReplaceDays(next.Days, old, made)
 			}
@@ -283,6 +278,21 @@ func (p *checked) daysAndRuns(ctx context.Context, runs, days []told) error {
 		}
 	}
 	return nil
+}
+
+// rebuildDays makes a day file again, with the definitions that its events were
+// counted with.
+func (p *checked) rebuildDays(ctx context.Context, m *archive.Manifest, f archive.DayFile) (old, made []archive.DayFile, err error) {
+	of := func(k uint64) (*batch.Runner, func(), error) { return p.runner(ctx, p.at(ctx, m, k)) }
+	if len(f.Packed) > 0 {
+		return batch.RebuildPacked(ctx, m, f, of)
+	}
+	r, stop, err := of(f.K)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer stop()
+	return r.RebuildDays(ctx, m, f)
 }
 
 // mendAll mends several findings by one repair and returns those it has.

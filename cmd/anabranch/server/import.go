@@ -43,27 +43,13 @@ func (im importer) File(ctx context.Context, run string, from string, n int, dry
 	return im.Importer.File(ctx, run, source, n, dry)
 }
 
-func (s *Server) postImport(r *http.Request) (any, error) {
-	var in api.StartImport
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postImport(r *http.Request, in api.StartImport) (api.Run, error) {
 	if u, err := url.Parse(in.From); err != nil || u.Scheme != "file" && u.Scheme != "s3" {
-		return nil, fault.New(fault.Invalid, "from %q: want file:///folder or s3://bucket/prefix?endpoint=URL&region=NAME", in.From)
+		return api.Run{}, fault.New(fault.Invalid, "from %q: want file:///folder or s3://bucket/prefix?endpoint=URL&region=NAME", in.From)
 	}
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
 		return workflows.StartImport(ctx, c, s.runs.queue, workflows.ImportInput{
 			Pipeline: p.def.Name, From: in.From, Format: in.Format, DryRun: in.DryRun, Reason: in.Reason, By: in.By, Key: in.Key,
 		}, time.Now())
 	})
-}
-
-// describeImport adds what an import came to.
-func (s *Server) describeImport(ctx context.Context, c client.Client, out *api.Run) {
-	imported, err := workflows.AwaitImport(ctx, c, workflows.Started{ID: out.ID})
-	if err != nil {
-		out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
-		return
-	}
-	out.Imported = &imported
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -10,7 +11,18 @@ import (
 	"anabranch/deadletter"
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/openapi"
 )
+
+var bisect = openapi.Flag("bisect", "also find, by partition, the first offset at which log and counts part")
+
+func getLedger(r *http.Request, p *pipeline) (api.Ledger, error) {
+	l, err := p.ledger(r.Context())
+	if err == nil && bisect.True(r) {
+		l.Bisected, err = p.bisect(r.Context())
+	}
+	return l, err
+}
 
 // The ledger is computed from durable facts at the borders of the rooms, never
 // from counters that a crash forgets: rows announced by the frames' headers

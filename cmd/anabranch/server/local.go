@@ -39,7 +39,10 @@ func OpenLocal(ctx context.Context, files map[string]string, dir string, logger 
 	if err != nil {
 		return nil, err
 	}
-	e := entry{Format: catalogFormat, N: 1, Name: def.Name, Schema: 1, Files: files}
+	e := entry{Format: catalogFormat, N: 1, Name: def.Name, Schema: 1, Files: def.Files}
+	if e.References, err = s.bring(ctx, def, files, nil); err != nil {
+		return nil, err
+	}
 	p, err := s.opened.open(ctx, e, []entry{e})
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"anabranch/ingest"
+	"anabranch/serving/sql"
 )
 
 // memory divides what this program may use among those who use much, and
@@ -127,6 +128,7 @@ func (s *Server) watchMemory(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		s.memory.sample(s.speedLoad())
+		sql.GiveBack() // whoever closed a database meanwhile has ended that
 		select {
 		case <-ctx.Done():
 			return

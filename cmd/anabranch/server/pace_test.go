@@ -51,7 +51,7 @@ func TestAWorkerApartHearsOfTheEvents(t *testing.T) {
 	p := worker.opened.pacing
 	await := func(what string, ok func(st pace.Stats) bool) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); !ok(p.pacer.Stats()); <-time.After(10 * time.Millisecond) {
+		for end := time.Now().Add(5 * time.Minute); !ok(p.pacer.Stats()); <-time.After(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: %+v", what, p.pacer.Stats())
 			}

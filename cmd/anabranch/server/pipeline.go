@@ -2,10 +2,14 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +23,7 @@ import (
 	"anabranch/fault"
 	"anabranch/ingest"
 	"anabranch/internal/alert"
+	"anabranch/internal/clock"
 	"anabranch/internal/disk"
 	"anabranch/internal/lifecycle"
 	"anabranch/internal/planted"
@@ -36,6 +41,8 @@ type compiled struct {
 	older   []*view.View // other versions that the history of definitions has, by archive.ViewKey
 	rules   []ingest.Rule
 	filters []view.NamedPredicate
+	// references are the reference tables as they lie in the object store.
+	references []archive.Reference
 }
 
 // view returns the view called name, or nil.
@@ -111,6 +118,8 @@ type pipeline struct {
 	schedule bool                 // the nightly schedule is as the definition says; guarded by Server.apply
 	parts    lifecycle.Group
 	loop     lifecycle.Loop
+
+	olderReferences map[string][]archive.Reference
 }
 
 // opened is what pipelines share.
@@ -124,6 +133,8 @@ type opened struct {
 	memory *memory
 	alerts *alert.Alerts
 	pacing *pacing // nil: full speed
+
+	bringing sync.Mutex // held while reference tables are read
 }
 
 // open opens the rooms of a pipeline and starts those that this process has a
@@ -144,7 +155,8 @@ func (o *opened) open(ctx context.Context, e entry, history []entry) (*pipeline,
 	if err := c.findOlder(ctx, history); err != nil {
 		return nil, err
 	}
-	p := &pipeline{entry: e, compiled: c, set: set, metrics: prometheus.NewRegistry()}
+	c.references = e.References
+	p := &pipeline{entry: e, compiled: c, set: set, olderReferences: older(history), metrics: prometheus.NewRegistry()}
 	logger := o.logger.With("pipeline", def.Name)
 	var registerer prometheus.Registerer = p.metrics // the rooms label what is theirs
 	if p.log, err = o.store.Open(ctx, def.Name, def.Partitions); err != nil {
@@ -195,7 +207,7 @@ func (p *pipeline) start(ctx context.Context, o *opened, logger *slog.Logger, me
 		p.asSource = p.source()
 		p.loop.Go(
 			func(ctx context.Context) { p.watch(ctx, logger) },
-			func(ctx context.Context) { p.collect(ctx, logger) },
+			func(ctx context.Context) { p.collect(ctx, &catalog{o.bucket, clock.Wall}, logger) },
 			func(ctx context.Context) { p.audit(ctx, logger, o.alerts, auditEvery) },
 		)
 		if err := metrics.Register(p.imbalance()); err != nil {
@@ -241,7 +253,16 @@ const watchEvery = 250 * time.Millisecond
 func (p *pipeline) watch(ctx context.Context, logger *slog.Logger) {
 	var known uint64
 	looking, trimming := trouble{logger: logger, what: "looking for the newest manifest"}, trouble{logger: logger, what: "trimming the log"}
+	bringing, brought := trouble{logger: logger, what: "fetching reference tables"}, false
 	for {
+		if !brought {
+			err := p.fetchReferences(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			brought = err == nil
+			bringing.see(err)
+		}
 		m, err := p.archive.Newest(ctx)
 		if ctx.Err() != nil {
 			return
@@ -310,7 +331,7 @@ const (
 
 // collect deletes what died runs have left in the object store, and versions
 // that have been replaced many times.
-func (p *pipeline) collect(ctx context.Context, logger *slog.Logger) {
+func (p *pipeline) collect(ctx context.Context, c *catalog, logger *slog.Logger) {
 	collecting := trouble{logger: logger, what: "collecting orphans"}
 	for {
 		select {
@@ -318,7 +339,8 @@ func (p *pipeline) collect(ctx context.Context, logger *slog.Logger) {
 			return
 		case <-time.After(collectEvery):
 		}
-		if _, err := p.archive.Collect(ctx, archive.KeepVersions, keepFor); ctx.Err() == nil {
+		_, err := p.archive.Collect(ctx, archive.KeepVersions, keepFor)
+		if err = errors.Join(err, p.collectReferences(ctx, c)); ctx.Err() == nil {
 			collecting.see(err)
 		}
 	}
@@ -365,5 +387,19 @@ func (p *pipeline) head(ctx context.Context) (event.Cut, error) {
 func (p *pipeline) source() *serving.Source {
 	return &serving.Source{
 		Name: p.def.Name, Views: p.views, Older: p.kept, Speed: p.speed, Batch: p.archive, Head: p.head, DeadLetters: p.counts.total, Lateness: p.def.Lateness,
+		Past: p.speed.Past, Rules: p.rulesName(), References: p.references, OlderReferences: p.olderReferences,
 	}
+}
+
+// rulesName names the filter rules: a hash of their codes and texts; empty
+// where there is none.
+func (c *compiled) rulesName() string {
+	if len(c.filters) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	for _, f := range c.filters {
+		fmt.Fprintf(h, "%q %q\n", f.Code, f.Predicate.SQL())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -21,6 +21,7 @@ type planner struct {
 	manifest *archive.Manifest // nil: nobody knows what is published
 	ways     api.Ways
 	out      api.Plan
+	lost     []string // reference tables, and columns of those, that go away unasked
 }
 
 // planFiles says what applying files would do.
@@ -38,6 +39,9 @@ func (s *Server) planFiles(ctx context.Context, in api.Apply) (api.Plan, error) 
 		if err != nil {
 			return api.Plan{}, err
 		}
+		if c.references, err = s.opened.look(ctx, brought{def, in.Files, nil}); err != nil {
+			return api.Plan{}, err
+		}
 		return plan(ctx, nil, c, nil, in.Ways)
 	}
 	history, err := s.catalog.history(ctx, def.Name)
@@ -50,6 +54,9 @@ func (s *Server) planFiles(ctx context.Context, in api.Apply) (api.Plan, error) 
 	}
 	c, err := compile(ctx, def)
 	if err != nil {
+		return api.Plan{}, err
+	}
+	if c.references, err = s.opened.look(ctx, brought{def, in.Files, p.references}); err != nil {
 		return api.Plan{}, err
 	}
 	m, err := p.archive.Newest(ctx)
@@ -117,6 +124,13 @@ func PlanFolders(ctx context.Context, old, new map[string]string, ways api.Ways)
 	if err != nil {
 		return api.Plan{}, err
 	}
+	var o opened // nothing is uploaded
+	if before.references, err = o.look(ctx, brought{was, old, nil}); err != nil {
+		return api.Plan{}, fmt.Errorf("the folder of before: %w", err)
+	}
+	if after.references, err = o.look(ctx, brought{is, new, nil}); err != nil {
+		return api.Plan{}, err
+	}
 	return plan(ctx, before, after, nil, ways)
 }
 
@@ -128,6 +142,7 @@ func plan(ctx context.Context, old, new *compiled, m *archive.Manifest, ways api
 	if err := checkWays(ways); err != nil {
 		return w.out, err
 	}
+	w.references()
 	if old == nil {
 		for _, v := range new.views {
 			w.out.Views = append(w.out.Views, api.ViewPlan{View: v.Name(), Change: schemas.Added, To: v.Version()})

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -30,6 +29,8 @@ func (w *planner) verdict() {
 			}
 		}
 	}
+	views := gone
+	gone = slices.Concat(gone, w.lost) // what --drop has to name
 	for _, b := range o.Breaking {
 		if !slices.Contains(lost, b.View) {
 			lost = append(lost, b.View)
@@ -57,7 +58,7 @@ func (w *planner) verdict() {
 	case w.ways.Canary != nil && len(rest) > 0:
 		o.Refused, o.Command = fmt.Sprintf("a canary of %s cannot be: a share of the queries would fail, or nothing can be compared: %s", strings.Join(rest, ", "), w.first(rest[0])), command
 	case len(lost) > 0:
-		o.Refused, o.Command = fmt.Sprintf("it breaks what readers have: view %s: %s", lost[0], w.first(lost[0])), command
+		o.Refused, o.Command = fmt.Sprintf("it breaks what readers have: %s: %s", w.called(lost[0]), w.first(lost[0])), command
 		if len(lost) > 1 {
 			o.Refused += fmt.Sprintf(" (and %d more)", len(lost)-1)
 		}
@@ -70,8 +71,16 @@ func (w *planner) verdict() {
 	if o.Changed {
 		o.Steps = append(o.Steps, fmt.Sprintf("definition %.8s is put in force", o.To))
 	}
-	for _, name := range gone {
+	for _, name := range views {
 		o.Steps = append(o.Steps, "view "+name+" goes away")
+	}
+	for _, r := range o.References {
+		switch r.Change {
+		case schemas.Removed:
+			o.Steps = append(o.Steps, "reference table "+r.Name+" goes away")
+		default:
+			o.Steps = append(o.Steps, fmt.Sprintf("reference table %s answers with version %s, %d rows", r.Name, r.To, r.Rows))
+		}
 	}
 	names := strings.Join(build, ", ")
 	switch {
@@ -92,6 +101,14 @@ func (w *planner) verdict() {
 	}
 }
 
+// called says what a name is that something breaks of.
+func (w *planner) called(name string) string {
+	if slices.Contains(w.lost, name) {
+		return "reference table " + name
+	}
+	return "view " + name
+}
+
 // first returns the first thing that breaks of a view.
 func (w *planner) first(view string) string {
 	i := slices.IndexFunc(w.out.Breaking, func(b api.Break) bool { return b.View == view })
@@ -104,12 +121,4 @@ func (w *planner) within() string {
 		return w.ways.Within
 	}
 	return schemas.Share(w.new.def.Canary.Within)
-}
-
-func (s *Server) postPlan(r *http.Request) (any, error) {
-	var in api.Apply
-	if err := readJSON(r, maxApply, &in); err != nil {
-		return nil, err
-	}
-	return s.planFiles(r.Context(), in)
 }

@@ -30,6 +30,7 @@ type address struct{ flag, at string }
 // ownAddresses are those that end with this process.
 func (c *Config) ownAddresses() []address {
 	all := []address{{"--http", c.Listen}}
+	all = append(all, c.doors()...)
 	if c.NATS == "" {
 		all = append(all, address{"--nats-listen", c.NATSListen})
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,13 +13,12 @@ import (
 // readyz tells what is wrong just now. The status is 200 while events are
 // taken and queries answered, though it be from an older version: to take the
 // process out of a load balancer for that would make it worse.
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) readyz(*http.Request) (api.Ready, error) {
 	out := api.Ready{Status: "ok", Problems: s.problems()}
 	if len(out.Problems) > 0 {
 		out.Status = "degraded"
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(out) // a client that is gone does not miss it
+	return out, nil
 }
 
 // problems lists what fails and is tried again, by pipeline and part.

@@ -14,25 +14,10 @@ import (
 	"anabranch/workflows"
 )
 
-func (s *Server) postRebuild(r *http.Request) (any, error) {
-	var in api.StartRebuild
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postRebuild(r *http.Request, in api.StartRebuild) (api.Run, error) {
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
 		return workflows.StartRebuildSpeed(ctx, c, s.runs.queue, workflows.RebuildSpeedInput{Pipeline: p.def.Name, Reason: in.Reason, By: in.By, Key: in.Key}, time.Now())
 	})
-}
-
-// describeRebuild adds what a rebuild came to, well or not.
-func (s *Server) describeRebuild(ctx context.Context, c client.Client, out *api.Run) {
-	found, err := workflows.AwaitRebuildSpeed(ctx, c, workflows.Started{ID: out.ID})
-	if err != nil {
-		out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
-	}
-	if err == nil || fault.CodeOf(err) == activities.DriftCode {
-		out.Rebuilt = &found
-	}
 }
 
 // rebuildSpeed builds the speed layer of a pipeline anew and compares what

@@ -1,10 +1,9 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
-	"net/url"
-	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -15,11 +14,6 @@ import (
 	"anabranch/fault"
 	"anabranch/workflows"
 )
-
-// codesOf reads the codes of dead letters from a query: code=a&code=b.
-func codesOf(q url.Values) []string {
-	return slices.DeleteFunc(slices.Clone(q["code"]), func(c string) bool { return c == "" })
-}
 
 // releaser hands what sends dead letters back to the activities.
 func (s *Server) releaser(_ context.Context, name string) (activities.Releaser, error) {
@@ -33,26 +27,23 @@ func (s *Server) releaser(_ context.Context, name string) (activities.Releaser, 
 // previewLetters is how many letters a preview shows at most.
 const previewLetters = 1000
 
-func previewRelease(r *http.Request, p *pipeline) (any, error) {
-	in := api.PreviewRelease{Limit: 20}
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func previewRelease(r *http.Request, p *pipeline, in api.PreviewRelease) (out api.ReleasePreview, err error) {
+	in.Limit = cmp.Or(in.Limit, 20)
 	if in.Limit < 1 || in.Limit > previewLetters {
-		return nil, fault.New(fault.Invalid, "limit %d: want 1 to %d", in.Limit, previewLetters)
+		return out, fault.New(fault.Invalid, "limit %d: want 1 to %d", in.Limit, previewLetters)
 	}
 	if p.releaser == nil {
-		return nil, fault.New(fault.NotFound, "this process sends no dead letters back: ask one started with --role gateway")
+		return out, fault.New(fault.NotFound, "this process sends no dead letters back: ask one started with --role gateway")
 	}
 	pick, err := activities.Pick(in.IDs, in.Codes, in.Since, in.Set)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	trials, skipped, next, err := p.releaser.Try(r.Context(), pick, in.After, in.Limit)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := api.ReleasePreview{Letters: []api.Trial{}, Skipped: skipped, Next: next}
+	out = api.ReleasePreview{Letters: []api.Trial{}, Skipped: skipped, Next: next}
 	for _, t := range trials {
 		one := api.Trial{ID: t.Letter.ID, Was: t.Letter.Code, Before: printable(t.Letter.Raw), After: printable(t.Event), Header: printable(t.Header)}
 		if t.Refused != nil {
@@ -70,11 +61,7 @@ func printable(b []byte) string {
 	return "(not UTF-8)"
 }
 
-func (s *Server) postRelease(r *http.Request) (any, error) {
-	var in api.StartRelease
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postRelease(r *http.Request, in api.StartRelease) (api.Run, error) {
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
 		pick, err := activities.Pick(in.IDs, in.Codes, in.Since, in.Set)
 		if err != nil {

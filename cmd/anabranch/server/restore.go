@@ -24,11 +24,7 @@ import (
 	"anabranch/workflows"
 )
 
-func (s *Server) postRestore(r *http.Request) (any, error) {
-	var in api.StartRestore
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postRestore(r *http.Request, in api.StartRestore) (api.Run, error) {
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
 		if _, err := p.asOf(ctx, in.AsOf); err != nil { // a slip is told at once
 			return workflows.Started{}, err
@@ -37,16 +33,6 @@ func (s *Server) postRestore(r *http.Request) (any, error) {
 			Pipeline: p.def.Name, Into: in.Into, AsOf: in.AsOf, Reason: in.Reason, By: in.By, Key: in.Key,
 		}, time.Now())
 	})
-}
-
-// describeRestore adds what was put back.
-func (s *Server) describeRestore(ctx context.Context, c client.Client, out *api.Run) {
-	found, err := workflows.AwaitRestore(ctx, c, workflows.Started{ID: out.ID})
-	if err != nil {
-		out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
-		return
-	}
-	out.Restored = &found
 }
 
 var (
@@ -81,7 +67,7 @@ func (s *Server) restore(ctx context.Context, in activities.Restore) (activities
 	if there, err := s.pipeline(in.Into); err == nil && there.def.Version() != def.Version() {
 		return out, fault.WithHint(fault.New(fault.Invalid, "there is a pipeline %s already", in.Into), "give the restored one a name of its own")
 	}
-	if _, err := s.applyFiles(ctx, files); err != nil {
+	if _, err := s.applyKnown(ctx, files, p.references); err != nil {
 		return out, err
 	}
 	q, err := s.pipeline(in.Into)

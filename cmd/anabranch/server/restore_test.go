@@ -18,7 +18,7 @@ import (
 // itemsOf is what view items of a pipeline says, and the answer's receipt.
 func (w *whole) itemsOf(pipeline string) (string, serving.Receipt) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
 	defer cancel()
 	a, err := w.engine.Query(ctx, sql.Request{SQL: "SELECT * FROM " + pipeline + ".items ORDER BY item", Fresh: serving.Fresh{Latest: true}})
 	if err != nil {

@@ -1,8 +1,8 @@
 package server
 
 import (
+	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -19,20 +19,96 @@ import (
 	"anabranch/deadletter"
 	"anabranch/fault"
 	"anabranch/ingest"
+	"anabranch/internal/openapi"
 	"anabranch/schemas"
 	"anabranch/serving/httpapi"
+	"anabranch/workflows"
+)
+
+// What several routes take.
+var (
+	wait    = openapi.Span("wait", "answer once the run has ended or waits for a person, or when this time is over", maxWait)
+	sameKey = openapi.InHeader("Idempotency-Key", "the key, where the body has none: one key is one run")
 )
 
 // routes is the whole HTTP surface of the program.
 func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.gatherers(), promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /v1/pipelines", answer(s.listPipelines))
-	mux.HandleFunc("POST /v1/pipelines", answer(s.postPipeline))
-	mux.HandleFunc("POST /v1/plan", answer(s.postPlan))
-	mux.HandleFunc("GET /v1/pipelines/{name}", s.withPipeline(func(_ *http.Request, p *pipeline) (any, error) { return p.describe(), nil }))
+	m := newMux(cmp.Or(s.config.Code, "dev"))
+	m.handle("GET /healthz", openapi.Route{Summary: "Whether the process is alive", Answers: []openapi.Content{{Media: "text/plain"}}},
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = w.Write([]byte("ok\n"))
+		}))
+	ask(m, "GET /readyz", openapi.Route{Summary: "What fails just now and is tried again",
+		About: "Degraded is 200 too: events are taken and queries answered, from the last version."}, s.readyz)
+	m.handle("GET /metrics", openapi.Route{Summary: "Metrics for Prometheus", Params: []openapi.Param{openapi.Text("name[]", "these metrics alone").Several()},
+		Answers: []openapi.Content{{Media: "text/plain"}, {Media: "application/openmetrics-text"}}},
+		promhttp.HandlerFor(s.gatherers(), promhttp.HandlerOpts{}))
+
+	definition := map[int]string{http.StatusUnprocessableEntity: "the definition has mistakes, which are listed with their places; nothing was applied"}
+	ask(m, "GET /v1/pipelines", openapi.Route{Summary: "The pipelines in force"}, s.listPipelines)
+	tell(m, "POST /v1/pipelines", openapi.Route{Summary: "Apply a definition", Errors: definition}, s.postPipeline)
+	tell(m, "POST /v1/plan", openapi.Route{Summary: "What applying a definition would change, compute and break", Errors: definition}, s.postPlan)
+	ask(m, "GET /v1/pipelines/{name}", openapi.Route{Summary: "One pipeline"}, of(s, func(_ *http.Request, p *pipeline) (api.Pipeline, error) { return p.describe(), nil }))
+	ask(m, "POST /v1/references", openapi.Route{Summary: "Bring the file of a reference table", About: "CSV or Parquet. The answer stands for it among the files of a definition; what is not applied within a day is deleted.",
+		Body: []openapi.Content{{Media: "application/octet-stream"}}, Errors: map[int]string{http.StatusRequestEntityTooLarge: "the file has more than 64 MiB"}}, s.postReference)
+	ask(m, "GET /v1/pipelines/{name}/references", openapi.Route{Summary: "The reference tables in force, and those of before"}, of(s, s.listReferences))
+	m.handle("POST /v1/pipelines/{name}/events", ingest.Events, s.events())
+	s.runRoutes(m)
+	s.versionRoutes(m)
+	s.scheduleRoutes(m)
+	s.deploymentRoutes(m)
+	s.letterRoutes(m)
+	ask(m, "GET /v1/pipelines/{name}/trace", openapi.Route{Summary: "What became of an event",
+		About: "Names one with `event`, or gives a condition with `where`; the first ten that fit it are told.", Params: []openapi.Param{traceEvent, traceWhere}},
+		of(s, func(r *http.Request, p *pipeline) (api.Trace, error) { return p.trace(r) }))
+	ask(m, "GET /v1/pipelines/{name}/ledger", openapi.Route{Summary: "Where every event is", Params: []openapi.Param{bisect}}, ofSpeed(s, getLedger))
+	ask(m, "POST /v1/pipelines/{name}/verify", openapi.Route{Summary: "Compare every view with its own SELECT over the raw events"},
+		ofSpeed(s, func(r *http.Request, p *pipeline) (api.Verification, error) {
+			v, err := s.verify(r.Context(), p)
+			if err == nil {
+				s.alertDrift(v)
+			}
+			return v, err
+		}))
+	if s.engine != nil {
+		m.handle("POST /v1/query", httpapi.AboutQuery, httpapi.Query(s.engine, httpapi.Options{Logger: s.config.Logger}))
+		m.handle("GET /v1/views/{view}/watch", httpapi.AboutWatch, s.watches)
+		m.handle("GET /v1/views/{view}", httpapi.AboutView, httpapi.View(s.lookup, httpapi.Options{Logger: s.config.Logger}))
+	}
+	return m
+}
+
+// runRoutes are those that start runs and steer them.
+func (s *Server) runRoutes(m *mux) {
+	const at = "POST /v1/pipelines/{name}/"
+	started := []openapi.Param{wait}
+	tell(m, at+"batches", openapi.Route{Summary: "Start the nightly batch, or join it", Params: []openapi.Param{wait, sameKey}}, s.postBatch)
+	tell(m, at+"backfills", openapi.Route{Summary: "Compute event days again", Params: started}, s.postBackfill)
+	tell(m, at+"imports", openapi.Route{Summary: "Bring files in", Params: started}, s.postImport)
+	tell(m, at+"audits", openapi.Route{Summary: "Compute event days again from the raw events and compare what is served", Params: started}, s.postAudit)
+	tell(m, at+"restores", openapi.Route{Summary: "Make a pipeline of the events that this one had then", Params: started}, s.postRestore)
+	tell(m, at+"speed/rebuilds", openapi.Route{Summary: "Build the speed layer anew, and compare every view with the raw events", Params: started}, s.postRebuild)
+	tell(m, at+"compactions", openapi.Route{Summary: "Put small files together", Params: started}, s.postCompact)
+	tell(m, at+"expiries", openapi.Route{Summary: "Forget what the retention no longer wants", Params: started}, s.postExpire)
+	ask(m, "GET /v1/pipelines/{name}/backfills/plan", openapi.Route{Summary: "What a backfill would do", Params: []openapi.Param{planView, planFrom, planTo}}, of(s, planBackfill))
+	ask(m, "GET /v1/runs/{id}", openapi.Route{Summary: "How far a run is", Params: started}, s.getRun)
+	tell(m, "POST /v1/runs/{id}/{instruction}", openapi.Route{Summary: "Steer a run",
+		Params: []openapi.Param{openapi.Path("instruction", "what the run is to do").OneOf(workflows.Updates()...)}}, s.tellRun)
+}
+
+// letterRoutes are about dead letters.
+func (s *Server) letterRoutes(m *mux) {
+	const at = "/v1/pipelines/{name}/deadletters"
+	ask(m, "GET "+at, openapi.Route{Summary: "Dead letters, the oldest first", Params: []openapi.Param{letterCode, letterLimit, letterAfter}}, of(s, listLetters))
+	tell(m, "POST "+at+"/preview", openapi.Route{Summary: "What a release would make of dead letters"}, toldOf(s, previewRelease))
+	tell(m, "POST "+at+"/releases", openapi.Route{Summary: "Send dead letters back to the door", Params: []openapi.Param{wait}}, s.postRelease)
+	ask(m, "GET "+at+"/{id}", openapi.Route{Summary: "One dead letter, with its bytes",
+		Params: []openapi.Param{openapi.Path("id", "name of a dead letter").Like(letterName.String(), "day.request.number as the list shows it")}}, of(s, getLetter))
+}
+
+// events is the front door. A pipeline that changes just now is no unknown one.
+func (s *Server) events() http.HandlerFunc {
 	events := ingest.Handler(func(name string) (*ingest.Gateway, bool) {
 		p, err := s.pipeline(name)
 		if err != nil || p.gateway == nil {
@@ -40,83 +116,13 @@ func (s *Server) routes() http.Handler {
 		}
 		return p.gateway, true
 	}, s.names)
-	mux.HandleFunc("POST /v1/pipelines/{name}/events", func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.pipeline(r.PathValue("name")); err != nil && fault.KindOf(err).Retryable() {
 			writeProblem(w, err)
 			return
 		}
 		events.ServeHTTP(w, r)
-	})
-	mux.HandleFunc("POST /v1/pipelines/{name}/batches", answer(s.postBatch))
-	mux.HandleFunc("POST /v1/pipelines/{name}/backfills", answer(s.postBackfill))
-	mux.HandleFunc("POST /v1/pipelines/{name}/imports", answer(s.postImport))
-	mux.HandleFunc("POST /v1/pipelines/{name}/audits", answer(s.postAudit))
-	mux.HandleFunc("POST /v1/pipelines/{name}/restores", answer(s.postRestore))
-	mux.HandleFunc("POST /v1/pipelines/{name}/speed/rebuilds", answer(s.postRebuild))
-	mux.HandleFunc("POST /v1/pipelines/{name}/expiries", answer(s.postExpire))
-	mux.HandleFunc("GET /v1/pipelines/{name}/backfills/plan", s.withPipeline(planBackfill))
-	mux.HandleFunc("GET /v1/runs/{id}", answer(s.getRun))
-	mux.HandleFunc("POST /v1/runs/{id}/{instruction}", answer(s.tellRun))
-	s.versionRoutes(mux)
-	s.scheduleRoutes(mux)
-	s.deploymentRoutes(mux)
-	mux.HandleFunc("GET /v1/pipelines/{name}/trace", s.withPipeline(func(r *http.Request, p *pipeline) (any, error) { return p.trace(r) }))
-	mux.HandleFunc("GET /v1/pipelines/{name}/ledger", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) {
-		l, err := p.ledger(r.Context())
-		if err == nil && r.URL.Query().Get("bisect") == "true" {
-			l.Bisected, err = p.bisect(r.Context())
-		}
-		return l, err
-	}))
-	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters", s.withPipeline(listLetters))
-	mux.HandleFunc("POST /v1/pipelines/{name}/deadletters/preview", s.withPipeline(previewRelease))
-	mux.HandleFunc("POST /v1/pipelines/{name}/deadletters/releases", answer(s.postRelease))
-	mux.HandleFunc("GET /v1/pipelines/{name}/deadletters/{id}", s.withPipeline(getLetter))
-	mux.HandleFunc("POST /v1/pipelines/{name}/verify", s.withSpeed(func(r *http.Request, p *pipeline) (any, error) {
-		v, err := s.verify(r.Context(), p)
-		if err == nil {
-			s.alertDrift(v)
-		}
-		return v, err
-	}))
-	if s.engine != nil {
-		mux.Handle("POST /v1/query", httpapi.Query(s.engine, httpapi.Options{Logger: s.config.Logger}))
 	}
-	return mux
-}
-
-// answer turns a function into a handler that writes JSON or a problem.
-func answer(fn func(*http.Request) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		out, err := fn(r)
-		if err != nil {
-			writeProblem(w, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(out) // a client that is gone does not miss it
-	}
-}
-
-// withPipeline finds the pipeline that a request names.
-func (s *Server) withPipeline(fn func(*http.Request, *pipeline) (any, error)) http.HandlerFunc {
-	return answer(func(r *http.Request) (any, error) {
-		p, err := s.pipeline(r.PathValue("name"))
-		if err != nil {
-			return nil, err
-		}
-		return fn(r, p)
-	})
-}
-
-// withSpeed is for resources that only a process with the speed role has.
-func (s *Server) withSpeed(fn func(*http.Request, *pipeline) (any, error)) http.HandlerFunc {
-	return s.withPipeline(func(r *http.Request, p *pipeline) (any, error) {
-		if p.speed == nil {
-			return nil, fault.New(fault.NotFound, "this process does not fold the stream: ask one started with --role speed")
-		}
-		return fn(r, p)
-	})
 }
 
 // writeProblem adds the places of a definition's mistakes to a problem.
@@ -143,9 +149,7 @@ func writeProblem(w http.ResponseWriter, err error) {
 		}
 		p.Problems = append(p.Problems, place)
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
+	p.Write(w)
 }
 
 // gatherers collects the metrics of the process and of every pipeline in
@@ -166,15 +170,15 @@ func (s *Server) gatherers() prometheus.Gatherer {
 	})
 }
 
-func (s *Server) listPipelines(*http.Request) (any, error) {
+func (s *Server) listPipelines(*http.Request) (api.Pipelines, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	out := []api.Pipeline{}
+	out := api.Pipelines{Pipelines: []api.Pipeline{}}
 	for _, p := range s.pipelines {
-		out = append(out, p.describe())
+		out.Pipelines = append(out.Pipelines, p.describe())
 	}
-	slices.SortFunc(out, func(a, b api.Pipeline) int { return strings.Compare(a.Name, b.Name) })
-	return map[string]any{"pipelines": out}, nil
+	slices.SortFunc(out.Pipelines, func(a, b api.Pipeline) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
 }
 
 func (p *pipeline) describe() api.Pipeline {
@@ -182,42 +186,32 @@ func (p *pipeline) describe() api.Pipeline {
 	for _, v := range p.views {
 		d.Views = append(d.Views, v.Name())
 	}
+	for _, r := range p.references {
+		d.References = append(d.References, r.Name)
+	}
 	return d
 }
 
-// maxApply bounds the files of one definition together.
-const maxApply = 8 << 20
-
-func (s *Server) postPipeline(r *http.Request) (any, error) {
-	var in api.Apply
-	if err := readJSON(r, maxApply, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postPipeline(r *http.Request, in api.Apply) (api.Applied, error) {
 	return s.applyAs(r.Context(), in)
 }
 
-func readJSON(r *http.Request, limit int64, into any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, limit))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fault.New(fault.Invalid, "read the request's JSON: %v", err)
-	}
-	return nil
+func (s *Server) postPlan(r *http.Request, in api.Apply) (api.Plan, error) {
+	return s.planFiles(r.Context(), in)
 }
 
-func listLetters(r *http.Request, p *pipeline) (any, error) {
-	q := r.URL.Query()
-	limit := 50
-	if text := q.Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > 10000 {
-			return nil, fault.New(fault.Invalid, "limit %q: want 1 to 10000", text)
-		}
-	}
+var (
+	letterCode  = openapi.Text("code", "those of this code alone").Several()
+	letterLimit = openapi.Whole("limit", "how many at most, 50 without it", 1, 10000)
+	letterAfter = openapi.Text("after", "go on behind this one: `next` of the page before")
+)
+
+func listLetters(r *http.Request, p *pipeline) (api.Letters, error) {
+	limit := letterLimit.Int(r, 50)
 	page := api.Letters{Letters: []api.Letter{}}
-	for l, err := range p.letters.List(r.Context(), deadletter.Options{Codes: codesOf(q), After: q.Get("after"), Limit: limit}) {
+	for l, err := range p.letters.List(r.Context(), deadletter.Options{Codes: letterCode.All(r), After: letterAfter.Of(r), Limit: limit}) {
 		if err != nil {
-			return nil, err
+			return page, err
 		}
 		page.Letters = append(page.Letters, asLetter(l))
 	}
@@ -227,10 +221,10 @@ func listLetters(r *http.Request, p *pipeline) (any, error) {
 	return page, nil
 }
 
-func getLetter(r *http.Request, p *pipeline) (any, error) {
+func getLetter(r *http.Request, p *pipeline) (api.Letter, error) {
 	l, err := p.letters.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
-		return nil, err
+		return api.Letter{}, err
 	}
 	return asLetter(l), nil
 }

@@ -19,8 +19,10 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"anabranch/activities"
+	"anabranch/batch"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
+	"anabranch/internal/openapi"
 	"anabranch/internal/temporalserver"
 	"anabranch/worker"
 	"anabranch/workflows"
@@ -182,23 +184,15 @@ func (s *Server) temporal() (client.Client, error) {
 	return s.runs.client, nil
 }
 
-func (s *Server) postBatch(r *http.Request) (any, error) {
-	var in api.StartBatch
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postBatch(r *http.Request, in api.StartBatch) (api.Run, error) {
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
 		return workflows.StartNightly(ctx, c, s.runs.queue, workflows.NightlyInput{
-			Pipeline: p.def.Name, Key: cmp.Or(in.Key, r.Header.Get("Idempotency-Key")), Date: in.Date, Again: in.Again, Reason: in.Reason, By: in.By,
+			Pipeline: p.def.Name, Key: cmp.Or(in.Key, sameKey.Of(r)), Date: in.Date, Again: in.Again, Reason: in.Reason, By: in.By,
 		}, time.Now())
 	})
 }
 
-func (s *Server) postBackfill(r *http.Request) (any, error) {
-	var in api.StartBackfill
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) postBackfill(r *http.Request, in api.StartBackfill) (api.Run, error) {
 	return s.startRun(r, func(ctx context.Context, c client.Client, p *pipeline) (workflows.Started, error) {
 		if in.View != "" && p.view(in.View) == nil {
 			return workflows.Started{}, fault.New(fault.Invalid, "pipeline %s has no view %q: it has %s", p.def.Name, in.View, strings.Join(p.describe().Views, ", "))
@@ -209,49 +203,50 @@ func (s *Server) postBackfill(r *http.Request) (any, error) {
 	})
 }
 
+var (
+	planView = openapi.Text("view", "this view alone")
+	planFrom = openapi.Text("from", "the first day, such as 2011-03-01; without it the first there is")
+	planTo   = openapi.Text("to", "the last day, included; without it the last there is")
+)
+
 // planBackfill says what a backfill would do, and does nothing.
-func planBackfill(r *http.Request, p *pipeline) (any, error) {
-	q := r.URL.Query()
-	return activities.Estimate(r.Context(), p.runner, activities.Request{Pipeline: p.def.Name, View: q.Get("view"), From: q.Get("from"), To: q.Get("to")})
+func planBackfill(r *http.Request, p *pipeline) (batch.Estimate, error) {
+	return activities.Estimate(r.Context(), p.runner, activities.Request{Pipeline: p.def.Name, View: planView.Of(r), From: planFrom.Of(r), To: planTo.Of(r)})
 }
 
-func (s *Server) startRun(r *http.Request, start func(context.Context, client.Client, *pipeline) (workflows.Started, error)) (any, error) {
+func (s *Server) startRun(r *http.Request, start func(context.Context, client.Client, *pipeline) (workflows.Started, error)) (api.Run, error) {
 	p, err := s.pipeline(r.PathValue("name"))
 	if err != nil {
-		return nil, err
+		return api.Run{}, err
 	}
 	c, err := s.temporal()
 	if err != nil {
-		return nil, err
+		return api.Run{}, err
 	}
 	started, err := start(r.Context(), c, p)
 	if err != nil {
-		return nil, err
+		return api.Run{}, err
 	}
 	return s.awaitRun(r, c, started.ID)
 }
 
-func (s *Server) getRun(r *http.Request) (any, error) {
+func (s *Server) getRun(r *http.Request) (api.Run, error) {
 	c, err := s.temporal()
 	if err != nil {
-		return nil, err
+		return api.Run{}, err
 	}
 	return s.awaitRun(r, c, r.PathValue("id"))
 }
 
 // tellRun pauses, resumes, cancels or otherwise steers a run.
-func (s *Server) tellRun(r *http.Request) (any, error) {
-	var in workflows.Instruction
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) tellRun(r *http.Request, in workflows.Instruction) (api.Run, error) {
 	c, err := s.temporal()
 	if err != nil {
-		return nil, err
+		return api.Run{}, err
 	}
 	said, err := workflows.Tell(r.Context(), c, r.PathValue("id"), r.PathValue("instruction"), in)
 	if err != nil {
-		return nil, err
+		return api.Run{}, err
 	}
 	out, err := s.describeRun(r.Context(), c, r.PathValue("id"))
 	out.Answer = said
@@ -283,49 +278,54 @@ func (s *Server) describeRun(ctx context.Context, c client.Client, id string) (a
 	if out.State == "running" {
 		return out, nil
 	}
-	if info.GetType().GetName() == workflows.ReleaseType {
-		released, err := workflows.AwaitRelease(ctx, c, workflows.Started{ID: id})
-		if err == nil {
-			out.Released = &released
-		} else {
-			out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
-		}
-		return out, nil
-	}
-	switch info.GetType().GetName() {
-	case workflows.ImportType:
-		s.describeImport(ctx, c, &out)
-		return out, nil
-	case workflows.AuditType:
-		s.describeAudit(ctx, c, &out)
-		return out, nil
-	case workflows.RebuildSpeedType:
-		s.describeRebuild(ctx, c, &out)
-		return out, nil
-	case workflows.RestoreType:
-		s.describeRestore(ctx, c, &out)
-		return out, nil
-	case workflows.ExpireType:
-		s.describeExpire(ctx, c, &out)
-		return out, nil
-	}
-	if info.GetType().GetName() == workflows.CanaryType {
-		judged, err := workflows.AwaitCanary(ctx, c, workflows.Started{ID: id})
-		if err == nil {
-			out.Canary = &judged
-		} else {
-			out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
-		}
-		return out, nil
-	}
-	var result workflows.Result
-	if err := c.GetWorkflow(ctx, id, "").Get(ctx, &result); err != nil {
-		err = activities.FromTemporal(err)
-		out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
-	} else {
-		out.Manifest, out.Barrier = result.Version, result.K
-	}
+	describeOutcome(ctx, c, info.GetType().GetName(), &out)
 	return out, nil
+}
+
+// describeOutcome adds what a run that has ended came to.
+func describeOutcome(ctx context.Context, c client.Client, kind string, out *api.Run) {
+	switch kind {
+	case workflows.ReleaseType:
+		out.Released = outcome[workflows.ReleaseResult](ctx, c, out)
+	case workflows.ImportType:
+		out.Imported = outcome[workflows.ImportResult](ctx, c, out)
+	case workflows.RebuildSpeedType:
+		out.Rebuilt = outcome[activities.SpeedRebuilt](ctx, c, out)
+	case workflows.RestoreType:
+		out.Restored = outcome[activities.Restored](ctx, c, out)
+	case workflows.CanaryType:
+		out.Canary = outcome[workflows.CanaryResult](ctx, c, out)
+	case workflows.AuditType:
+		if out.Audit = outcome[workflows.AuditResult](ctx, c, out); out.Audit != nil {
+			out.Manifest, out.Barrier = out.Audit.Version, out.Audit.K
+		}
+	case workflows.CompactType:
+		if r := outcome[workflows.Result](ctx, c, out); r != nil {
+			out.Manifest, out.Barrier, out.Compacted = r.Version, r.K, r.Report.Packed
+		}
+	case workflows.ExpireType:
+		if out.Expired = outcome[batch.Expired](ctx, c, out); out.Expired != nil {
+			out.Manifest = out.Expired.Version
+		}
+	default:
+		if r := outcome[workflows.Result](ctx, c, out); r != nil {
+			out.Manifest, out.Barrier = r.Version, r.K
+		}
+	}
+}
+
+// outcome returns what a run came to; nil when it failed, unless it failed by
+// what it found.
+func outcome[T any](ctx context.Context, c client.Client, out *api.Run) *T {
+	v, err := workflows.Outcome[T](ctx, c, workflows.Started{ID: out.ID})
+	if err == nil {
+		return &v
+	}
+	out.Error, out.Fault = err.Error(), fault.KindOf(err).String()
+	if fault.CodeOf(err) == activities.DriftCode {
+		return &v
+	}
+	return nil
 }
 
 func stateName(s enums.WorkflowExecutionStatus) string {

@@ -16,6 +16,7 @@ import (
 	"anabranch/cmd/anabranch/client"
 	"anabranch/cmd/anabranch/server"
 	"anabranch/fault"
+	"anabranch/internal/openapi/openapitest"
 	"anabranch/workflows"
 )
 
@@ -42,7 +43,7 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	r := &running{T: t, dir: dir, server: s, client: client.New(s.Addresses().HTTP)}
+	r := &running{T: t, dir: dir, server: s, client: client.New(openapitest.New(t, s.Addresses().HTTP).URL)}
 	text, err := os.ReadFile(retail + "/pipeline.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -108,8 +109,24 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 		t.Errorf("%+v %v", got, err)
 	}
 	var all api.Schedules
-	if err := r.client.JSON(t.Context(), http.MethodGet, "/v1/schedules", nil, &all); err != nil || len(all.Schedules) != 1 || all.Schedules[0].Pipeline != "retail" {
+	if err := r.client.JSON(t.Context(), http.MethodGet, "/v1/schedules", nil, &all); err != nil || len(all.Schedules) != 3 || all.Schedules[0].Pipeline != "retail" || all.Schedules[1].Starts != "audit" || all.Schedules[2].Cron == "" {
 		t.Errorf("%+v %v", all, err)
+	}
+	got = api.Schedule{}
+	if err := call(http.MethodPost, "/schedule/pause?starts=audit", api.SteerSchedule{Reason: "moving", By: "ana"}, &got); err != nil || got.State != "paused" || got.Starts != "audit" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if err := call(http.MethodGet, "/schedule", nil, &got); err != nil || got.State != "active" || got.Starts != "nightly" {
+		t.Errorf("a pause of audits is one of nights: %+v %v", got, err)
+	}
+	if err := call(http.MethodPost, "/schedule/resume?starts=audit", api.SteerSchedule{Reason: "moved", By: "ana"}, &got); err != nil || got.State != "active" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if err := call(http.MethodGet, "/schedule?starts=coffee", nil, &got); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a schedule of coffee: %v", err)
+	}
+	if err := call(http.MethodPost, "/schedule/backfill?starts=audit", api.SteerSchedule{From: "2011-01-01", To: "2011-01-01", Reason: "r"}, &got); !fault.Is(err, fault.Invalid) {
+		t.Errorf("audits of the past: %v", err)
 	}
 	// So do audits.
 	if d, err := c.ScheduleClient().GetHandle(t.Context(), "audit-retail").Describe(t.Context()); err != nil || len(d.Info.NextActionTimes) == 0 || d.Info.NextActionTimes[0].UTC().Weekday() != time.Monday {
@@ -121,6 +138,10 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 	var dry api.Run
 	if err := call(http.MethodPost, "/expiries?wait=2m", api.StartExpire{DryRun: true}, &dry); err != nil || dry.State != "completed" || dry.Expired == nil || !dry.Expired.Dry || dry.Expired.Objects != 0 {
 		t.Errorf("%+v %+v %v", dry, dry.Expired, err)
+	}
+	var small api.Run
+	if err := call(http.MethodPost, "/compactions?wait=2m", api.StartCompact{}, &small); err != nil || small.State != "completed" || small.Kind != "compact" || small.Compacted == nil || small.Manifest != 0 {
+		t.Errorf("%+v %+v %v", small, small.Compacted, err) // one night has no small files
 	}
 	// A definition without a schedule ends it.
 	folder["pipeline.yaml"] = string(text)[:begin]

@@ -28,6 +28,10 @@ import (
 	"anabranch/internal/lifecycle"
 	"anabranch/schemas"
 	"anabranch/serving"
+	"anabranch/serving/flightsql"
+	"anabranch/serving/httpapi"
+	"anabranch/serving/lookup"
+	"anabranch/serving/pgwire"
 	"anabranch/serving/sql"
 	"anabranch/stream/natslog"
 )
@@ -42,6 +46,10 @@ type Server struct {
 	loop    lifecycle.Loop
 	close   []func() // what parts are not, the last opened last
 	engine  *sql.Engine
+	lookup  *lookup.Lookup
+	watches *httpapi.Watches
+	pg      *pgwire.Server
+	flight  *flightsql.Door
 	memory  *memory
 	runs    *runs
 	alerts  *alert.Alerts // nil: nobody is called
@@ -124,11 +132,18 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	if c.has(RoleSpeed) {
-		s.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: s.sources, Logger: c.Logger, Dice: c.Dice}), sql.Options{
+		answers := serving.New(serving.Options{Sources: s.sources, Logger: c.Logger, Dice: c.Dice})
+		s.lookup = lookup.New(answers, lookup.Options{Dir: filepath.Join(c.Dir, "cache")})
+		s.watches = httpapi.NewWatches(s.lookup, httpapi.WatchOptions{})
+		s.engine, err = sql.New(ctx, answers, sql.Options{
 			CacheDirs: []string{filepath.Join(c.Dir, "cache")}, Logger: c.Logger,
-			MemoryLimit: fmt.Sprintf("%dB", s.memory.query), MaxQueries: s.memory.queries(),
+			MemoryLimit: fmt.Sprintf("%dB", s.memory.query), MaxQueries: s.memory.queries(), Lookup: s.lookup,
 		})
 		if err != nil {
+			listener.Close()
+			return err
+		}
+		if err := s.startDoors(ctx); err != nil {
 			listener.Close()
 			return err
 		}
@@ -242,12 +257,21 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // Stop ends everything in the reverse order of need: the door, the pipelines,
 // the log. It returns once all has ended.
 func (s *Server) Stop() {
+	if s.watches != nil {
+		s.watches.Close()
+	}
 	if s.http != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		if err := s.http.Shutdown(ctx); err != nil {
 			_ = s.http.Close()
 		}
 		cancel()
+	}
+	if s.pg != nil {
+		s.pg.Close()
+	}
+	if s.flight != nil {
+		s.flight.Close()
 	}
 	s.loop.Stop()
 	if s.runs != nil {
@@ -265,6 +289,9 @@ func (s *Server) Stop() {
 	}
 	if s.engine != nil {
 		_ = s.engine.Close()
+	}
+	if s.lookup != nil {
+		s.lookup.Close()
 	}
 	s.parts.Stop(s.config.Logger)
 	for i := len(s.close) - 1; i >= 0; i-- {

@@ -20,11 +20,13 @@ import (
 	"anabranch/cmd/anabranch/client"
 	"anabranch/cmd/anabranch/server"
 	"anabranch/fault"
+	"anabranch/internal/openapi/openapitest"
 )
 
 const retail = "../../../examples/retail"
 
-// running is a server in this process, without Temporal.
+// running is a server in this process, without Temporal. What it answers is
+// held against its OpenAPI document.
 type running struct {
 	*testing.T
 	dir    string
@@ -41,14 +43,14 @@ func start(t *testing.T, dir string) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	return &running{T: t, dir: dir, server: s, client: client.New(s.Addresses().HTTP)}
+	return &running{T: t, dir: dir, server: s, client: client.New(openapitest.New(t, s.Addresses().HTTP).URL)}
 }
 
 // definition reads the retail pipeline's files, with some replaced.
 func definition(t *testing.T, replace map[string]string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
-	for _, pattern := range []string{"*.yaml", "*.avsc", "views/*.sql"} {
+	for _, pattern := range []string{"*.yaml", "*.avsc", "views/*.sql", "references/*.csv"} {
 		names, err := filepath.Glob(filepath.Join(retail, pattern))
 		if err != nil {
 			t.Fatal(err)

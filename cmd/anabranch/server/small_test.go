@@ -82,7 +82,6 @@ func mustSmall(t *testing.T) *small {
 // send posts events, some of them copies, conflicting copies, filtered, bad.
 func (s *small) send(rnd *rand.Rand, requests, ids int) {
 	s.Helper()
-	h := ingest.Handler(func(string) (*ingest.Gateway, bool) { return s.gateway, true }, func() []string { return []string{"small"} })
 	for range requests {
 		var body strings.Builder
 		for range 1 + rnd.IntN(20) {
@@ -96,19 +95,33 @@ func (s *small) send(rnd *rand.Rand, requests, ids int) {
 			}
 			fmt.Fprintf(&body, `{"id": "e%d", "item": %q, "ts": "2026-01-%02d %02d:00:00", "amount": %d}`+"\n", id, item, 1+id%5, id%24, amount)
 		}
-		r := httptest.NewRequest(http.MethodPost, "/v1/pipelines/small/events", strings.NewReader(body.String()))
-		r.Header.Set("Content-Type", "application/x-ndjson")
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if w.Code != http.StatusOK {
-			s.Fatalf("send: %d %s", w.Code, w.Body)
-		}
+		s.post(body.String())
+	}
+}
+
+// conflict sends an event and another one with the same id.
+func (s *small) conflict() {
+	s.Helper()
+	for _, amount := range []int{1, 2} {
+		s.post(fmt.Sprintf(`{"id": "twice", "item": "a", "ts": "2026-01-01 00:00:00", "amount": %d}`, amount))
+	}
+}
+
+func (s *small) post(body string) {
+	s.Helper()
+	h := ingest.Handler(func(string) (*ingest.Gateway, bool) { return s.gateway, true }, func() []string { return []string{"small"} })
+	r := httptest.NewRequest(http.MethodPost, "/v1/pipelines/small/events", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		s.Fatalf("send: %d %s", w.Code, w.Body)
 	}
 }
 
 func (s *small) nightly(id string) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), 5*time.Minute)
 	defer cancel()
 	if _, err := batch.Run(ctx, s.runner, batch.Request{Kind: batch.Nightly, RunID: id}); err != nil {
 		s.Fatal(err)
@@ -119,7 +132,7 @@ func (s *small) nightly(id string) {
 // manifest.
 func (s *small) settle() {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), 5*time.Minute)
 	defer cancel()
 	head, err := s.head(ctx)
 	if err == nil {

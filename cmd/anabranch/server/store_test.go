@@ -85,7 +85,7 @@ func (s *overS3) count() serving.PipelineReceipt {
 func (s *overS3) until(what string, ok func() bool) {
 	s.Helper()
 	for began := time.Now(); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > 30*time.Second {
+		if time.Since(began) > 5*time.Minute {
 			s.Fatalf("%s: not within 30 s", what)
 		}
 	}
@@ -106,7 +106,7 @@ func (s *overS3) night(id string) (batch.Published, error) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(s.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), 5*time.Minute)
 	defer cancel()
 	return batch.Run(ctx, p.runner, batch.Request{Kind: batch.Nightly, RunID: id})
 }

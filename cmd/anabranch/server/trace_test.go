@@ -16,11 +16,7 @@ import (
 )
 
 func (s *small) follow(name, value string) (api.Trace, error) {
-	got, err := s.trace(httptest.NewRequest("GET", "/?"+url.Values{name: {value}}.Encode(), nil))
-	if err != nil {
-		return api.Trace{}, err
-	}
-	return got.(api.Trace), nil
+	return s.trace(httptest.NewRequest("GET", "/?"+url.Values{name: {value}}.Encode(), nil))
 }
 
 // TestTraceAgreesWithTheLedgerAndTheViews follows every event, some below the

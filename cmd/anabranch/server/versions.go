@@ -14,51 +14,47 @@ import (
 	"anabranch/batch"
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
+	"anabranch/internal/openapi"
 )
 
-func (s *Server) versionRoutes(mux *http.ServeMux) {
+func (s *Server) versionRoutes(m *mux) {
 	const at = "/v1/pipelines/{name}/versions"
-	mux.HandleFunc("GET "+at, s.withPipeline(listVersions))
-	mux.HandleFunc("GET "+at+"/{version}", s.withPipeline(getVersion))
-	mux.HandleFunc("GET "+at+"/{version}/diff", s.withPipeline(diffVersions))
-	mux.HandleFunc("POST "+at+"/promote", s.withPipeline(promoteVersion))
-	mux.HandleFunc("POST "+at+"/rollback", s.withPipeline(rollback))
+	ask(m, "GET "+at, openapi.Route{Summary: "What batch has published, the newest first", Params: []openapi.Param{versionsLimit}}, of(s, listVersions))
+	ask(m, "GET "+at+"/{version}", openapi.Route{Summary: "One published version"}, of(s, getVersion))
+	ask(m, "GET "+at+"/{version}/diff", openapi.Route{Summary: "What is different in a version, cell by cell", Params: []openapi.Param{diffFrom}}, of(s, diffVersions))
+	tell(m, "POST "+at+"/promote", openapi.Route{Summary: "Have a version of a view answer"}, toldOf(s, promoteVersion))
+	tell(m, "POST "+at+"/rollback", openapi.Route{Summary: "Have the views answer as in an older version, with the events since"}, toldOf(s, rollback))
 }
 
-// listedVersions is how many versions a list has that does not say.
-const listedVersions = 20
+var (
+	versionsLimit = openapi.Whole("limit", "how many at most, 20 without it", 1, 0)
+	diffFrom      = openapi.Whole("from", "the version to compare with, without it the one before", 1, 0)
+)
 
-func listVersions(r *http.Request, p *pipeline) (any, error) {
-	limit := listedVersions
-	if text := r.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return nil, fault.New(fault.Invalid, "limit %q: want a number above zero", text)
-		}
-		limit = n
-	}
+func listVersions(r *http.Request, p *pipeline) (out api.Versions, err error) {
+	limit := versionsLimit.Int(r, 20)
 	m, err := p.archive.Newest(r.Context())
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := api.Versions{Pipeline: p.def.Name, Newest: m.Version, Versions: []api.Version{}}
+	out = api.Versions{Pipeline: p.def.Name, Newest: m.Version, Versions: []api.Version{}}
 	for v := m.Version; v > 0 && len(out.Versions) < limit; v-- {
 		m, err := p.archive.Manifest(r.Context(), v)
 		if fault.Is(err, fault.NotFound) {
 			break // older ones have expired
 		}
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		out.Versions = append(out.Versions, describeVersion(m))
 	}
 	return out, nil
 }
 
-func getVersion(r *http.Request, p *pipeline) (any, error) {
+func getVersion(r *http.Request, p *pipeline) (out api.Version, err error) {
 	m, err := p.version(r.Context(), r.PathValue("version"))
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	return describeVersion(m), nil
 }
@@ -98,37 +94,33 @@ func describeVersion(m *archive.Manifest) api.Version {
 }
 
 // diffVersions compares a version with another one, by default the one before.
-func diffVersions(r *http.Request, p *pipeline) (any, error) {
+func diffVersions(r *http.Request, p *pipeline) (out api.Difference, err error) {
 	to, err := p.version(r.Context(), r.PathValue("version"))
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	from := to.Version - 1
-	if text := r.URL.Query().Get("from"); text != "" {
+	if text := diffFrom.Of(r); text != "" {
 		m, err := p.version(r.Context(), text)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		from = m.Version
 	}
 	if from == 0 {
-		return nil, fault.New(fault.Invalid, "version 1 is the first: there is none before to compare it with")
+		return out, fault.New(fault.Invalid, "version 1 is the first: there is none before to compare it with")
 	}
 	c, err := p.runner.CompareVersions(r.Context(), from, to.Version)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	return api.Difference{Comparison: c, Markdown: c.Markdown()}, nil
 }
 
-func promoteVersion(r *http.Request, p *pipeline) (any, error) {
-	var in api.PromoteVersion
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func promoteVersion(r *http.Request, p *pipeline, in api.PromoteVersion) (out batch.Published, err error) {
 	v := p.view(in.View)
 	if v == nil {
-		return nil, fault.New(fault.Invalid, "pipeline %s has no view %q", p.def.Name, in.View)
+		return out, fault.New(fault.Invalid, "pipeline %s has no view %q", p.def.Name, in.View)
 	}
 	if in.Canary != nil {
 		return p.runner.Canary(r.Context(), in.View, *in.Canary, in.Reason, in.By)
@@ -138,11 +130,7 @@ func promoteVersion(r *http.Request, p *pipeline) (any, error) {
 
 // rollback goes back at once when no event came since; else it takes a run,
 // which folds the days that got some.
-func rollback(r *http.Request, p *pipeline) (any, error) {
-	var in api.Rollback
-	if err := readJSON(r, 1<<20, &in); err != nil {
-		return nil, err
-	}
+func rollback(r *http.Request, p *pipeline, in api.Rollback) (batch.Published, error) {
 	q := batch.Request{Kind: batch.Rollback, Back: in.To, View: in.View, Reason: in.Reason, By: in.By, RunID: fmt.Sprintf("rollback-%d-%s", in.To, cmp.Or(in.Key, time.Now().UTC().Format("20060102T150405.000")))}
 	return batch.Run(r.Context(), p.runner, q)
 }

@@ -16,6 +16,7 @@ import (
 	"anabranch/cmd/anabranch/api"
 	"anabranch/cmd/anabranch/client"
 	"anabranch/fault"
+	"anabranch/internal/openapi/openapitest"
 	"anabranch/serving"
 	"anabranch/serving/sql"
 )
@@ -40,7 +41,7 @@ func startWhole(t *testing.T, change ...func(*Config)) *whole {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	return &whole{T: t, Server: s, client: client.New(s.Addresses().HTTP)}
+	return &whole{T: t, Server: s, client: client.New(openapitest.New(t, s.Addresses().HTTP).URL)}
 }
 
 func (w *whole) put(files map[string]string) api.Applied {
@@ -63,7 +64,7 @@ func (w *whole) small() *pipeline {
 
 func (w *whole) night() batch.Published {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
 	defer cancel()
 	w.runs++
 	p, err := batch.Run(ctx, w.small().runner, batch.Request{Kind: batch.Nightly, RunID: fmt.Sprintf("night-%d", w.runs)})
@@ -76,7 +77,7 @@ func (w *whole) night() batch.Published {
 // items is what view items says now, and the version that says it.
 func (w *whole) items() (rows string, version string) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Minute)
 	defer cancel()
 	a, err := w.engine.Query(ctx, sql.Request{SQL: "SELECT * FROM small.items ORDER BY item", Fresh: serving.Fresh{Latest: true}})
 	if err != nil {

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"testing"
+)
+
+func TestWhenAQueryIsComplete(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"": true, `\d`: true, "SELECT 1": false, "SELECT 1;": true, "SELECT 1 ; \n": true, "SELECT ';'": false, "SELECT ';": false,
+		"SELECT ';';": true, "SELECT 1; -- done": true, "SELECT 1 -- ;": false, "SELECT 1 /* ; */": false, "SELECT 1 /* x */;": true, "SELECT \";\" ;": true, "SELECT 1; SELECT": false,
+	} {
+		if complete(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
+func TestCompletions(t *testing.T) {
+	t.Parallel()
+	s := &shell{names: []string{"country", "retail.country_day", "retail.day"}}
+	for text, want := range map[string][]string{
+		"SELECT cou":         {"country", "retail.country_day", "count"},
+		"SELECT * FROM reta": {"retail.country_day", "retail.day"},
+		"SELECT sum(x)FRO":   {"FROM"},
+		"sel":                {"SELECT"},
+	} {
+		if got := s.completions(text); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestThePlaceIsMarked(t *testing.T) {
+	t.Parallel()
+	got := marked("SELECT\n  shup FROM x", errors.New(`there is no column "shup" (line 2, column 3)`))
+	if want := "    shup FROM x\n    ^\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
