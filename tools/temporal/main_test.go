@@ -88,7 +88,7 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 
 func TestServesSurvivesKillAndEndsWithItsParent(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	dir := t.TempDir() + "/odd name?#%41" // the path is not a URI to be taken apart
 	first := start(t, dir, "--search-attribute", "Pipeline=Keyword")
