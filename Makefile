@@ -5,8 +5,13 @@
 # make build  bin/anabranch
 # make model  the seam as a model: all rules hold, and none can be spared (python3)
 # make soak   the random tests for hours
+# make test-clients  real clients at the doors (installs them from PyPI into .clients)
+# make bench  this program beside its peers, kept in docs/bench and shown in docs/benchmarks.md
+# make bench-check  the same, compared with what is kept; red when something became worse
+# make bench-go  the Go benchmarks, six times each, through benchstat
+# make bench-serving  what answers cost
 # make bench-batch  what backfills cost, and what they cost others
-.PHONY: build demo test planted lint model soak bench-batch clean
+.PHONY: build demo test planted lint model soak bench bench-check bench-go bench-batch bench-serving test-clients clean
 
 GO ?= go
 # Rooms whose tests run under the race detector: those with goroutines.
@@ -22,11 +27,15 @@ build:
 demo: build
 	@bin/anabranch demo
 
-# The first line builds the Temporal and S3 servers that later tests start.
+# The first line builds the Temporal and S3 servers that later tests start. The
+# whole program, started, killed and cut off again and again, has the machine to
+# itself, one test at a time; with -short the race detector leaves that to
+# soak-race.
 test:
 	$(GO) test -timeout $(TIMEOUT) ./internal/temporalserver ./bucket/s3bucket
 	$(GO) test -timeout $(TIMEOUT) $(PLAIN)
-	$(GO) test -timeout $(TIMEOUT) -race $(RACE)
+	$(GO) test -timeout $(TIMEOUT) -parallel 1 ./cmd/anabranch
+	$(GO) test -timeout $(TIMEOUT) -race -short $(RACE)
 	cd tools/temporal && $(GO) test -timeout $(TIMEOUT) ./...
 	$(MAKE) planted
 
@@ -39,7 +48,7 @@ model:
 
 # Hours, not minutes; each is one test of internal/soak/tests.go, and -j2 runs
 # two at once. docs/reliability.md is made from the records they leave.
-SOAKS = soak-s3 soak-metamorphic soak-model soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-network soak-damage soak-onecut soak-full soak-readwrites soak-planted soak-ids
+SOAKS = soak-s3 soak-metamorphic soak-model soak-kill soak-powercut soak-image soak-killpoint soak-zombie soak-network soak-damage soak-onecut soak-full soak-readwrites soak-planted soak-ids soak-race
 soak:
 	rm -rf .soak
 	$(MAKE) -k $(SOAKS); $(GO) run ./internal/soak/report -records .soak -out docs/reliability.md
@@ -61,6 +70,8 @@ soak-ids:
 	$(GO) test -timeout 12h ./metamorphic -run DedupeWithoutAWindow -args -ids 100000000 -seed 0
 soak-kill:
 	$(GO) test -timeout 12h ./cmd/anabranch -run KilledAtRandom -args -kills 1000
+soak-race:
+	$(GO) test -race -parallel 1 -timeout 12h ./cmd/anabranch -run 'KilledAtRandom|TestZombieProcesses|TestNetwork|TestPowerCut'
 soak-powercut:
 	$(GO) test -timeout 12h ./bucket -run TestFilePowerCut -args -cuts 300000
 	$(GO) test -timeout 12h ./metamorphic/power -run PowerCuts -args -cuts 30000
@@ -79,6 +90,25 @@ soak-network:
 soak-damage:
 	ANABRANCH_DAMAGE=20m $(GO) test -timeout 12h ./archive ./schemas ./speed ./deadletter ./stream/natslog ./cmd/anabranch/server -run 'Damage' -args -damage 10000
 
+# Everything is measured on data from a seed, in turns with the peer, and every
+# answer compared. BENCH takes suites and flags: make bench BENCH="batch --events 24000000".
+BENCH ?=
+bench: build bin/peers
+	bin/anabranch bench $(BENCH) --out docs/bench --page docs/benchmarks.md
+bench-check: build bin/peers
+	bin/anabranch bench $(BENCH) --out .anabranch/bench/now --against docs/bench
+# GOBENCH="-count=1 -benchtime=1x" tells in a minute whether they run.
+GOBENCH ?= -count=6
+bench-go:
+	@mkdir -p bin
+	$(GO) test -timeout 2h -run XXX -bench . $(GOBENCH) ./schemas ./view ./speed ./archive ./ingest ./stream/natslog | tee bin/bench.txt
+	@! grep '^FAIL' bin/bench.txt
+	$(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da bin/bench.txt
+
+.PHONY: bin/peers
+bin/peers:
+	cd tools/peers && $(GO) build -o ../../bin/peers .
+
 # What a workflow costs beside the library, what publishing costs in a long
 # history, ten years of days in four shards, and what a backfill does to events,
 # slowed and not, in turns with none at all.
@@ -86,10 +116,37 @@ bench-batch:
 	$(GO) test -timeout 2h ./worker -run 'TestAYearAgain|TestPublishingCostsTheSame|TestLongRunContinues' -count=1 -v -args -bench-events 50000000 -bench-rounds 5 -bench-versions 1000 -units 14600
 	$(GO) test -timeout 1h ./cmd/anabranch/server -run TestBackfillIsNotInTheWay -count=1 -v -args -pace-rounds 12
 
+# What a merged aggregate over a million groups takes against DuckDB over the batch
+# files alone, in turns, and making the overlay anew; what a Flight of a million rows takes,
+# and an answer by columns against one by rows; the whole program under load: lookups, heavy
+# queries beside small ones and events, PostgreSQL sessions, and the memory they leave.
+bench-serving:
+	$(GO) test -timeout 1h ./serving/sql -run XXX -bench 'MergedAggregate|Refresh' -benchtime 20x -count 3
+	$(GO) test -timeout 1h ./serving/flightsql -run XXX -bench Flight -benchtime 20x -count 3
+	$(GO) test -timeout 1h ./serving/sql -run XXX -bench 'Records|Rows' -benchtime 20x -count 3
+	$(GO) test -timeout 1h ./cmd/anabranch -run TestServingUnderLoad -count=1 -v -args -bench-serving 30s
+
+# Clients as analysts have them, at the versions of tools/clients.
+test-clients: .clients/installed .clients/superset/installed
+	$(GO) test -count=1 -timeout 10m ./serving/flightsql -run Clients -v -args -python $(CURDIR)/.clients/bin/python
+	$(GO) test -count=1 -timeout 20m ./cmd/anabranch/server -run TestClientsOverHTTP -v -args -python $(CURDIR)/.clients/bin/python
+	$(GO) test -count=1 -timeout 20m ./serving/pgwire -run TestClients -v -args -python $(CURDIR)/.clients/bin/python
+
+.clients/installed: tools/clients/requirements.txt
+	python3 -m venv .clients
+	.clients/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+.clients/superset/installed: tools/clients/superset.txt .clients/installed
+	python3 -m venv .clients/superset
+	.clients/superset/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
 lint:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	cd tools/temporal && $(GO) vet ./...
+	cd tools/peers && $(GO) vet ./...
 	cd tools/lint && $(GO) vet ./... && $(GO) build -o ../../bin/composecheck . && $(GO) build -o ../../bin/staticcheck honnef.co/go/tools/cmd/staticcheck && $(GO) build -o ../../bin/workflowcheck go.temporal.io/sdk/contrib/tools/workflowcheck
 	bin/staticcheck ./...
 	bin/workflowcheck -config tools/lint/workflowcheck.yaml ./workflows
