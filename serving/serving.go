@@ -102,6 +102,10 @@ type Options struct {
 	Dice func() float64
 	// Sources returns the pipelines in force; it is asked for every query.
 	Sources func() []*Source
+	// Seek is called before a pipeline or a view is said not to exist: what
+	// another process put in force a moment ago is in Sources afterwards. Nil:
+	// Sources knows all there is.
+	Seek func()
 	// Patience is how long a query waits for speed to reach a cut that was
 	// just published, before it answers from the version before. Default 5 s.
 	Patience time.Duration
@@ -139,6 +143,9 @@ func New(o Options) *Serving {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Seek == nil {
+		o.Seek = func() {}
+	}
 	return &Serving{o: o, answered: versions{}, failed: map[string]failure{}}
 }
 
@@ -164,3 +171,6 @@ func (s *Serving) Source(name string) (*Source, error) {
 	}
 	return nil, fault.New(fault.NotFound, "there is no pipeline %q: %s", name, schemas.DidYouMean(name, names))
 }
+
+// Seek brings Sources up to date before something is said not to exist.
+func (s *Serving) Seek() { s.o.Seek() }

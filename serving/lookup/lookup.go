@@ -167,16 +167,25 @@ func (l *Lookup) index(ctx context.Context, p *serving.Pin, f archive.ResultFile
 	})
 }
 
-// find returns the pipeline and the name of the view called name.
+// find returns the pipeline and the name of the view called name. Before it is
+// said not to exist it is looked for once more: another process may have put it
+// in force a moment ago.
 func (l *Lookup) find(name string) (*serving.Source, string, error) {
+	src, of, err := l.named(name)
+	if fault.Is(err, fault.NotFound) {
+		l.serving.Seek()
+		return l.named(name)
+	}
+	return src, of, err
+}
+
+// named is find among what is known here.
+func (l *Lookup) named(name string) (*serving.Source, string, error) {
 	name = strings.ToLower(name)
 	pipeline, of, qualified := strings.Cut(name, ".")
-	var all []string
 	var found []*serving.Source
-	for _, src := range l.serving.Sources() {
-		for _, v := range src.Views {
-			all = append(all, src.Name+"."+v.Name())
-		}
+	sources := l.serving.Sources()
+	for _, src := range sources {
 		switch {
 		case qualified && src.Name == pipeline && src.View(of) != nil:
 			return src, of, nil
@@ -189,6 +198,12 @@ func (l *Lookup) find(name string) (*serving.Source, string, error) {
 	}
 	if len(found) > 1 {
 		return nil, "", fault.WithCode(fault.New(fault.Invalid, "%d pipelines have a view %q: write %s.%s", len(found), name, found[0].Name, name), "ambiguous_view")
+	}
+	var all []string
+	for _, src := range sources {
+		for _, v := range src.Views {
+			all = append(all, src.Name+"."+v.Name())
+		}
 	}
 	err := fault.WithCode(fault.New(fault.NotFound, "there is no view %q", name), "unknown_view")
 	return nil, "", fault.WithHint(err, "%s", nearAndAll(name, all))

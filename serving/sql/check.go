@@ -88,8 +88,19 @@ const informationSchema = "information_schema"
 
 // resolve finds the views and the reference tables that a query reads, by
 // pipeline. A pipeline of which it reads only reference tables has no views in
-// asked.
+// asked. Before something is said not to exist it is looked for once more:
+// another process may have put it in force a moment ago.
 func (e *Engine) resolve(text string, reads []read, asOf *serving.Receipt) (asked map[*serving.Source][]string, references map[*serving.Source][]archive.Reference, err error) {
+	asked, references, err = e.named(text, reads, asOf)
+	if code := fault.CodeOf(err); code == "unknown_pipeline" || code == "unknown_view" {
+		e.serving.Seek()
+		return e.named(text, reads, asOf)
+	}
+	return asked, references, err
+}
+
+// named is resolve among what is known here.
+func (e *Engine) named(text string, reads []read, asOf *serving.Receipt) (asked map[*serving.Source][]string, references map[*serving.Source][]archive.Reference, err error) {
 	asked, references = map[*serving.Source][]string{}, map[*serving.Source][]archive.Reference{}
 	for _, r := range reads {
 		schema, name, at := strings.ToLower(r.schema), strings.ToLower(r.name), placeAt(text, r.at)

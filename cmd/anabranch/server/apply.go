@@ -47,7 +47,7 @@ func (s *Server) applyAs(ctx context.Context, in api.Apply) (api.Applied, error)
 }
 
 // putInForce checks a definition and puts it in force here; other processes
-// see it within followEvery.
+// see it within FollowEvery.
 func (s *Server) putInForce(ctx context.Context, in api.Apply, known []archive.Reference) (api.Applied, api.Plan, error) {
 	s.apply.Lock()
 	defer s.apply.Unlock()
@@ -217,22 +217,38 @@ func (p *pipeline) unbuilt(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// followEvery is how often a process looks for definitions that another one
-// applied.
-const followEvery = time.Second
-
+// follow looks for definitions that another process applied.
 func (s *Server) follow(ctx context.Context) {
 	looking := trouble{logger: s.config.Logger, what: "looking for definitions"}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(followEvery):
+		case <-time.After(s.config.FollowEvery):
 		}
 		if err := s.refresh(ctx); ctx.Err() == nil {
 			looking.see(err)
 		}
 	}
+}
+
+// seekFor is how long somebody waits for the catalog to say that there is no
+// such pipeline.
+const seekFor = 5 * time.Second
+
+// seek opens what the catalog has now and this process has not heard of, unless
+// somebody's look that began after the call has done so. When the catalog does
+// not answer, what is known stays; follow tells of that.
+func (s *Server) seek() {
+	before := s.seeking.Load()
+	s.apply.Lock()
+	defer s.apply.Unlock()
+	if s.seeking.Load() > before {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), seekFor)
+	defer cancel()
+	_ = s.refreshLocked(ctx)
 }
 
 // refresh opens what the catalog has and this process has not. It waits for an
@@ -247,6 +263,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 	if s.stopped {
 		return fault.New(fault.Transient, "this process is stopping")
 	}
+	s.seeking.Add(1)
 	newest, err := s.catalog.newest(ctx)
 	if err != nil {
 		return err

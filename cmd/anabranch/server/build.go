@@ -17,7 +17,7 @@ func (s *Server) startBuild(ctx context.Context, in api.Apply, planned api.Plan)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.pipeline(planned.Pipeline)
+	p, err := s.find(planned.Pipeline)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (s *Server) judge(ctx context.Context, name string) (activities.Judge, erro
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
-	p, err := s.pipeline(name)
+	p, err := s.find(name)
 	if err != nil {
 		return nil, err
 	}

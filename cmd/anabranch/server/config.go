@@ -95,6 +95,7 @@ type Config struct {
 
 	SnapshotEvery time.Duration // default 30 s
 	SealEvery     time.Duration // default 1 min: the age at which a segment is sealed
+	FollowEvery   time.Duration // default 1 s: how often it looks for definitions that another process applied
 	Grace         time.Duration // default 30 s: how long speed keeps what a new manifest covers
 
 	// Dice returns a number from 0 to 100 by which a query falls to a canary or
@@ -143,6 +144,9 @@ func (c *Config) ensureDefaults() {
 	}
 	if c.SealEvery == 0 {
 		c.SealEvery = time.Minute
+	}
+	if c.FollowEvery == 0 {
+		c.FollowEvery = time.Second
 	}
 	if c.Grace == 0 {
 		c.Grace = 30 * time.Second

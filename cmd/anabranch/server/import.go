@@ -17,7 +17,7 @@ import (
 
 // importer hands what imports files to the activities.
 func (s *Server) importer(_ context.Context, name string) (activities.Importer, error) {
-	p, err := s.pipeline(name)
+	p, err := s.find(name)
 	if err != nil {
 		return nil, err
 	}

@@ -147,7 +147,7 @@ func (m *mux) methods(r *http.Request) []string {
 // of makes a function of a pipeline one of a request that names it.
 func of[Out any](s *Server, fn func(*http.Request, *pipeline) (Out, error)) func(*http.Request) (Out, error) {
 	return func(r *http.Request) (out Out, err error) {
-		p, err := s.pipeline(r.PathValue("name"))
+		p, err := s.find(r.PathValue("name"))
 		if err != nil {
 			return out, err
 		}

@@ -30,7 +30,7 @@ func (s *Server) planFiles(ctx context.Context, in api.Apply) (api.Plan, error) 
 	if err != nil {
 		return api.Plan{}, err
 	}
-	p, err := s.pipeline(def.Name)
+	p, err := s.find(def.Name)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return api.Plan{}, err
 	}

@@ -25,7 +25,7 @@ func (s *Server) postRebuild(r *http.Request, in api.StartRebuild) (api.Run, err
 // of these have expired, the accounts.
 func (s *Server) rebuildSpeed(ctx context.Context, name string) (activities.SpeedRebuilt, error) {
 	began := time.Now()
-	p, err := s.pipeline(name)
+	p, err := s.find(name)
 	if err != nil {
 		return activities.SpeedRebuilt{}, err
 	}

@@ -17,7 +17,7 @@ import (
 
 // releaser hands what sends dead letters back to the activities.
 func (s *Server) releaser(_ context.Context, name string) (activities.Releaser, error) {
-	p, err := s.pipeline(name)
+	p, err := s.find(name)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ var (
 // definition that is in force.
 func (s *Server) restore(ctx context.Context, in activities.Restore) (activities.Restored, error) {
 	out := activities.Restored{Pipeline: in.Pipeline, Into: in.Into}
-	p, err := s.pipeline(in.Pipeline)
+	p, err := s.find(in.Pipeline)
 	if err != nil {
 		return out, err
 	}

@@ -117,7 +117,7 @@ func (s *Server) events() http.HandlerFunc {
 		return p.gateway, true
 	}, s.names)
 	return func(w http.ResponseWriter, r *http.Request) {
-		if _, err := s.pipeline(r.PathValue("name")); err != nil && fault.KindOf(err).Retryable() {
+		if _, err := s.find(r.PathValue("name")); err != nil && fault.KindOf(err).Retryable() {
 			writeProblem(w, err)
 			return
 		}

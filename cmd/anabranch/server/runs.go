@@ -215,7 +215,7 @@ func planBackfill(r *http.Request, p *pipeline) (batch.Estimate, error) {
 }
 
 func (s *Server) startRun(r *http.Request, start func(context.Context, client.Client, *pipeline) (workflows.Started, error)) (api.Run, error) {
-	p, err := s.pipeline(r.PathValue("name"))
+	p, err := s.find(r.PathValue("name"))
 	if err != nil {
 		return api.Run{}, err
 	}

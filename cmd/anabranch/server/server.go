@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,8 +59,9 @@ type Server struct {
 	address api.Addresses
 	failed  chan error
 
-	apply   sync.Mutex // one apply at a time in this process
-	stopped bool       // nothing is opened any more; guarded by apply
+	apply   sync.Mutex   // one apply at a time in this process
+	seeking atomic.Int64 // how many looks into the catalog have begun; grows under apply
+	stopped bool         // nothing is opened any more; guarded by apply
 
 	mu        sync.RWMutex // guards the fields below
 	pipelines map[string]*pipeline
@@ -132,7 +134,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	if c.has(RoleSpeed) {
-		answers := serving.New(serving.Options{Sources: s.sources, Logger: c.Logger, Dice: c.Dice})
+		answers := serving.New(serving.Options{Sources: s.sources, Seek: s.seek, Logger: c.Logger, Dice: c.Dice})
 		s.lookup = lookup.New(answers, lookup.Options{Dir: filepath.Join(c.Dir, "cache")})
 		s.watches = httpapi.NewWatches(s.lookup, httpapi.WatchOptions{})
 		s.engine, err = sql.New(ctx, answers, sql.Options{
@@ -319,6 +321,17 @@ func (s *Server) pipeline(name string) (*pipeline, error) {
 	}
 	slices.Sort(names)
 	return nil, fault.New(fault.NotFound, "there is no pipeline %q: %s", name, schemas.DidYouMean(name, names))
+}
+
+// find is pipeline for those who would not hear that there is none of one that
+// another process applied a moment ago.
+func (s *Server) find(name string) (*pipeline, error) {
+	p, err := s.pipeline(name)
+	if fault.Is(err, fault.NotFound) {
+		s.seek()
+		return s.pipeline(name)
+	}
+	return p, err
 }
 
 // sources is what queries may read. A pipeline that changes is waited for: a
