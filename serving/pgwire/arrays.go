@@ -1,13 +1,14 @@
 package pgwire
 
 import (
-	"anabranch/fault"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
+
+	"anabranch/fault"
 )
 
 // DuckDB takes no list as an argument. So arrays travel as text, and the
@@ -45,6 +46,58 @@ func withArrays(st statement, declared []uint32) statement {
 		}
 		fmt.Fprintf(&b, "%sCAST(%s AS %s[])", st.text[from:t.start], t.text, duckName(elem))
 		from = t.end()
+	}
+	if from == 0 {
+		return st
+	}
+	text := b.String() + st.text[from:]
+	return statement{text: text, tokens: lex(text)}
+}
+
+// withLists writes x = ANY('{a,b}') as x IN ('a', 'b'), and x <> ALL as NOT IN:
+// the elements are then of the type that x has, as in PostgreSQL.
+func withLists(st statement) statement {
+	var b strings.Builder
+	from := 0
+	at := func(i int) token {
+		if i < len(st.tokens) {
+			return st.tokens[i]
+		}
+		return token{kind: sign}
+	}
+	for i, t := range st.tokens {
+		in := ""
+		switch {
+		case t.is("=") && (at(i+1).is("any") || at(i+1).is("some")):
+			in = "IN"
+		case (t.is("<>") || t.is("!=")) && at(i+1).is("all"):
+			in = "NOT IN"
+		}
+		if in == "" || !at(i+2).is("(") || at(i+3).kind != str {
+			continue
+		}
+		end := i + 4
+		if at(end).is("::") && castOf(st.tokens[end+1:]) != 0 {
+			for end++; !at(end).is("]"); end++ {
+			}
+			end++
+		}
+		list, err := parseArray(at(i + 3).value())
+		if err != nil || !at(end).is(")") {
+			continue
+		}
+		elements := make([]string, len(list))
+		for k, v := range list {
+			elements[k] = "NULL"
+			if text, ok := v.(string); ok {
+				elements[k] = sqlText(text)
+			}
+		}
+		if len(list) == 0 {
+			elements = []string{"SELECT NULL WHERE false"}
+		}
+		fmt.Fprintf(&b, "%s%s (%s)", st.text[from:t.start], in, strings.Join(elements, ", "))
+		from = at(end).end()
 	}
 	if from == 0 {
 		return st
@@ -170,11 +223,15 @@ func parseArray(s string) ([]any, error) {
 			i++
 			b.WriteByte(body[i])
 		case c == '"':
+			if !wasQuoted && strings.TrimSpace(b.String()) == "" {
+				b.Reset() // spaces before the quotes are not the element's
+			}
 			inside, wasQuoted = !inside, true
 		case c == ',' && !inside:
 			done()
 		case c == '{' && !inside:
 			return nil, fault.New(fault.Invalid, "%q has more than one dimension", s)
+		case wasQuoted && !inside && strings.ContainsRune(" \t\n\r\v\f", rune(c)): // nor are those behind
 		default:
 			b.WriteByte(c)
 		}

@@ -14,6 +14,7 @@ import (
 // query is the action of a statement that returns rows: of the catalog's, or
 // of the engine's.
 func (ses *session) query(st statement) (action, error) {
+	st = withLists(st)
 	if asksCatalog(st) {
 		return ses.catalogQuery(st)
 	}

@@ -52,6 +52,7 @@ func rewrite(st statement) string {
 	r := &rewriter{toks: slices.Clone(st.tokens)}
 	r.names()
 	r.functionsInFrom()
+	r.inOrder()
 	for i := 0; i < len(r.toks); i++ {
 		switch t := r.toks[i]; {
 		case t.is("::"):
@@ -61,6 +62,8 @@ func rewrite(st statement) string {
 			r.pattern(i)
 		case t.is("="):
 			r.anyOf(i)
+		case t.is("like"), t.is("ilike"):
+			r.escape(i)
 		case regprocs[t.name()] && (r.at(i+1).is("!=") || r.at(i+1).is("<>") || r.at(i+1).is("=")) && r.at(i+2).text == "0":
 			r.toks[i+2] = token{kind: str, text: "'-'"} // the text of no function
 		}
@@ -256,6 +259,75 @@ func (r *rewriter) pattern(i int) {
 		p = "(?i)" + p
 	}
 	r.toks[i+1].text = sqlText(p)
+}
+
+// inOrder sorts the columns of tables by their numbers where a question shows
+// the numbers and asks for no order: PostgreSQL's answer comes so, by the index
+// of pg_attribute, and clients show it as it comes.
+func (r *rewriter) inOrder() {
+	shown, alias, depth := "", "", 0
+	selecting := false
+	for i, t := range r.toks {
+		switch {
+		case t.is("("):
+			depth++
+		case t.is(")"):
+			depth--
+		case depth > 0:
+		case t.is("distinct"), t.is("group"), t.is("order"), t.is("limit"), t.is("offset"), t.is("fetch"), t.is("union"), t.is("intersect"), t.is("except"), t.is("with"):
+			return
+		case t.is("select"):
+			selecting = true
+		case t.is("from"):
+			selecting = false
+		// An item of its own, so that nothing is counted or summed here.
+		case selecting && t.name() == "attnum" && r.at(i-1).is(".") && (r.at(i-3).is(",") || r.at(i-3).is("select")) && (r.at(i+1).is(",") || r.at(i+1).is("as") || r.at(i+1).is("from")):
+			shown = r.at(i - 2).name()
+		case t.name() == "pg_attribute" && r.at(i+1).is("as"):
+			alias = r.at(i + 2).name()
+		case t.name() == "pg_attribute":
+			alias = r.at(i + 1).name()
+		}
+	}
+	if shown == "" || shown != alias {
+		return
+	}
+	for i, name := range []string{"attrelid", "attnum"} {
+		before := []token{plain("ORDER"), plain("BY")}
+		if i > 0 {
+			before = []token{{kind: sign, text: ","}}
+		}
+		r.toks = append(append(r.toks, before...), plain(sqlName(alias)), token{kind: sign, text: "."}, plain(name))
+	}
+}
+
+// behindPattern are the words and signs that may follow LIKE's right side.
+var behindPattern = map[string]bool{")": true, "]": true, ",": true, ";": true, "and": true, "or": true, "then": true, "else": true, "end": true, "when": true, "as": true, "from": true, "where": true, "group": true,
+	"having": true, "window": true, "order": true, "limit": true, "offset": true, "fetch": true, "union": true, "intersect": true, "except": true, "is": true, "escape": true}
+
+// escape gives LIKE the character that PostgreSQL has without being told, and
+// DuckDB does not: names that clients look for come as 'by\_shop'.
+func (r *rewriter) escape(i int) {
+	end, depth := i+1, 0
+	for ; end < len(r.toks); end++ {
+		t := r.toks[end]
+		if depth == 0 && (t.kind == word || t.kind == sign) && behindPattern[strings.ToLower(t.text)] {
+			break
+		}
+		switch {
+		case t.is("("), t.is("["):
+			depth++
+		case t.is(")"), t.is("]"):
+			depth--
+		}
+	}
+	if r.at(i+1).is("any") || r.at(i+1).is("all") {
+		return
+	}
+	if t := r.at(i + 1); end == i+2 && t.kind == str && !strings.Contains(t.value(), `\`) || r.at(end).is("escape") {
+		return
+	}
+	r.put(end, 0, plain("ESCAPE"), token{kind: str, text: `'\'`})
 }
 
 // effects does what functions in a statement do besides their value:

@@ -356,3 +356,26 @@ func TestTheCatalogIsClosed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// In the catalog's questions LIKE knows the backslash, as in PostgreSQL.
+func TestNamesAsPatterns(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	b.fold("shops", 1, 20)
+	c := b.connect().PgConn()
+	for where, want := range map[string]string{
+		`relname LIKE 'by_%'`: "2", `relname LIKE 'by\_shop'`: "1", `relname LIKE E'by\\_%'`: "2", `relname NOT LIKE 'by\_shop' AND relname LIKE 'by%'`: "1",
+		`relname LIKE 'b\_\_shop'`: "0", `relname ILIKE 'BY\_SHOP'::text`: "1", `relname LIKE 'by' || '\_shop' AND true`: "1", `(CASE WHEN relname LIKE lower('BY\_SHOP') THEN 1 END) = 1`: "1", `relname LIKE 'by!_shop' ESCAPE '!'`: "1", `relname LIKE 'by\_shop' ESCAPE '\'`: "1",
+	} {
+		r := c.ExecParams(t.Context(), "SELECT count(*) FROM pg_catalog.pg_class WHERE "+where, nil, nil, nil, nil).Read()
+		if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][0]) != want {
+			t.Errorf("%s: %q %v, want %s", where, r.Rows, r.Err, want)
+		}
+	}
+	for pattern, want := range map[string]string{`by\_shop`: "1", `by_shop`: "1", `b\__shop`: "0", `%`: "2"} {
+		r := c.ExecParams(t.Context(), "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'shops' AND table_name LIKE $1", [][]byte{[]byte(pattern)}, nil, nil, nil).Read()
+		if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][0]) != want {
+			t.Errorf("%s: %q %v, want %s", pattern, r.Rows, r.Err, want)
+		}
+	}
+}
