@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-var python = flag.String("python", "", "a python that has psycopg, asyncpg and SQLAlchemy")
+var python = flag.String("python", "", "a python that has psycopg, asyncpg, SQLAlchemy and ADBC")
 
 // TestClients points real clients at a door: psql, psycopg, asyncpg,
-// SQLAlchemy, Superset and pgjdbc. `make test-clients` gets what it can and runs it;
+// SQLAlchemy, ADBC, Superset and pgjdbc. `make test-clients` gets what it can and runs it;
 // what is not there is named.
 func TestClients(t *testing.T) {
 	if *python == "" {
@@ -41,6 +41,7 @@ func TestClients(t *testing.T) {
 		{"psycopg", []string{*python}, []string{*python, "testdata/clients/with_psycopg.py", at}},
 		{"asyncpg", []string{*python}, []string{*python, "testdata/clients/with_asyncpg.py", at}},
 		{"SQLAlchemy", []string{*python}, []string{*python, "testdata/clients/with_sqlalchemy.py", at}},
+		{"ADBC", []string{*python}, []string{*python, "testdata/clients/with_adbc.py", at}},
 		{"Superset", []string{superset}, []string{superset, "../../tools/clients/with_superset.py", at}},
 		{"pgjdbc", []string{"java", "javac", jar}, []string{"java", "-cp", jar, "testdata/clients/Jdbc.java", jdbc.String()}},
 	} {
