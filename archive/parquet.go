@@ -15,6 +15,10 @@ const (
 	// groupRows is when a row group ends: large enough for columns to pay,
 	// small enough to read one for the sake of one day.
 	groupRows = 1 << 17
+	// resultGroupRows is the same for finished rows: queries of some keys read
+	// the row groups that these lie in, whole as far as DuckDB goes, and a scan
+	// of all rows takes no longer over 32,768 of them.
+	resultGroupRows = 1 << 15
 	// fileBytes is when a file of several row groups ends.
 	fileBytes = 64 << 20
 )

@@ -245,8 +245,8 @@ func (a *Archive) WriteResult(ctx context.Context, view, version, period string,
 		return ResultFile{}, err
 	}
 	defer file.spool.close()
-	for from := 0; from < b.N; from += groupRows {
-		if err = file.write(slice(b, from, min(b.N, from+groupRows))); err == nil {
+	for from := 0; from < b.N; from += resultGroupRows {
+		if err = file.write(slice(b, from, min(b.N, from+resultGroupRows))); err == nil {
 			err = file.endGroup()
 		}
 		if err != nil {

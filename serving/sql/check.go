@@ -79,7 +79,7 @@ func (e *Engine) check(ctx context.Context, conn *sql.Conn, r *Request) (*checke
 	if err != nil {
 		return nil, err
 	}
-	c.edits, c.extras = append(c.edits, merges...), extras{merge: wanted, state: w.state, references: references}
+	c.edits, c.extras = slices.Concat(c.edits, merges, e.narrowed(w.amongst)), extras{merge: wanted, state: w.state, references: references}
 	return c, nil
 }
 

@@ -27,7 +27,7 @@ func (e *Engine) Describe(ctx context.Context, r Request) (Description, error) {
 		from.tell(d.Columns)
 		return err
 	})
-	return d, e.explained(err, r.SQL, nil)
+	return d, e.explained(err, unchanged(r.SQL), nil)
 }
 
 // prepared has fn look at a query that is prepared where all views are empty.
@@ -55,7 +55,7 @@ func (e *Engine) prepared(ctx context.Context, r Request, fn func(*duckdb.Stmt, 
 		return err
 	}
 	err = conn.Raw(func(dc any) error {
-		prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+		prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(ctx, text.runs)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (e *Engine) prepared(ctx context.Context, r Request, fn func(*duckdb.Stmt, 
 	if err != nil && fault.KindOf(err) == fault.Unknown {
 		err = classify(err)
 	}
-	return e.explained(err, r.SQL, ep.columns())
+	return e.explained(err, text, ep.columns())
 }
 
 func describe(s *duckdb.Stmt) (d Description, err error) {

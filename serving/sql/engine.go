@@ -163,7 +163,7 @@ type stay struct {
 	conn    *sql.Conn
 	epoch   *epoch
 	receipt serving.Receipt
-	sql     string
+	text    wording
 	args    []any
 	origins origins
 	leave   func() error      // gives all of it back
@@ -191,7 +191,7 @@ func (e *Engine) enter(ctx context.Context, r Request) (*stay, error) {
 	s, err := e.admit(ctx, r)
 	if err != nil {
 		defer cancel()
-		return nil, e.explained(ended(ctx, err), r.SQL, nil)
+		return nil, e.explained(ended(ctx, err), unchanged(r.SQL), nil)
 	}
 	s.ctx, s.meter = ctx, &meter{Limits: limits}
 	leave := s.leave
@@ -258,10 +258,10 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	}
 	give := done
 	done = nil
-	return &stay{conn: conn, epoch: ep, receipt: receipt, sql: text, args: r.arguments(), origins: c.origins, leave: func() error {
+	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: r.arguments(), origins: c.origins, leave: func() error {
 		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return give()
-	}, told: func(err error) error { return e.explained(ended(ctx, err), r.SQL, ep.columns()) }}, nil
+	}, told: func(err error) error { return e.explained(ended(ctx, err), text, ep.columns()) }}, nil
 }
 
 // leave takes a connection out of an epoch's catalog before the epoch may go.

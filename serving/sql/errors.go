@@ -65,7 +65,7 @@ var (
 
 // explained is an error of running text in the reader's words: with its place,
 // the nearest columns, and nothing of where things lie on this machine.
-func (e *Engine) explained(err error, text string, columns []string) error {
+func (e *Engine) explained(err error, text wording, columns []string) error {
 	if err == nil {
 		return nil
 	}
@@ -103,8 +103,8 @@ func nearColumns(word string, columns []string) string {
 }
 
 // cutPlace takes the line that DuckDB shows off a message and returns where in
-// the text it points at.
-func cutPlace(message, text string) (rest, at string) {
+// the text that was asked it points at.
+func cutPlace(message string, text wording) (rest, at string) {
 	m := pointed.FindStringSubmatchIndex(message)
 	if m == nil {
 		return message, ""
@@ -113,20 +113,25 @@ func cutPlace(message, text string) (rest, at string) {
 	line, _ := strconv.Atoi(message[m[2]:m[3]])
 	shown := message[m[4]:m[5]]
 	under := m[7] - m[6] - len("LINE : ") - (m[3] - m[2]) // the caret's column in what is shown
-	lines := strings.Split(text, "\n")
-	if line < 1 || line > len(lines) {
-		return rest, ""
+	begin := 0                                            // of the line in what runs
+	for range line - 1 {
+		end := strings.IndexByte(text.runs[begin:], '\n')
+		if end < 0 {
+			return rest, ""
+		}
+		begin += end + 1
 	}
+	whole, _, _ := strings.Cut(text.runs[begin:], "\n")
 	// A long line is shown in part, between dots.
 	part := strings.TrimSuffix(shown, "...")
 	if cut := strings.TrimPrefix(part, "..."); len(cut) < len(part) {
 		part, under = cut, under-len("...")
 	}
-	from := strings.Index(lines[line-1], part)
+	from := strings.Index(whole, part)
 	if from < 0 || under < 0 {
 		return rest, " (line " + strconv.Itoa(line) + ")"
 	}
-	return rest, " (line " + strconv.Itoa(line) + ", column " + strconv.Itoa(from+under+1) + ")"
+	return rest, placeAt(text.asked, text.back(begin+from+under))
 }
 
 // hide takes the names of folders and of cuts out of a message.

@@ -42,7 +42,7 @@ func Scanned(t *testing.T, e *Engine, query string) (files, overlays int64) {
 	}
 	defer func() { _ = s.leave() }()
 	var kind, text string
-	if err := s.conn.QueryRowContext(s.ctx, "EXPLAIN (ANALYZE, FORMAT json) "+s.sql).Scan(&kind, &text); err != nil {
+	if err := s.conn.QueryRowContext(s.ctx, "EXPLAIN (ANALYZE, FORMAT json) "+s.text.runs).Scan(&kind, &text); err != nil {
 		t.Fatal(err)
 	}
 	type node struct {

@@ -22,7 +22,7 @@ type Held struct {
 	engine  *Engine
 	request Request
 	epoch   *epoch
-	sql     string
+	text    wording
 	args    []any
 	origins origins
 	closed  bool // guarded by Engine.mu
@@ -35,9 +35,9 @@ func (e *Engine) Hold(ctx context.Context, r Request) (*Held, error) {
 		return nil, err
 	}
 	defer func() { _ = s.leave() }()
-	h := &Held{Receipt: s.receipt, engine: e, request: r, epoch: s.epoch, sql: s.sql, args: s.args, origins: s.origins}
+	h := &Held{Receipt: s.receipt, engine: e, request: r, epoch: s.epoch, text: s.text, args: s.args, origins: s.origins}
 	err = s.conn.Raw(func(dc any) error {
-		prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, s.sql)
+		prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, s.text.runs)
 		if err != nil {
 			return classify(err)
 		}
@@ -63,7 +63,7 @@ func (e *Engine) Hold(ctx context.Context, r Request) (*Held, error) {
 func (h *Held) Records(ctx context.Context) (*Records, error) {
 	limits := h.request.Limits.within(h.engine.o.Limits)
 	ctx, cancel := limits.limited(ctx)
-	told := func(err error) error { return h.engine.explained(ended(ctx, err), h.request.SQL, h.epoch.columns()) }
+	told := func(err error) error { return h.engine.explained(ended(ctx, err), h.text, h.epoch.columns()) }
 	s, err := h.enter(ctx)
 	if err != nil {
 		defer cancel()
@@ -104,7 +104,7 @@ func (h *Held) enter(ctx context.Context) (*stay, error) {
 		_ = give()
 		return nil, fault.New(fault.NotFound, "the query is closed")
 	}
-	s := &stay{conn: conn, epoch: h.epoch, receipt: h.Receipt, sql: h.sql, args: h.args, origins: h.origins, leave: func() error {
+	s := &stay{conn: conn, epoch: h.epoch, receipt: h.Receipt, text: h.text, args: h.args, origins: h.origins, leave: func() error {
 		e.leave(context.WithoutCancel(ctx), conn, h.epoch)
 		return give()
 	}}
@@ -136,7 +136,7 @@ func (e *Engine) Shapes(ctx context.Context, r Request) (answer, params *arrow.S
 		answer, params, err = shapesOf(s)
 		return err
 	})
-	return answer, params, e.explained(err, r.SQL, nil)
+	return answer, params, e.explained(err, unchanged(r.SQL), nil)
 }
 
 func shapesOf(s *duckdb.Stmt) (answer, params *arrow.Schema, err error) {

@@ -65,12 +65,6 @@ func (x extras) key() string {
 	return fmt.Sprint(x.state, views)
 }
 
-// edit replaces a part of the text once it is known which versions answer.
-type edit struct {
-	from, to int
-	with     func(ctx context.Context, conn *sql.Conn, ep *epoch) (string, error)
-}
-
 // called is merge(column) as it is written.
 var called = regexp.MustCompile(`^(?i:merge)\s*\(\s*(?:(?:"(?:[^"]|"")*"|[\pL_][\pL\pN_$]*)\s*\.\s*){0,2}(?:"(?:[^"]|"")*"|[\pL_][\pL\pN_$]*)\s*\)`)
 
@@ -242,21 +236,4 @@ func typeInfo(t event.Type) (duckdb.TypeInfo, error) {
 		event.Timestamp: duckdb.TYPE_TIMESTAMP, event.Date: duckdb.TYPE_DATE, event.Huge: duckdb.TYPE_HUGEINT, event.String: duckdb.TYPE_VARCHAR, event.Bytes: duckdb.TYPE_BLOB,
 	}
 	return duckdb.NewTypeInfo(kinds[t.Kind])
-}
-
-// written returns the text that runs at the cut of ep.
-func (c *checked) written(ctx context.Context, conn *sql.Conn, ep *epoch) (string, error) {
-	text := c.text
-	slices.SortFunc(c.edits, func(a, b edit) int { return b.from - a.from })
-	for _, d := range c.edits {
-		with, err := d.with(ctx, conn, ep)
-		if err != nil {
-			return "", err
-		}
-		text = text[:d.from] + with + text[d.to:]
-	}
-	if c.explain {
-		return ep.explanation(ctx, conn, text)
-	}
-	return text, nil
 }

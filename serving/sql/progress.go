@@ -28,7 +28,7 @@ func (s *stay) read(first step) (*progress, error) {
 	more := false
 	l, err := s.onLane()
 	if err == nil {
-		r.stream, err = openStream(s.ctx, l, s.conn, s.sql, s.args)
+		r.stream, err = openStream(s.ctx, l, s.conn, s.text.runs, s.args)
 	}
 	if err == nil {
 		more, err = first(r.stream)

@@ -24,7 +24,7 @@ func (b *bench) hours(from, n int) *event.Batch {
 func TestFiltersReachFilesAndOverlay(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const groups, perGroup = 3, 1 << 17
+	const groups, perGroup = 3, 1 << 15
 	b.publish(1, b.hours(0, groups*perGroup))
 	at := func(hour int) string {
 		return fmt.Sprintf("epoch_ms(%d::BIGINT)", (int64(hour)+360_000)*3_600_000)
@@ -75,7 +75,7 @@ func TestFiltersReachFilesAndOverlay(t *testing.T) {
 	}
 	// What a plan cannot tell apart counts for each view that it may be of.
 	got := strings.Join(b.ask("EXPLAIN SELECT * FROM shops.by_hour h JOIN shops.by_shop s USING (shop) WHERE h.hour < "+at(10)+" AND s.n > 0"), "\n")
-	if !strings.Contains(got, "|batch files|1|393216|") || !strings.Contains(got, "|3|1|1|131072|hour<") {
+	if !strings.Contains(got, "|batch files|1|98304|") || !strings.Contains(got, "|3|1|1|32768|hour<") {
 		t.Error(got)
 	}
 	// Without the values of its parameters nothing is known to be left out.

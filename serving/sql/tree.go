@@ -57,15 +57,16 @@ func commentsIn(text string) (deepest int) {
 
 // walker judges a tree and collects the tables it reads.
 type walker struct {
-	text  string
-	reads []read
-	nodes int             // expressions, constants in lists left out
-	parts int             // tables, subqueries and set operations
-	err   error           // the first refusal
-	uses  []use           // of merge, and of sum of a plain column
-	from  []read          // what the SELECT reads that is walked
-	state bool            // a column is called _state
-	more  map[string]bool // functions that may be called besides
+	text    string
+	reads   []read
+	nodes   int             // expressions, constants in lists left out
+	parts   int             // tables, subqueries and set operations
+	err     error           // the first refusal
+	uses    []use           // of merge, and of sum of a plain column
+	from    []read          // what the SELECT reads that is walked
+	amongst []among         // what WHERE has of lists of texts
+	state   bool            // a column is called _state
+	more    map[string]bool // functions that may be called besides
 }
 
 // scope are the names that WITH gives, the innermost first.
@@ -136,6 +137,7 @@ func (w *walker) object(v map[string]any, sc *scope) {
 		around := w.from
 		defer func() { w.from = around }()
 		w.from = tablesOf(v["from_table"], nil)
+		w.narrow(v["where_clause"])
 		list, _ := v["select_list"].([]any)
 		for _, item := range list {
 			if f, ok := item.(map[string]any); ok && f["alias"] == "" {

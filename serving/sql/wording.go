@@ -1,0 +1,62 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+)
+
+// edit replaces a part of the text once it is known which versions answer.
+type edit struct {
+	from, to int
+	with     func(ctx context.Context, conn *sql.Conn, ep *epoch) (string, error)
+}
+
+// wording is a query as it runs, and as its reader wrote it.
+type wording struct {
+	asked, runs string
+	moves       []move // in order
+}
+
+// move is an edit that was made: bytes from to to of what was asked are with
+// bytes of what runs.
+type move struct{ from, to, with int }
+
+func unchanged(text string) wording { return wording{asked: text, runs: text} }
+
+// written returns the text that runs at the cut of ep.
+func (c *checked) written(ctx context.Context, conn *sql.Conn, ep *epoch) (wording, error) {
+	w := unchanged(c.text)
+	slices.SortFunc(c.edits, func(a, b edit) int { return b.from - a.from })
+	for _, d := range c.edits {
+		with, err := d.with(ctx, conn, ep)
+		if err != nil {
+			return w, err
+		}
+		w.runs = w.runs[:d.from] + with + w.runs[d.to:]
+		w.moves = append(w.moves, move{d.from, d.to, len(with)})
+	}
+	slices.Reverse(w.moves)
+	if c.explain {
+		told, err := ep.explanation(ctx, conn, w.runs)
+		return unchanged(told), err
+	}
+	return w, nil
+}
+
+// back returns where in what was asked a place of what runs is: of what stands
+// in place of something, where that began.
+func (w wording) back(at int) int {
+	grown := 0
+	for _, m := range w.moves {
+		from := m.from + grown
+		switch {
+		case at < from:
+			return at - grown
+		case at < from+m.with:
+			return m.from
+		}
+		grown += m.with - (m.to - m.from)
+	}
+	return at - grown
+}
