@@ -126,16 +126,21 @@ func (t *interner) grow() {
 
 // recoder maps the codes of one foreign dictionary after another to those of
 // an interner, looking at each value once.
-type recoder struct{ codes []uint32 } // plus one; 0 is not asked yet
+type recoder struct {
+	codes []uint32 // plus one; 0 is not asked yet
+	asked []uint32 // which are not 0: beginning anew costs what was asked, however large the dictionary
+}
 
 func (r *recoder) reset(d *event.Dict) {
-	n := d.Len()
-	if cap(r.codes) < n {
-		r.codes = make([]uint32, n)
-		return
+	for _, code := range r.asked {
+		r.codes[code] = 0
 	}
-	r.codes = r.codes[:n]
-	clear(r.codes)
+	r.asked = r.asked[:0]
+	if n := d.Len(); cap(r.codes) < n {
+		r.codes = make([]uint32, n)
+	} else {
+		r.codes = r.codes[:n]
+	}
 }
 
 func (r *recoder) code(t *interner, d *event.Dict, code uint32) uint32 {
@@ -144,5 +149,6 @@ func (r *recoder) code(t *interner, d *event.Dict, code uint32) uint32 {
 	}
 	c := t.code(d.Value(code))
 	r.codes[code] = c + 1
+	r.asked = append(r.asked, code)
 	return c
 }

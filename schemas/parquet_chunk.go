@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"runtime"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -26,15 +27,23 @@ type columnWriter struct {
 	dict     *event.Dict // that recoder knows
 	known    int         // and how many of its values
 	plain    bool        // the dictionary is given up
+	prefixed bool        // texts begin as the one before does
 	coded    bool        // there are pages of codes
 
 	made         []byte // finished pages
+	encodings    []format.Encoding
+	untried      int // pages that are stored as they are, without a try to compress them
+	misses       int // how many tries in a row were in vain, up to mostMisses
 	uncompressed int64
 	values       int64
 	allNulls     int64
 	bounds       bounds
 	present      []int32 // rows of a piece that are not null
 }
+
+// mostMisses bounds how many pages of a column are stored as they are, after
+// some that compression made no smaller, until the next is tried: 6.
+const mostMisses = 3
 
 // physicalType returns what values of type t are in a file.
 func physicalType(t event.Type) format.Type {
@@ -59,7 +68,7 @@ func physicalType(t event.Type) format.Type {
 func (w *columnWriter) add(c *event.Column, n int) error {
 	if w.values == 0 && w.open.rows == 0 {
 		w.interner.reset()
-		w.dict, w.plain, w.coded = nil, false, false
+		w.dict, w.plain, w.prefixed, w.coded = nil, false, false, false
 		w.bounds = bounds{}
 	}
 	if w.physical == format.ByteArray && !w.plain && (c.Dict != w.dict || c.Dict.Len() != w.known) {
@@ -136,9 +145,7 @@ func (w *columnWriter) append(c *event.Column, from, to int) {
 // texts adds texts, none of them null.
 func (w *columnWriter) texts(d *event.Dict, codes []uint32) {
 	if w.plain {
-		for _, code := range codes {
-			w.addText(d, code)
-		}
+		w.addPlain(d, codes)
 		return
 	}
 	known := w.recoder.codes
@@ -146,8 +153,16 @@ func (w *columnWriter) texts(d *event.Dict, codes []uint32) {
 		if c := known[code]; c != 0 {
 			w.open.codes = append(w.open.codes, int32(c-1))
 		} else {
-			w.addText(d, code)
+			w.open.codes = append(w.open.codes, int32(w.recoder.code(&w.interner, d, code)))
 		}
+	}
+}
+
+// addPlain adds texts to a page without a dictionary.
+func (w *columnWriter) addPlain(d *event.Dict, codes []uint32) {
+	w.open.addTexts(d, codes)
+	for _, code := range codes {
+		w.bounds.text(d.Value(code))
 	}
 }
 
@@ -168,7 +183,7 @@ func (w *columnWriter) gather(c *event.Column) {
 		case format.FixedLenByteArray:
 			w.addWide(c.Wide[i])
 		default:
-			w.addText(c.Dict, c.Codes[i])
+			w.texts(c.Dict, c.Codes[i:i+1])
 		}
 	}
 }
@@ -192,29 +207,19 @@ func (w *columnWriter) addWide(v event.Int128) {
 	w.bounds.wide(v)
 }
 
-func (w *columnWriter) addText(d *event.Dict, code uint32) {
-	if w.plain {
-		text := d.Value(code)
-		w.open.plain = appendText(w.open.plain, text)
-		w.bounds.text(text)
-		return
-	}
-	w.open.codes = append(w.open.codes, int32(w.recoder.code(&w.interner, d, code)))
-}
-
 // judge gives the dictionary up, at the first piece of a row group already,
 // when hardly a text comes twice: ids.
 func (w *columnWriter) judge() {
-	if 2*w.interner.dict.Len() < len(w.open.codes) {
+	if 16*w.interner.dict.Len() < 15*len(w.open.codes) {
 		return
 	}
-	for _, code := range w.open.codes {
-		text := w.interner.dict.Value(uint32(code))
-		w.open.plain = appendText(w.open.plain, text)
-		w.bounds.text(text)
+	codes := make([]uint32, len(w.open.codes))
+	for i, code := range w.open.codes {
+		codes[i] = uint32(code)
 	}
+	w.addPlain(w.interner.dict, codes)
 	w.open.codes = w.open.codes[:0]
-	w.plain = true
+	w.plain, w.prefixed = true, sharePrefixes(&w.open)
 }
 
 // endPage encodes the open page.
@@ -222,18 +227,30 @@ func (w *columnWriter) endPage() error {
 	if w.open.rows == 0 {
 		return nil
 	}
-	encoding := w.encoding()
-	made, size, err := w.pages.appendPage(w.made, &w.open, encoding, w.nulls)
+	try := w.untried == 0
+	made, page, err := w.pages.appendPage(w.made, &w.open, w.encoding(), w.nulls, try)
 	if err != nil {
 		return err
 	}
+	switch {
+	case !try:
+		w.untried--
+	case page.stored:
+		w.misses = min(w.misses+1, mostMisses)
+		w.untried = 1<<w.misses - 2
+	default:
+		w.misses = 0
+	}
 	w.made = made
-	w.uncompressed += int64(size)
+	w.uncompressed += int64(page.size)
+	if !slices.Contains(w.encodings, page.encoding) {
+		w.encodings = append(w.encodings, page.encoding)
+	}
 	w.values += int64(w.open.rows)
 	w.allNulls += int64(w.nulls)
 	w.nulls = 0
 	w.open.reset()
-	if encoding == format.RLEDictionary {
+	if page.encoding == format.RLEDictionary {
 		w.coded = true
 		w.plain = len(w.interner.dict.Data) > maxDictionary
 	}
@@ -249,9 +266,15 @@ func (w *columnWriter) encoding() format.Encoding {
 	case format.Int32, format.Int64:
 		return format.DeltaBinaryPacked
 	case format.ByteArray:
-		if !w.plain {
+		switch {
+		case !w.plain:
 			return format.RLEDictionary
+		case len(w.open.lengths) == 0: // nulls alone
+			return format.Plain
+		case w.prefixed:
+			return format.DeltaByteArray
 		}
+		return format.DeltaLengthByteArray
 	}
 	return format.Plain
 }
@@ -278,12 +301,15 @@ func (w *columnWriter) end(at int64, write func([]byte) error) (m format.ColumnM
 		}
 		w.uncompressed += int64(size)
 		m.DictionaryPageOffset, m.DataPageOffset = at, at+int64(len(dictionary))
-		m.Encoding = append(m.Encoding, format.Plain, format.RLEDictionary)
+		m.Encoding = append(m.Encoding, format.Plain) // the dictionary
 		for code := range uint32(w.interner.dict.Len()) {
 			w.bounds.text(w.interner.dict.Value(code))
 		}
-	} else {
-		m.Encoding = append(m.Encoding, w.encoding())
+	}
+	for _, e := range w.encodings {
+		if !slices.Contains(m.Encoding, e) {
+			m.Encoding = append(m.Encoding, e)
+		}
 	}
 	if err := write(w.made); err != nil {
 		return m, err
@@ -292,7 +318,7 @@ func (w *columnWriter) end(at int64, write func([]byte) error) (m format.ColumnM
 	m.TotalUncompressedSize = w.uncompressed
 	m.Statistics = w.bounds.statistics(w.physical)
 	m.Statistics.NullCount = w.allNulls
-	w.made, w.dict = w.made[:0], nil
+	w.made, w.encodings, w.dict = w.made[:0], w.encodings[:0], nil
 	w.uncompressed, w.values, w.allNulls = 0, 0, 0
 	return m, nil
 }
