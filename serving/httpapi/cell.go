@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -81,7 +82,7 @@ func tell(dst []byte, t *sql.Type, v any) (out []byte, bare bool) {
 	case int32, int16, int8, uint64, uint32, uint16, uint8:
 		return fmt.Append(dst, x), true
 	case time.Time:
-		return x.AppendFormat(dst, layout(t.Name)), false
+		return appendTime(dst, t.Name, x), false
 	case []byte:
 		if t.Name == "UUID" && len(x) == 16 {
 			return fmt.Appendf(dst, "%x-%x-%x-%x-%x", x[:4], x[4:6], x[6:8], x[8:10], x[10:]), false
@@ -95,6 +96,35 @@ func tell(dst []byte, t *sql.Type, v any) (out []byte, bare bool) {
 		return fmt.Append(dst, v), false
 	}
 	return append(dst, text...), true
+}
+
+// appendTime appends the time of a type. The first and the last number of days or
+// parts of a second stand for times that are none.
+func appendTime(dst []byte, typ string, x time.Time) []byte {
+	var n, most int64 = 0, math.MaxInt64
+	switch typ {
+	case "DATE":
+		n, most = x.Unix()/86400, math.MaxInt32
+	case "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE":
+		n = x.UnixMicro()
+	case "TIMESTAMP_S":
+		n = x.Unix()
+	case "TIMESTAMP_MS":
+		n = x.UnixMilli()
+	case "TIMESTAMP_NS":
+		n = x.UnixNano()
+	}
+	switch n {
+	case most:
+		return append(dst, "infinity"...)
+	case -most:
+		return append(dst, "-infinity"...)
+	}
+	as := layout(typ)
+	if _, offset := x.Zone(); offset%60 != 0 {
+		as = strings.Replace(as, "-07:00", "-07:00:00", 1)
+	}
+	return x.AppendFormat(dst, as)
 }
 
 // layout is how the times of a type are written.

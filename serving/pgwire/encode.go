@@ -195,6 +195,9 @@ func appendTime(dst []byte, k kind, at time.Time, zone *time.Location) []byte {
 		dst = at.AppendFormat(dst, "-07")
 		if _, off := at.Zone(); off%3600 != 0 {
 			dst = fmt.Appendf(dst, ":%02d", max(off, -off)%3600/60)
+			if off%60 != 0 {
+				dst = fmt.Appendf(dst, ":%02d", max(off, -off)%60)
+			}
 		}
 	}
 	if at.Year() <= 0 && k != kTime && k != kTimeTZ {
