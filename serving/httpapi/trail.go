@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"anabranch/internal/clock"
 	"anabranch/serving/lookup"
 )
 
@@ -37,8 +38,9 @@ const (
 // trails are those of the watches that run, and of those that have ended not
 // long ago.
 type trails struct {
-	most int
-	keep time.Duration
+	most  int
+	keep  time.Duration
+	clock clock.Clock
 
 	mu  sync.Mutex
 	all []*trail // those that have ended in the order in which they did
@@ -100,13 +102,14 @@ func (ts *trails) end(t *trail) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	ts.all = slices.DeleteFunc(ts.all, func(o *trail) bool { return o == t })
-	t.ended = time.Now()
+	t.ended = ts.clock.Now()
 	ts.all = append(ts.all, t)
 	ts.expire()
 }
 
 // expire forgets the trails that ended longest ago; the caller holds mu.
 func (ts *trails) expire() {
+	now := ts.clock.Now()
 	count, groups := 0, 0
 	for i := len(ts.all) - 1; i >= 0; i-- {
 		t := ts.all[i]
@@ -114,7 +117,7 @@ func (ts *trails) expire() {
 			continue
 		}
 		count, groups = count+1, groups+t.watch.Len() // which nobody moves any more
-		if count > ts.most || groups > trailGroups || time.Since(t.ended) > ts.keep {
+		if count > ts.most || groups > trailGroups || now.Sub(t.ended) > ts.keep {
 			ts.all = slices.Delete(ts.all, i, i+1)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/clock"
 	"anabranch/serving/lookup"
 )
 
@@ -33,6 +34,7 @@ type WatchOptions struct {
 	Most      int           // at a time, default 256
 	Heartbeat time.Duration // how often something is said at least, default 15 s
 	Keep      time.Duration // how long a client may come back to where it was, default 5 min
+	Clock     clock.Clock   // of both, default clock.Wall
 }
 
 // NewWatches returns the door to watches over l.
@@ -46,7 +48,10 @@ func NewWatches(l *lookup.Lookup, o WatchOptions) *Watches {
 	if o.Keep == 0 {
 		o.Keep = 5 * time.Minute
 	}
-	return &Watches{lookup: l, o: o, trails: trails{most: o.Most, keep: o.Keep}, places: make(chan struct{}, o.Most), end: make(chan struct{})}
+	if o.Clock == nil {
+		o.Clock = clock.Wall
+	}
+	return &Watches{lookup: l, o: o, trails: trails{most: o.Most, keep: o.Keep, clock: o.Clock}, places: make(chan struct{}, o.Most), end: make(chan struct{})}
 }
 
 // Close ends all watches; their clients come again elsewhere.
@@ -122,7 +127,7 @@ func (ws *Watches) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t = ws.trails.begin(question, watch, eventID(first))
 	}
 	defer func() { ws.trails.end(t) }()
-	s := &stream{w: w, control: http.NewResponseController(w), heartbeat: ws.o.Heartbeat}
+	s := &stream{w: w, control: http.NewResponseController(w), clock: ws.o.Clock, heartbeat: ws.o.Heartbeat}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -222,13 +227,14 @@ var errGone = errors.New("the client is gone")
 type stream struct {
 	w         http.ResponseWriter
 	control   *http.ResponseController
+	clock     clock.Clock
 	heartbeat time.Duration
 	last      time.Time // when something was said
 }
 
 func (s *stream) write(text []byte) error {
-	s.last = time.Now()
-	_ = s.control.SetWriteDeadline(s.last.Add(30 * time.Second)) // in vain where w is no connection
+	s.last = s.clock.Now()
+	_ = s.control.SetWriteDeadline(time.Now().Add(30 * time.Second)) // of the machine's clock; in vain where w is no connection
 	if _, err := s.w.Write(text); err != nil {
 		return errGone
 	}
@@ -243,7 +249,7 @@ func (s *stream) comment(text string) error { return s.write([]byte(": " + text 
 // beat says something when nothing was said for long, which also tells whether
 // anybody listens.
 func (s *stream) beat() error {
-	if time.Since(s.last) < s.heartbeat {
+	if s.clock.Now().Sub(s.last) < s.heartbeat {
 		return nil
 	}
 	return s.comment("still here")

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"anabranch/internal/clock"
 	"anabranch/serving/httpapi"
 	"anabranch/serving/lookup"
 )
@@ -222,4 +223,45 @@ func TestComingAgainGetsWhatItMissed(t *testing.T) {
 		}
 		f.drop()
 	}
+}
+
+// A client may come back for as long as is said, and no longer.
+func TestComingAgainInTime(t *testing.T) {
+	t.Parallel()
+	g := open(t, lookup.Options{})
+	g.fold(g.events(20))
+	manual := clock.NewManual(time.Date(2011, 3, 13, 0, 0, 0, 0, time.UTC))
+	door := httpapi.NewWatches(g.lookup, httpapi.WatchOptions{Keep: 7 * time.Minute, Clock: manual})
+	ended := make(chan struct{}, 9)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/views/{view}/watch", func(w http.ResponseWriter, r *http.Request) {
+		door.ServeHTTP(w, r)
+		ended <- struct{}{}
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	defer door.Close()
+	f := &follower{TB: t, url: server.URL + "/v1/views/by_shop/watch?rate=20", have: map[string]string{}}
+	come := func(want ...string) {
+		t.Helper()
+		f.come()
+		for _, w := range want {
+			if e := f.hear(); e != w {
+				t.Errorf("%q, want %q", e, w)
+			}
+		}
+		g.fold(g.events(1))
+		if e := f.hear(); e != "change" {
+			t.Errorf("%q, want what has changed", e)
+		}
+		f.drop()
+		<-ended
+	}
+	come("snapshot")
+	manual.Advance(7 * time.Minute)
+	g.fold(g.events(1)) // while nobody listens
+	come("", "change")  // where it was: a comment says so
+	manual.Advance(7*time.Minute + 1)
+	g.fold(g.events(1))
+	come("reset", "snapshot")
 }
