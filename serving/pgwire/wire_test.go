@@ -57,6 +57,10 @@ func TestSimpleAndExtended(t *testing.T) {
 		if err := c.QueryRow(t.Context(), "SELECT json_object('units', 7)").Scan(&document); err != nil || document != `{"units":7}` {
 			t.Errorf("%s: JSON: %q %v", mode, document, err)
 		}
+		plan, err := c.Query(t.Context(), "EXPLAIN SELECT shop FROM shops.by_shop WHERE n > $1 AND shop = $2", "2", "x")
+		if rows, bad := pgx.CollectRows(plan, pgx.RowToMap); err != nil || bad != nil || len(rows) != 2 || rows[0]["view"] != "shops.by_shop" {
+			t.Errorf("%s: EXPLAIN with parameters: %v %v %v", mode, rows, err, bad)
+		}
 		if err := c.QueryRow(t.Context(), "SELECT $1", "x").Scan(new(string)); err != nil {
 			t.Errorf("%s: a parameter without a type: %v", mode, err)
 		}

@@ -50,7 +50,7 @@ func (e *Engine) prepared(ctx context.Context, r Request, fn func(*duckdb.Stmt, 
 		return classify(err)
 	}
 	defer e.leave(context.WithoutCancel(ctx), conn, ep)
-	text, err := c.written(ctx, conn, ep)
+	text, err := c.written(ctx, conn, ep, nil)
 	if err != nil {
 		return err
 	}

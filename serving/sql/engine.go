@@ -251,14 +251,18 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 		e.release(ep)
 		return nil, classify(err)
 	}
-	text, err := c.written(ctx, conn, ep)
+	args := r.arguments()
+	text, err := c.written(ctx, conn, ep, args)
 	if err != nil {
 		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return nil, err
 	}
+	if c.explain {
+		args = nil
+	}
 	give := done
 	done = nil
-	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: r.arguments(), origins: c.origins, leave: func() error {
+	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, origins: c.origins, leave: func() error {
 		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return give()
 	}, told: func(err error) error { return e.explained(ended(ctx, err), text, ep.columns()) }}, nil

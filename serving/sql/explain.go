@@ -51,8 +51,8 @@ func (ep *epoch) noted(view, version string, shape *event.Shape, results []archi
 // explanation is the answer to EXPLAIN of a query: for each view and reference
 // table that it reads, what lies in files, what of it has to be read, and what
 // speed has merged beside it.
-func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string) (string, error) {
-	scans := scansOf(ctx, conn, query)
+func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string, args []any) (string, error) {
+	scans := scansOf(ctx, conn, query, args)
 	r := relation{columns: []string{"view", "version", "source", "files", "rows", "bytes", "row_groups", "files_read", "row_groups_read", "rows_read", "filters"}}
 	const none = "NULL"
 	for _, p := range ep.parts {

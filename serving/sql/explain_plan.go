@@ -14,9 +14,13 @@ import (
 // which files; its columns do, as far as they can.
 type scan struct {
 	columns []string
-	filters []condition // those that can be held against the bounds of a row group
-	text    string      // all of them
+	filters []alternatives // those that can be held against the bounds of a row group
+	text    string         // all of them
 }
+
+// alternatives are conditions of which one list has to hold, whole. An empty list
+// holds always: what it stands for is not known of a row group.
+type alternatives [][]condition
 
 // condition is a filter on one column: it has to be one of some values, or
 // above or below one.
@@ -33,25 +37,40 @@ type planNode struct {
 }
 
 // scansOf returns the places where a query reads files. Where no plan can be made,
-// as of a query with parameters, there is one that may read anything.
-func scansOf(ctx context.Context, conn *sql.Conn, query string) (scans []scan) {
+// as of a query whose parameters have no values yet, there is one that may read
+// anything.
+func scansOf(ctx context.Context, conn *sql.Conn, query string, args []any) (scans []scan) {
 	var kind, text string
 	var roots []planNode
-	if err := conn.QueryRowContext(ctx, "EXPLAIN (FORMAT json) "+query).Scan(&kind, &text); err != nil || json.Unmarshal([]byte(text), &roots) != nil {
+	if err := conn.QueryRowContext(ctx, "EXPLAIN (FORMAT json) "+query, args...).Scan(&kind, &text); err != nil || json.Unmarshal([]byte(text), &roots) != nil {
 		return []scan{{}} // it may read all there is
 	}
 	var walk func(n planNode)
 	walk = func(n planNode) {
 		if strings.TrimSpace(n.Name) == "READ_PARQUET" {
 			s := scan{columns: listed(n.Info["Projections"])}
-			filters := listed(n.Info["Filters"])
-			for _, f := range filters {
-				s.filters = append(s.filters, conditions(f)...)
+			var shown []string
+			ors := map[int]bool{} // which of those have to be told apart from others
+			for _, f := range listed(n.Info["Filters"]) {
+				any := conditions(f)
+				s.filters = append(s.filters, any)
+				for _, all := range any {
+					for _, c := range all {
+						s.columns = append(s.columns, c.column)
+					}
+				}
+				if inner(f) {
+					continue
+				}
+				ors[len(shown)] = len(any) > 1
+				shown = append(shown, f)
 			}
-			for _, c := range s.filters {
-				s.columns = append(s.columns, c.column)
+			for i, f := range shown {
+				if ors[i] && len(shown) > 1 {
+					shown[i] = "(" + f + ")"
+				}
 			}
-			s.text = strings.Join(slices.DeleteFunc(filters, inner), " AND ")
+			s.text = strings.Join(shown, " AND ")
 			scans = append(scans, s)
 		}
 		for _, child := range n.Children {
@@ -81,37 +100,75 @@ func listed(raw json.RawMessage) (all []string) {
 // and prunes nothing as far as we can tell.
 const (
 	aColumn = `("(?:[^"]|"")+"|[\pL_][\pL\pN_]*)`
-	aValue  = `(?:'(?:[^']|'')*'(?:::[A-Z_]+(?:\(\d+,\d+\))?)?|-?\d+(?:\.\d+)?(?:::[A-Z_]+(?:\(\d+,\d+\))?)?|true|false)`
+	aType   = `(?:::[A-Z_]+(?: WITH TIME ZONE)?(?:\(\d+,\d+\))?)?`
+	aValue  = `(?:'(?:[^']|'')*'` + aType + `|-?\d+(?:\.\d+)?` + aType + `|true|false)`
 )
 
 var (
-	comparison = regexp.MustCompile(`^(?:optional: )?` + aColumn + `(>=|<=|=|<|>)(` + aValue + `)`)
-	oneOf      = regexp.MustCompile(`^(?:optional: )?` + aColumn + ` IN \((` + aValue + `(?:, ` + aValue + `)*)\)`)
+	comparison = regexp.MustCompile(`^` + aColumn + `(>=|<=|=|<|>)(` + aValue + `)`)
+	oneOf      = regexp.MustCompile(`^` + aColumn + ` IN \((` + aValue + `(?:, ` + aValue + `)*)\)`)
 	eachValue  = regexp.MustCompile(aValue)
-	notNull    = regexp.MustCompile(`^(?:optional: )?` + aColumn + ` IS NOT NULL`)
+	noBounds   = regexp.MustCompile(`^` + aColumn + `(?: IS NOT NULL|!=` + aValue + `)`)
 )
 
-// conditions reads one text of filters, joined by AND.
-func conditions(text string) (all []condition) {
+// conditions reads one text of filters, joined by AND and OR. It shows no
+// parentheses around those: with AND before OR it is never read as more than it
+// says, at worst as less. nil is a text that is not understood.
+func conditions(text string) (any alternatives) {
+	all := []condition{}
 	for {
-		var m []string
-		if m = oneOf.FindStringSubmatch(text); m != nil {
-			all = append(all, condition{unquoted(m[1]), "=", eachValue.FindAllString(m[2], -1)})
+		text = strings.TrimPrefix(text, "optional: ") // rows go through, row groups do not
+		n := 0
+		if m := oneOf.FindStringSubmatch(text); m != nil {
+			n, all = len(m[0]), append(all, condition{unquoted(m[1]), "=", eachValue.FindAllString(m[2], -1)})
 		} else if m = comparison.FindStringSubmatch(text); m != nil {
-			all = append(all, condition{unquoted(m[1]), m[2], []string{m[3]}})
-		} else if m = notNull.FindStringSubmatch(text); m == nil {
+			n, all = len(m[0]), append(all, condition{unquoted(m[1]), m[2], []string{m[3]}})
+		} else if n = len(noBounds.FindString(text)); n == 0 {
+			n = expression(text)
+		}
+		if n == 0 {
 			return nil
 		}
-		rest, more := strings.CutPrefix(text[len(m[0]):], " AND ")
+		rest, and := strings.CutPrefix(text[n:], " AND ")
+		rest, or := strings.CutPrefix(rest, " OR ")
 		switch {
-		case more:
-			text = rest
+		case and:
+		case or:
+			any, all = append(any, all), []condition{}
 		case rest == "":
-			return all
-		default: // an OR
+			return append(any, all)
+		default:
 			return nil
+		}
+		text = rest
+	}
+}
+
+// expression returns the length of the expression in parentheses with which a
+// text begins. DuckDB holds those against rows, not against bounds.
+func expression(text string) int {
+	depth, quote := 0, byte(0)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case quote != 0:
+			if c == quote { // a doubled one ends and begins
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		}
+		if depth == 0 {
+			if i > 0 {
+				return i + 1
+			}
+			return 0
 		}
 	}
+	return 0
 }
 
 func unquoted(name string) string {
@@ -148,8 +205,8 @@ func (p *part) reads(ctx context.Context, conn *sql.Conn, scans []scan) (r readi
 			continue
 		}
 		all := []string{"true"}
-		for _, c := range s.filters {
-			all = append(all, p.condition(c, bounds))
+		for _, f := range s.filters {
+			all = append(all, p.alternatives(f, bounds))
 		}
 		any = append(any, "("+strings.Join(all, " AND ")+")")
 		if s.text != "" && !slices.Contains(filters, s.text) {
@@ -174,6 +231,25 @@ func (p *part) reads(ctx context.Context, conn *sql.Conn, scans []scan) (r readi
 	}
 	r.filters = strings.Join(filters, " OR ")
 	return r, nil
+}
+
+// alternatives is f for a row group, as condition is.
+func (p *part) alternatives(f alternatives, bounds map[string]string) string {
+	var any []string
+	for _, conditions := range f {
+		if len(conditions) == 0 {
+			return "true"
+		}
+		all := make([]string, len(conditions))
+		for i, c := range conditions {
+			all[i] = p.condition(c, bounds)
+		}
+		any = append(any, "("+strings.Join(all, " AND ")+")")
+	}
+	if len(any) == 0 {
+		return "true"
+	}
+	return "(" + strings.Join(any, " OR ") + ")"
 }
 
 // condition is c for a row group whose bounds are columns of their own, which it

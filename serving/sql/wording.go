@@ -24,8 +24,9 @@ type move struct{ from, to, with int }
 
 func unchanged(text string) wording { return wording{asked: text, runs: text} }
 
-// written returns the text that runs at the cut of ep.
-func (c *checked) written(ctx context.Context, conn *sql.Conn, ep *epoch) (wording, error) {
+// written returns the text that runs at the cut of ep. An explanation is of the
+// query with the arguments, and takes none itself.
+func (c *checked) written(ctx context.Context, conn *sql.Conn, ep *epoch, args []any) (wording, error) {
 	w := unchanged(c.text)
 	slices.SortFunc(c.edits, func(a, b edit) int { return b.from - a.from })
 	for _, d := range c.edits {
@@ -38,7 +39,7 @@ func (c *checked) written(ctx context.Context, conn *sql.Conn, ep *epoch) (wordi
 	}
 	slices.Reverse(w.moves)
 	if c.explain {
-		told, err := ep.explanation(ctx, conn, w.runs)
+		told, err := ep.explanation(ctx, conn, w.runs, args)
 		return unchanged(told), err
 	}
 	return w, nil
