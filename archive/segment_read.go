@@ -97,14 +97,14 @@ func (a *Archive) readGroup(ctx context.Context, file *schemas.ParquetFile, part
 	if err := parts.fetch(file.Spans(group, names, partsGap)); err != nil {
 		return err
 	}
-	read := file.Read
+	kept := len(shape.Fields)
 	if only != nil {
-		read = file.Scan
+		kept = 0
 	}
 	var offsets []uint64
 	var rows []int32
 	var ids []event.ID
-	return read(ctx, []int{group}, names, func(b *event.Batch) error {
+	return file.ReadKept(ctx, []int{group}, names, kept, func(b *event.Batch) error {
 		n := len(shape.Fields)
 		offset, inFrame := b.Column("_offset").Ints, b.Column("_row").Ints
 		high, low := b.Column("_id_hi").Ints, b.Column("_id_lo").Ints

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -82,19 +83,44 @@ type compaction struct {
 	ids     idTable
 	parts   []*event.Batch // of the chunk, with events that count
 	refs    []ref          // those events, in log order
+	sorting []ref          // memory to sort them
+	rows    []row          // memory of read
 	lineage []string       // the chunk's segments
 	held    int64          // bytes that the chunk takes, about
 	dicts   map[*event.Dict]bool
 }
 
+// chunkMemories keeps the memory of chunks from one partition to the next: to get
+// that many bytes cleared from the system takes longer than to sort in them.
+var chunkMemories = sync.Pool{New: func() any { return &chunkMemory{} }}
+
+type chunkMemory struct {
+	ids           idTable
+	refs, sorting []ref
+	rows          []row
+}
+
+// borrow gives c the memory of an earlier chunk, until the function that it returns.
+func (c *compaction) borrow() (back func()) {
+	m := chunkMemories.Get().(*chunkMemory)
+	c.ids, c.refs, c.sorting, c.rows = m.ids, m.refs[:0], m.sorting, m.rows
+	return func() {
+		c.ids.reset()
+		*m = chunkMemory{c.ids, c.refs, c.sorting, c.rows}
+		c.ids, c.refs, c.sorting, c.rows = idTable{}, nil, nil, nil
+		chunkMemories.Put(m)
+	}
+}
+
 func (c *compaction) all(ctx context.Context, segments []archive.Segment) error {
 	defer c.closeRuns()
+	defer c.borrow()()
 	var rows int64
 	for _, s := range segments {
 		rows += s.Rows
 	}
 	// At once: growing moves what is there again and again.
-	c.refs = make([]ref, 0, min(rows, c.r.ChunkRows))
+	c.refs = slices.Grow(c.refs, int(min(rows, c.r.ChunkRows)))
 	c.ids.reserve(int(min(rows, c.r.ChunkRows)))
 	for i, s := range segments {
 		c.lineage = append(c.lineage, s.Name)
@@ -203,9 +229,9 @@ func (c *compaction) closeRuns() {
 	}
 }
 
-// read returns the events of s and their order in the log.
+// read returns the events of s and their order in the log, until the next call.
 func (c *compaction) read(ctx context.Context, s archive.Segment) (parts []*event.Batch, rows []row, err error) {
-	rows = make([]row, 0, s.Rows)
+	rows = slices.Grow(c.rows[:0], int(s.Rows))
 	err = c.r.Archive.ReadSegment(ctx, s, func(b *event.Batch, offsets []uint64, inFrame []int32) error {
 		for i := range b.N {
 			rows = append(rows, row{offset: offsets[i], row: inFrame[i], part: int32(len(parts)), i: int32(i)})
@@ -219,6 +245,7 @@ func (c *compaction) read(ctx context.Context, s archive.Segment) (parts []*even
 	if int64(len(rows)) != s.Rows {
 		return nil, nil, fault.New(fault.Corrupt, "segment %s has %d rows, its name and footer say %d", s.Name, len(rows), s.Rows)
 	}
+	c.rows = rows
 	c.out.Rows += s.Rows
 	inLogOrder := func(a, b row) int { return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.row, b.row)) }
 	if !slices.IsSortedFunc(rows, inLogOrder) { // several schema versions
@@ -316,6 +343,7 @@ func (c *compaction) keep(b *event.Batch, rows []uint32) error {
 	c.out.Counted += int64(len(rows))
 	day := dayColumn(b, c.r.TimeField)
 	part := int32(len(c.parts))
+	b = &event.Batch{Shape: b.Shape, N: b.N, Columns: b.Columns} // nobody asks for ids any more
 	c.parts = append(c.parts, b)
 	if c.dicts == nil {
 		c.dicts = map[*event.Dict]bool{}
@@ -341,7 +369,8 @@ func (c *compaction) flush(ctx context.Context) error {
 	if len(c.refs) > 0 {
 		w := c.r.Archive.NewDayWriter(ctx, c.k, c.out.Partition, c.tag)
 		defer w.Abandon()
-		if err := writeDays(c.parts, c.refs, func(day int32, b *event.Batch) error {
+		c.sorting = room(c.sorting, len(c.refs))
+		if err := writeDays(c.parts, c.refs, c.sorting, func(day int32, b *event.Batch) error {
 			if err := pace.Yield(ctx); err != nil {
 				return err
 			}

@@ -207,7 +207,7 @@ func (d *oneDay) flush() error {
 	if len(d.refs) == 0 {
 		return nil
 	}
-	err := writeDays(d.parts, d.refs, d.write)
+	err := writeDays(d.parts, d.refs, make([]ref, len(d.refs)), d.write)
 	d.parts, d.refs, d.held, d.dicts = nil, nil, 0, nil
 	return err
 }

@@ -46,7 +46,7 @@ func TestIDTableIsAMap(t *testing.T) {
 
 // mixed makes batches with columns of every storage, with nulls, unused and
 // doubled values in the dictionaries.
-func mixed(rnd *rand.Rand, batches int) []*event.Batch {
+func mixed(rnd *rand.Rand, batches, values int) []*event.Batch {
 	shape := event.NewShape(
 		event.Field{Name: "i", Type: event.Type{Kind: event.Int64}}, event.Field{Name: "f", Type: event.Type{Kind: event.Float64}},
 		event.Field{Name: "w", Type: event.Type{Kind: event.Huge}}, event.Field{Name: "s", Type: event.Type{Kind: event.String}, Nullable: true},
@@ -55,8 +55,8 @@ func mixed(rnd *rand.Rand, batches int) []*event.Batch {
 	for range batches {
 		b := &event.Batch{Shape: shape, N: 1 + rnd.IntN(50), Columns: make([]event.Column, 4)}
 		dict := &event.Dict{}
-		for range 1 + rnd.IntN(8) {
-			dict.Append(fmt.Appendf(nil, "v%d", rnd.IntN(6)))
+		for range 1 + rnd.IntN(values) {
+			dict.Append(fmt.Appendf(nil, "v%d", rnd.IntN(values)))
 		}
 		valid := event.NewBitmap(b.N)
 		for c := range b.Columns {
@@ -90,18 +90,27 @@ func TestWriteDaysSortsByDayAndTime(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	parts := mixed(rnd, 12)
+	for _, values := range []int{6, 300} { // which repeat, and hardly do
+		writesDays(t, rnd, mixed(rnd, 12, values), values < 50)
+	}
+}
+
+// writesDays takes some rows of parts; together says that batches share a
+// dictionary with each value once.
+func writesDays(t *testing.T, rnd *rand.Rand, parts []*event.Batch, together bool) {
+	t.Helper()
 	var refs []ref
 	for p, b := range parts {
+		days := 1 + 4*rnd.IntN(2) // neighbours stay together, or hardly
 		for i := range b.N {
 			if rnd.IntN(3) > 0 {
-				refs = append(refs, ref{day: int32(rnd.IntN(5) - 2), time: int64(rnd.IntN(4)), part: int32(p), row: int32(i)})
+				refs = append(refs, ref{day: int32(rnd.IntN(days) - 2), time: int64(rnd.IntN(days)), part: int32(p), row: int32(i)})
 			}
 		}
 	}
 	want := map[int32][]string{}
 	for day := int32(-2); day < 3; day++ {
-		for at := range int64(4) {
+		for at := range int64(5) {
 			for _, r := range refs {
 				if r.day == day && r.time == at {
 					want[day] = append(want[day], rowText(parts[r.part], int(r.row)))
@@ -110,29 +119,24 @@ func TestWriteDaysSortsByDayAndTime(t *testing.T) {
 		}
 	}
 	got := map[int32][]string{}
-	last := int32(-99)
-	err := writeDays(parts, refs, func(day int32, b *event.Batch) error {
+	last, shared := int32(-99), (*event.Dict)(nil)
+	err := writeDays(parts, refs, make([]ref, len(refs)), func(day int32, b *event.Batch) error {
 		if day < last {
 			t.Errorf("day %d comes behind day %d", day, last)
 		}
 		last = day
-		type text struct {
-			of   *event.Dict
-			code uint32
-		}
-		distinct := map[text]bool{}
-		for _, r := range refs {
-			c := &parts[r.part].Columns[3]
-			if v := c.Bytes(int(r.row)); r.day == day && v != nil {
-				distinct[text{c.Dict, c.Codes[r.row]}] = true
-			}
-		}
 		for i := range b.N {
 			got[day] = append(got[day], rowText(b, i))
 		}
-		if n := b.Columns[3].Dict.Len(); n != len(distinct) {
-			t.Errorf("day %d: a dictionary of %d values for %d distinct ones of the parts", day, n, len(distinct))
+		dict := b.Columns[3].Dict
+		distinct := map[string]bool{}
+		for code := range uint32(dict.Len()) {
+			distinct[string(dict.Value(code))] = true
 		}
+		if together && (shared != nil && dict != shared || len(distinct) != dict.Len()) || dict == shared && !together {
+			t.Errorf("day %d: a dictionary of %d values, %d distinct ones, of the batch before: %t", day, dict.Len(), len(distinct), dict == shared)
+		}
+		shared = dict
 		return nil
 	})
 	if err != nil {
@@ -148,7 +152,7 @@ func TestShardsPartitionTheGroups(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	parts := mixed(rand.New(rand.NewPCG(seed, 0)), 40)
+	parts := mixed(rand.New(rand.NewPCG(seed, 0)), 40, 8)
 	const shards = 4
 	shardOf := map[string]int{}
 	for _, b := range parts {
@@ -277,7 +281,7 @@ func TestGatherBehindNulls(t *testing.T) {
 		}
 		refs = append(refs, ref{day: i % 4, row: i})
 	}
-	err := writeDays([]*event.Batch{b}, refs, func(day int32, got *event.Batch) error {
+	err := writeDays([]*event.Batch{b}, refs, make([]ref, len(refs)), func(day int32, got *event.Batch) error {
 		texts := 0
 		for i := range got.N {
 			if c := &got.Columns[0]; c.Valid.Get(i) && string(c.Dict.Value(c.Codes[i])) == "text" {

@@ -80,6 +80,21 @@ func (d *Dict) Append(v []byte) uint32 {
 	return uint32(len(d.Offsets) - 2)
 }
 
+// AppendAll appends the values that lie in data one behind the other, each from
+// an offset to the next, as Append does; it returns the code of the first.
+func (d *Dict) AppendAll(data []byte, offsets []uint32) uint32 {
+	if len(d.Offsets) == 0 {
+		d.Offsets = append(d.Offsets, 0)
+	}
+	first, last := offsets[0], len(offsets)-1
+	code, at := uint32(len(d.Offsets)-1), uint32(len(d.Data))
+	d.Data = append(d.Data, data[first:offsets[last]]...)
+	for _, end := range offsets[1:] {
+		d.Offsets = append(d.Offsets, at+end-first)
+	}
+	return code
+}
+
 // Column is one column of a batch. Type.Storage says which slice holds the
 // values; that slice has a value for every row, meaningless where Valid is
 // clear (Codes are then still inside Dict, unless Dict is empty). Columns are

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"anabranch/fault"
@@ -111,5 +112,27 @@ func TestGatherAndBitmap(t *testing.T) {
 	full := Bitmap{^uint64(0), ^uint64(0)} // what lies behind the last row is not counted
 	if full.Count(70) != 70 || full.Count(64) != 64 || full.Count(0) != 0 || valid.Count(3) != 2 || Bitmap(nil).Count(70) != 70 {
 		t.Fatal("count")
+	}
+}
+
+func TestDictAppendAll(t *testing.T) {
+	t.Parallel()
+	var from, to Dict
+	for _, v := range []string{"a", "", "bcd", "ef"} {
+		from.Append([]byte(v))
+	}
+	for n, want := range []uint32{0, 3, 3} { // the second call appends nothing
+		first := []int{0, 2, 1}[n]
+		last := []int{3, 2, 4}[n]
+		if code := to.AppendAll(from.Data, from.Offsets[first:last+1]); code != want {
+			t.Errorf("call %d: code %d, want %d", n, code, want)
+		}
+	}
+	var got []string
+	for c := range uint32(to.Len()) {
+		got = append(got, string(to.Value(c)))
+	}
+	if want := []string{"a", "", "bcd", "", "bcd", "ef"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -174,6 +174,13 @@ func (r *columnReader) takeCodes(c *event.Column, from, k int) {
 	if r.source == nil {
 		b, offsets := data.ByteArray()
 		r.asked += k
+		if r.interner.distinct > 0 {
+			first := r.interner.dict.AppendAll(b, offsets[from:from+k+1])
+			for i := range uint32(k) {
+				c.Codes = append(c.Codes, first+i)
+			}
+			return
+		}
 		for i := from; i < from+k; i++ {
 			c.Codes = append(c.Codes, r.interner.code(b[offsets[i]:offsets[i+1]]))
 		}

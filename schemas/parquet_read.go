@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"maps"
+	"math"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -72,16 +74,22 @@ func (f *ParquetFile) RowGroups() []int64 { return f.rows }
 // the given order; they are fn's to keep. Errors: Invalid for a column or row
 // group that is not there, Corrupt for damaged bytes, fn's own.
 func (f *ParquetFile) Read(ctx context.Context, rowGroups []int, columns []string, fn func(*event.Batch) error) error {
-	return f.read(ctx, rowGroups, columns, false, fn)
+	return f.read(ctx, rowGroups, columns, math.MaxInt, fn)
 }
 
 // Scan is Read for who is done with a batch when fn returns: the memory of its
 // columns, but not of their dictionaries, is used again for the next.
 func (f *ParquetFile) Scan(ctx context.Context, rowGroups []int, columns []string, fn func(*event.Batch) error) error {
-	return f.read(ctx, rowGroups, columns, true, fn)
+	return f.read(ctx, rowGroups, columns, 0, fn)
 }
 
-func (f *ParquetFile) read(ctx context.Context, rowGroups []int, columns []string, again bool, fn func(*event.Batch) error) error {
+// ReadKept is Read for who keeps the first columns of a batch, so many, and is
+// done with the others when fn returns.
+func (f *ParquetFile) ReadKept(ctx context.Context, rowGroups []int, columns []string, kept int, fn func(*event.Batch) error) error {
+	return f.read(ctx, rowGroups, columns, kept, fn)
+}
+
+func (f *ParquetFile) read(ctx context.Context, rowGroups []int, columns []string, kept int, fn func(*event.Batch) error) error {
 	shape, index := f.shape, make([]int, 0, len(f.shape.Fields))
 	if columns == nil {
 		columns = shape.Names()
@@ -108,14 +116,14 @@ func (f *ParquetFile) read(ctx context.Context, rowGroups []int, columns []strin
 		if g < 0 || g >= len(f.rows) {
 			return fault.New(fault.Invalid, "read parquet: the file has no row group %d", g)
 		}
-		if err := f.readGroup(ctx, g, shape, index, again, fn); err != nil {
+		if err := f.readGroup(ctx, g, shape, index, min(kept, len(index)), fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *ParquetFile) readGroup(ctx context.Context, g int, shape *event.Shape, index []int, again bool, fn func(*event.Batch) error) error {
+func (f *ParquetFile) readGroup(ctx context.Context, g int, shape *event.Shape, index []int, kept int, fn func(*event.Batch) error) error {
 	chunks := f.file.RowGroups()[g].ColumnChunks()
 	readers := make([]columnReader, len(index))
 	defer func() {
@@ -132,8 +140,11 @@ func (f *ParquetFile) readGroup(ctx context.Context, g int, shape *event.Shape, 
 			return err
 		}
 		n := int(min(left, readRows))
-		if b == nil || !again {
+		switch {
+		case b == nil:
 			b = &event.Batch{Shape: shape, Columns: make([]event.Column, len(readers))}
+		case kept > 0:
+			b = &event.Batch{Shape: shape, Columns: slices.Concat(make([]event.Column, kept), b.Columns[kept:])}
 		}
 		b.N = n
 		for i := range readers {

@@ -118,6 +118,22 @@ func TestParquetRoundTrip(t *testing.T) {
 		if diff := sameBatch(concat(shape, scanned), got); diff != "" {
 			t.Fatal(diff)
 		}
+		kept, done := r.IntN(len(shape.Fields)+1), []*event.Batch{}
+		scanned = nil
+		if err := f.ReadKept(context.Background(), nil, nil, kept, func(b *event.Batch) error {
+			scanned = append(scanned, concat(shape, []*event.Batch{b}))
+			done = append(done, &event.Batch{Shape: event.NewShape(shape.Fields[:kept]...), N: b.N, Columns: b.Columns[:kept]})
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := sameBatch(concat(shape, scanned), got); diff != "" {
+			t.Fatal(diff)
+		}
+		first := &event.Batch{Shape: event.NewShape(shape.Fields[:kept]...), N: got.N, Columns: got.Columns[:kept]}
+		if diff := sameBatch(concat(first.Shape, done), first); diff != "" {
+			t.Fatal(diff)
+		}
 		g := r.IntN(len(groups))
 		name := shape.Names()[r.IntN(len(shape.Fields))]
 		got, err = readAll(f, []int{g}, []string{name})
