@@ -5,7 +5,7 @@
 # make build  bin/anabranch
 # make model  the seam as a model: all rules hold, and none can be spared (python3)
 # make soak   the random tests for hours
-# make test-clients  real clients at the doors (installs them from PyPI into .clients)
+# make test-clients  real clients at the doors (installs them from PyPI and Go's proxy into .clients)
 # make bench  this program beside its peers, kept in docs/bench and shown in docs/benchmarks.md
 # make bench-check  the same, compared with what is kept; red when something became worse
 # make bench-go  the Go benchmarks, six times each, through benchstat
@@ -127,7 +127,7 @@ bench-serving:
 	$(GO) test -timeout 1h ./cmd/anabranch -run TestServingUnderLoad -count=1 -v -args -bench-serving 30s
 
 # Clients as analysts have them, at the versions of tools/clients.
-test-clients: .clients/installed .clients/superset/installed
+test-clients: .clients/installed .clients/superset/installed .clients/grafana
 	$(GO) test -count=1 -timeout 10m ./serving/flightsql -run Clients -v -args -python $(CURDIR)/.clients/bin/python
 	$(GO) test -count=1 -timeout 20m ./cmd/anabranch/server -run TestClientsOverHTTP -v -args -python $(CURDIR)/.clients/bin/python
 	$(GO) test -count=1 -timeout 20m ./serving/pgwire -run TestClients -v -args -python $(CURDIR)/.clients/bin/python
@@ -142,11 +142,15 @@ test-clients: .clients/installed .clients/superset/installed
 	.clients/superset/bin/pip install -q --disable-pip-version-check -r $<
 	touch $@
 
+.clients/grafana: $(wildcard tools/clients/grafana/*) .clients/installed
+	cd tools/clients/grafana && $(GO) build -o ../../../.clients/grafana .
+
 lint:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	cd tools/temporal && $(GO) vet ./...
 	cd tools/peers && $(GO) vet ./...
+	cd tools/clients/grafana && $(GO) vet ./...
 	cd tools/lint && $(GO) vet ./... && $(GO) build -o ../../bin/composecheck . && $(GO) build -o ../../bin/staticcheck honnef.co/go/tools/cmd/staticcheck && $(GO) build -o ../../bin/workflowcheck go.temporal.io/sdk/contrib/tools/workflowcheck
 	bin/staticcheck ./...
 	bin/workflowcheck -config tools/lint/workflowcheck.yaml ./workflows

@@ -14,7 +14,7 @@ import (
 var python = flag.String("python", "", "a python that has psycopg, asyncpg, SQLAlchemy and ADBC")
 
 // TestClients points real clients at a door: psql, psycopg, asyncpg,
-// SQLAlchemy, ADBC, Superset and pgjdbc. `make test-clients` gets what it can and runs it;
+// SQLAlchemy, ADBC, Superset, Grafana's libraries and pgjdbc. `make test-clients` gets what it can and runs it;
 // what is not there is named.
 func TestClients(t *testing.T) {
 	if *python == "" {
@@ -31,6 +31,7 @@ func TestClients(t *testing.T) {
 	}
 	// Superset has a place of its own.
 	superset := filepath.Join(filepath.Dir(filepath.Dir(*python)), "superset", "bin", "python")
+	grafana := filepath.Join(filepath.Dir(filepath.Dir(*python)), "grafana")
 	ran := 0
 	for _, c := range []struct {
 		name    string
@@ -43,6 +44,7 @@ func TestClients(t *testing.T) {
 		{"SQLAlchemy", []string{*python}, []string{*python, "testdata/clients/with_sqlalchemy.py", at}},
 		{"ADBC", []string{*python}, []string{*python, "testdata/clients/with_adbc.py", at}},
 		{"Superset", []string{superset}, []string{superset, "../../tools/clients/with_superset.py", at}},
+		{"Grafana", []string{grafana}, []string{grafana, at}},
 		{"pgjdbc", []string{"java", "javac", jar}, []string{"java", "-cp", jar, "testdata/clients/Jdbc.java", jdbc.String()}},
 	} {
 		missing := ""
