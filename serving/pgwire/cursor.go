@@ -40,7 +40,7 @@ func (ses *session) declare(st statement) (action, error) {
 			params, _, err := a.describe(ctx, n)
 			return params, nil, err
 		},
-		run: func(_ context.Context, args []any) (result, error) {
+		run: func(ctx context.Context, args []any) (result, error) {
 			if ses.tx.status == 'I' && !hold {
 				return result{}, fault.WithCode(fault.New(fault.Invalid, "DECLARE CURSOR can only be used in transaction blocks"), "no_transaction")
 			}
@@ -50,7 +50,14 @@ func (ses *session) declare(st statement) (action, error) {
 			if len(ses.portals) >= maxStatements {
 				return result{}, fault.WithCode(fault.New(fault.Throttled, "a session may have %d cursors: close some", maxStatements), "busy")
 			}
+			// A mistake is one of DECLARE, not of the first FETCH.
+			if _, _, err := a.describe(ctx, len(args)); err != nil {
+				return result{}, err
+			}
 			p := &portal{ses: ses, prepared: &prepared{statement: inner, action: a}, args: args, hold: hold}
+			if ses.tx.status != 'I' {
+				p.depth = 1 + len(ses.tx.savepoints)
+			}
 			if binary {
 				p.formats = []int16{1}
 			}

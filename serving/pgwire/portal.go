@@ -41,7 +41,8 @@ type portal struct {
 	prepared *prepared
 	args     []any
 	formats  []int16
-	hold     bool // outlives its transaction
+	hold     bool // outlives its transaction, when that commits
+	depth    int  // of a cursor that this transaction declared: 1, and the savepoints before it
 
 	ctx    context.Context // of the statement, over all its executions
 	cancel context.CancelCauseFunc
@@ -233,12 +234,30 @@ func (ses *session) dropPortal(name string) {
 	}
 }
 
-// endPortals closes what ends with a transaction.
-func (ses *session) endPortals() {
+// endPortals closes what ends with a transaction, which is rolled back or
+// committed.
+func (ses *session) endPortals(back bool) {
 	for name, p := range ses.portals {
-		if !p.hold {
-			p.close()
-			delete(ses.portals, name)
+		if !p.hold || back && p.depth > 0 {
+			ses.dropPortal(name)
 		}
+		p.depth = 0
+	}
+}
+
+// backTo closes the cursors that were declared behind more than n savepoints of
+// the transaction.
+func (ses *session) backTo(n int) {
+	for name, p := range ses.portals {
+		if p.depth > n+1 {
+			ses.dropPortal(name)
+		}
+	}
+}
+
+// released makes those cursors ones of what the savepoints stood in.
+func (ses *session) released(n int) {
+	for _, p := range ses.portals {
+		p.depth = min(p.depth, n+1)
 	}
 }

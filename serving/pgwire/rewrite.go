@@ -52,6 +52,7 @@ func rewrite(st statement) string {
 	r := &rewriter{toks: slices.Clone(st.tokens)}
 	r.names()
 	r.functionsInFrom()
+	r.seriesOfRows()
 	r.inOrder()
 	for i := 0; i < len(r.toks); i++ {
 		switch t := r.toks[i]; {
@@ -205,6 +206,30 @@ func (r *rewriter) functionsInFrom() {
 			r.put(i, 0, token{kind: sign, text: "("}, plain("SELECT"))
 			i += 2
 		}
+	}
+}
+
+// seriesOfRows makes rows of a generate_series in the list of a SELECT: DuckDB's
+// is a list there.
+func (r *rewriter) seriesOfRows() {
+	for i := 1; i < len(r.toks); i++ {
+		if r.toks[i].name() != "generate_series" || !r.at(i+1).is("(") || !(r.at(i-1).is("select") || r.at(i-1).is(",")) || r.inFrom(i) {
+			continue
+		}
+		end, depth := i+1, 0
+		for ; end < len(r.toks); end++ {
+			if r.toks[end].is("(") {
+				depth++
+			}
+			if r.toks[end].is(")") {
+				if depth--; depth == 0 {
+					break
+				}
+			}
+		}
+		r.put(min(end+1, len(r.toks)), 0, token{kind: sign, text: ")"})
+		r.put(i, 0, plain("unnest"), token{kind: sign, text: "("})
+		i += 2
 	}
 }
 

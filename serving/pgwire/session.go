@@ -117,7 +117,7 @@ func (ses *session) handle(m pgproto3.FrontendMessage) error {
 	case *pgproto3.Sync:
 		ses.skip = false
 		if ses.tx.status == 'I' {
-			ses.endPortals()
+			ses.endPortals(false)
 		}
 		return ses.ready()
 	case *pgproto3.Terminate:
@@ -217,7 +217,7 @@ func (ses *session) simple(text string) error {
 		}
 	}
 	if ses.tx.status == 'I' {
-		ses.endPortals()
+		ses.endPortals(false)
 	}
 	return ses.ready()
 }

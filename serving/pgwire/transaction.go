@@ -76,7 +76,7 @@ func (ses *session) transact(verb string, st statement) action {
 			values = tx.settings
 		}
 		*tx = transaction{status: 'I'}
-		ses.endPortals()
+		ses.endPortals(back)
 		return result{tag: tag}, ses.restore(values)
 	}
 	switch verb {
@@ -112,6 +112,7 @@ func (ses *session) transact(verb string, st statement) action {
 				return result{}, err
 			}
 			tx.savepoints, tx.status = tx.savepoints[:i+1], 'T'
+			ses.backTo(i)
 			return result{tag: "ROLLBACK"}, nil
 		}
 	case "SAVEPOINT", "RELEASE":
@@ -130,6 +131,7 @@ func (ses *session) transact(verb string, st statement) action {
 			i, err := tx.savepoint(name)
 			if err == nil {
 				tx.savepoints = tx.savepoints[:i]
+				ses.released(i)
 			}
 			return result{tag: verb}, err
 		}

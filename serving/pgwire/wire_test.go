@@ -130,6 +130,34 @@ func TestPortalsAndCursors(t *testing.T) {
 
 // TestCopyInBinary: what tools that read much ask for, and how they find out
 // what types there are.
+// A cursor is there from its DECLARE on, unless that or its transaction fails,
+// also one that outlives a transaction: psqlODBC uses the names again.
+func TestCursorsEndWithWhatMadeThem(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	b.fold("shops", 1, 20)
+	for name, steps := range map[string][]string{
+		"a mistake":                          {"DECLARE c CURSOR WITH HOLD FOR SELECT nothing FROM shops.by_shop: 42703", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "FETCH 1 FROM c"},
+		"a mistake in a transaction":         {"BEGIN", "DECLARE c CURSOR FOR SELECT nothing FROM shops.by_shop: 42703", "SELECT 1: 25P02", "ROLLBACK", "BEGIN", "DECLARE c CURSOR FOR SELECT 1", "FETCH 1 FROM c"},
+		"rolled back":                        {"BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "ROLLBACK", "FETCH 1 FROM c: 34000"},
+		"failed":                             {"BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "SELECT nothing FROM shops.by_shop: 42703", "COMMIT", "FETCH 1 FROM c: 34000"},
+		"committed":                          {"BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE d CURSOR FOR SELECT 1", "COMMIT", "FETCH 1 FROM c", "FETCH 1 FROM d: 34000"},
+		"committed before":                   {"BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "COMMIT", "BEGIN", "ROLLBACK", "FETCH 1 FROM c"},
+		"outside":                            {"DECLARE c CURSOR WITH HOLD FOR SELECT 1", "BEGIN", "SAVEPOINT s", "ROLLBACK TO s", "ROLLBACK", "FETCH 1 FROM c"},
+		"behind the savepoint":               {"BEGIN", "SAVEPOINT s", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "ROLLBACK TO s", "FETCH 1 FROM c: 34000", "ROLLBACK TO s", "DECLARE c CURSOR FOR SELECT 1"},
+		"before the savepoint":               {"BEGIN", "DECLARE c CURSOR FOR SELECT 1", "SAVEPOINT s", "SELECT nothing FROM shops.by_shop: 42703", "ROLLBACK TO SAVEPOINT s", "FETCH 1 FROM c"},
+		"behind a savepoint that was let go": {"BEGIN", "SAVEPOINT s", "SAVEPOINT u", "DECLARE c CURSOR FOR SELECT 1", "RELEASE u", "SAVEPOINT u", "ROLLBACK TO u", "FETCH 1 FROM c", "ROLLBACK TO s", "FETCH 1 FROM c: 34000"},
+	} {
+		c := b.connect().PgConn()
+		for _, step := range steps {
+			query, want, _ := strings.Cut(step, ": ")
+			if _, err := c.Exec(t.Context(), query).ReadAll(); state(err) != want {
+				t.Errorf("%s: %s: %v, want state %q", name, query, err, want)
+			}
+		}
+	}
+}
+
 func TestCopyInBinary(t *testing.T) {
 	t.Parallel()
 	b := open(t)
