@@ -7,14 +7,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
-var python = flag.String("python", "", "a python that has psycopg, asyncpg, SQLAlchemy and ADBC")
+var python = flag.String("python", "", "a python that has psycopg, asyncpg, SQLAlchemy, ADBC and pyodbc")
 
 // TestClients points real clients at a door: psql, psycopg, asyncpg,
-// SQLAlchemy, ADBC, Superset, Grafana's libraries and pgjdbc. `make test-clients` gets what it can and runs it;
+// SQLAlchemy, ADBC, psqlODBC, Superset,
+// Grafana's libraries and pgjdbc. `make test-clients` gets what it can and runs it;
 // what is not there is named.
 func TestClients(t *testing.T) {
 	if *python == "" {
@@ -28,6 +30,11 @@ func TestClients(t *testing.T) {
 	jar := os.Getenv("PGJDBC")
 	if jar == "" {
 		jar = "/usr/share/java/postgresql.jar"
+	}
+	odbc := os.Getenv("PSQLODBC")
+	if odbc == "" {
+		found, _ := filepath.Glob("/usr/lib/*/odbc/psqlodbcw.so")
+		odbc = strings.Join(append(found, "/usr/lib/odbc/psqlodbcw.so")[:1], "")
 	}
 	// Superset has a place of its own.
 	superset := filepath.Join(filepath.Dir(filepath.Dir(*python)), "superset", "bin", "python")
@@ -43,6 +50,7 @@ func TestClients(t *testing.T) {
 		{"asyncpg", []string{*python}, []string{*python, "testdata/clients/with_asyncpg.py", at}},
 		{"SQLAlchemy", []string{*python}, []string{*python, "testdata/clients/with_sqlalchemy.py", at}},
 		{"ADBC", []string{*python}, []string{*python, "testdata/clients/with_adbc.py", at}},
+		{"psqlODBC", []string{*python, odbc}, []string{*python, "testdata/clients/with_odbc.py", at, odbc}},
 		{"Superset", []string{superset}, []string{superset, "../../tools/clients/with_superset.py", at}},
 		{"Grafana", []string{grafana}, []string{grafana, at}},
 		{"pgjdbc", []string{"java", "javac", jar}, []string{"java", "-cp", jar, "testdata/clients/Jdbc.java", jdbc.String()}},
