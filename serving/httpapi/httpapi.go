@@ -75,6 +75,9 @@ func (s *sender) query(engine *sql.Engine, r sql.Request, f format) error {
 		return err
 	}
 	defer a.close()
+	if a.rows != nil {
+		s.rest = a.rows.Rest
+	}
 	receipt, err := json.Marshal(a.receipt())
 	if err != nil {
 		return fault.Wrap(fault.Bug, err)

@@ -28,7 +28,8 @@ type sender struct {
 	w    http.ResponseWriter
 	ctx  context.Context // of the answer
 	held []byte
-	sent bool // the client has heard of it
+	sent bool   // the client has heard of it
+	rest func() // before the client is waited for; nil: nothing to do
 }
 
 func (s *sender) Write(p []byte) (int, error) {
@@ -52,6 +53,9 @@ func (s *sender) Write(p []byte) (int, error) {
 
 // flush sends what is held.
 func (s *sender) flush(until time.Time) error {
+	if s.rest != nil {
+		s.rest()
+	}
 	_ = http.NewResponseController(s.w).SetWriteDeadline(until) // in vain where w is no connection
 	_, err := s.w.Write(s.held)
 	if s.held = s.held[:0]; cap(s.held) > 2*parts {

@@ -220,6 +220,31 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 }
 
+// A large answer of a client that reads nothing keeps no other from being read.
+func TestNobodyWaitsForAClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	s, _ := narrow(t, engine.Options{MaxQueries: 100, Limits: engine.Limits{Rows: 1 << 40, Bytes: 1 << 50}})
+	const query = "SELECT i, md5(i::VARCHAR) FROM range(100000000000) t(i)"
+	for range runtime.GOMAXPROCS(0) {
+		c, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/sql\r\nAccept: text/csv\r\nContent-Length: %d\r\n\r\n%s", len(query), query)
+		in := bufio.NewReader(c)
+		for range 100_000 {
+			if _, err := in.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	resp, body, err := post(t, s, "text/csv", "SELECT * FROM range(200000)")
+	if rows := bytes.Count(body, []byte("\n")); err != nil || rows != 200001 {
+		t.Errorf("%v, %d rows, %v", resp, rows, err)
+	}
+}
+
 // JSON keeps its text, and with it all digits.
 func TestDocumentsKeepTheirDigits(t *testing.T) {
 	t.Parallel()

@@ -121,6 +121,7 @@ type catalogRows struct {
 }
 
 func (r *catalogRows) columns() []column { return r.cols }
+func (r *catalogRows) rest()             {}
 func (r *catalogRows) close() {
 	_ = r.rows.Close()
 	_ = r.conn.Close()

@@ -22,7 +22,8 @@ type conn struct {
 
 	watching sync.WaitGroup
 
-	out []byte // to be sent; nil while the connection is idle
+	out  []byte // to be sent; nil while the connection is idle
+	rest func() // before the client is waited for; nil: nothing to do
 }
 
 // maxAhead is how much of a client's pipelined messages waits here while a
@@ -107,6 +108,9 @@ func (c *conn) spill() error {
 func (c *conn) write() error {
 	if len(c.out) == 0 {
 		return nil
+	}
+	if c.rest != nil {
+		c.rest()
 	}
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
 		return err

@@ -123,6 +123,7 @@ func (ses *session) fetchFrom(verb string, n int, name string) (action, error) {
 				return result{}, err
 			}
 			if row == nil {
+				part.rest()
 				return result{tag: "MOVE " + strconv.Itoa(moved)}, nil
 			}
 			moved++
@@ -147,6 +148,11 @@ type partOf struct {
 
 func (f *partOf) columns() []column { return f.portal.cols }
 func (f *partOf) close()            {}
+func (f *partOf) rest() {
+	if rows := f.portal.result.rows; rows != nil {
+		rows.rest()
+	}
+}
 func (f *partOf) next() ([]any, error) {
 	p := f.portal
 	if p.result.rows == nil || !f.all && f.left == 0 {

@@ -135,6 +135,46 @@ func TestManyClients(t *testing.T) {
 	}
 }
 
+// A large answer that nobody reads, of a query or of a portal in the midst of
+// its rows, keeps no other from being read.
+func TestNobodyWaitsForAClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	b := openOver(t, sql.Options{MaxQueries: 100, MaxPerUser: 100, Limits: sql.Limits{Rows: 1 << 40, Bytes: 1 << 50}})
+	const query = "SELECT * FROM range(100000000000)"
+	for range runtime.GOMAXPROCS(0) {
+		c, err := idle(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		text, err := (&pgproto3.Query{String: query}).Encode(nil)
+		if err == nil {
+			_, err = c.Write(text)
+		}
+		if err == nil {
+			_, err = io.CopyN(io.Discard, c, 4<<20) // more than the rows of a small answer
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := b.connect("")
+	fetch := func(conn *pgx.Conn) {
+		for _, text := range []string{"BEGIN", "DECLARE c CURSOR FOR " + query, "FETCH 100000 FROM c", "MOVE 100000 FROM c"} {
+			if _, err := conn.Exec(t.Context(), text); err != nil {
+				t.Fatal(text, err)
+			}
+		}
+	}
+	for range runtime.GOMAXPROCS(0) {
+		fetch(b.connect(""))
+	}
+	fetch(conn)
+	if tag, err := conn.Exec(t.Context(), "SELECT * FROM range(200000)"); err != nil || tag.RowsAffected() != 200000 {
+		t.Error(tag, err)
+	}
+}
+
 // The query of a client that is gone ends, and its turn is free again.
 func TestAGoneClientFreesItsQuery(t *testing.T) {
 	t.Parallel()

@@ -143,6 +143,7 @@ type fewRows struct {
 
 func (f *fewRows) columns() []column { return f.cols }
 func (f *fewRows) close()            {}
+func (f *fewRows) rest()             {}
 func (f *fewRows) next() ([]any, error) {
 	if len(f.all) == 0 {
 		return nil, nil

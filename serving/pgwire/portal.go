@@ -24,6 +24,7 @@ type column struct {
 type rows interface {
 	columns() []column
 	next() ([]any, error) // nil at the end
+	rest()                // before anything between two rows is waited for
 	close()
 }
 
@@ -171,6 +172,12 @@ func (p *portal) run(limit int) (err error) {
 		p.ended = true
 		return ses.send(&pgproto3.CommandComplete{CommandTag: []byte(p.result.tag)})
 	}
+	rows := p.result.rows
+	ses.conn.rest = rows.rest
+	defer func() {
+		ses.conn.rest = nil
+		rows.rest()
+	}()
 	if p.result.copy != nil {
 		return p.runCopy()
 	}

@@ -164,6 +164,7 @@ type answerRows struct {
 
 func (r *answerRows) columns() []column    { return r.cols }
 func (r *answerRows) next() ([]any, error) { return r.answer.Next() }
+func (r *answerRows) rest()                { r.answer.Rest() }
 func (r *answerRows) close()               { _ = r.answer.Close() }
 
 func (ses *session) columnsOf(all []sql.Column) []column {

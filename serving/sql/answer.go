@@ -35,6 +35,8 @@ type Answer struct {
 	chunks   []bindings.DataChunk // the first one is in hand once rows is set
 	row      int                  // of the chunk in hand
 	rows     int
+	read     int // chunks
+	seat     seat
 }
 
 // ahead is how many chunks a step fetches at most: rows by the thousand, and
@@ -47,7 +49,7 @@ const between = 128
 
 // answer begins to run the query, until its first rows are there.
 func (s *stay) answer() (*Answer, error) {
-	a := &Answer{Receipt: s.receipt, meter: s.meter}
+	a := &Answer{Receipt: s.receipt, meter: s.meter, seat: seat{all: s.seats, ctx: s.ctx}}
 	r, err := s.read(func(stream *stream) (bool, error) {
 		if err := a.describe(stream); err != nil {
 			return false, err
@@ -107,8 +109,11 @@ func (a *Answer) Next() ([]any, error) {
 	for a.row == a.rows {
 		if a.rows > 0 {
 			a.drop(1)
+			a.read++
+			a.seat.want = a.read >= large
 		}
 		if len(a.chunks) == 0 {
+			a.seat.leave()
 			if err := a.progress.on(a.fetch); err != nil {
 				return nil, err
 			}
@@ -124,6 +129,7 @@ func (a *Answer) Next() ([]any, error) {
 			a.drop(1)
 		}
 	}
+	a.seat.take()
 	var size int64
 	for i := range a.cells {
 		a.values[i] = a.cells[i].at(a.row)
@@ -138,8 +144,13 @@ func (a *Answer) Next() ([]any, error) {
 	return a.values, nil
 }
 
+// Rest lets others read their answers until the next row. Whoever waits for
+// anything between two rows, as for a client, calls it before.
+func (a *Answer) Rest() { a.seat.leave() }
+
 // Close ends the query and lets its cut go. Calling it twice is fine.
 func (a *Answer) Close() error {
+	a.seat.leave()
 	a.drop(len(a.chunks))
 	return a.progress.close()
 }

@@ -58,6 +58,7 @@ type Engine struct {
 
 	merging sync.Mutex      // guards mergers
 	mergers map[string]bool // functions that merge, by name
+	seats   seats           // of readers of large answers
 
 	mu     sync.Mutex // guards the fields below
 	epochs []*epoch   // the newest last
@@ -124,7 +125,7 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 	indexes := newChains(o.Lookup, s, func(what string, err error) {
 		o.Logger.Warn("overlays cost more than they have to", "what", what, "error", err)
 	})
-	return &Engine{chains: indexes, mergers: map[string]bool{}, serving: s, o: o, db: db, folders: folders(o.CacheDirs), turns: &turns{max: o.MaxQueries, perUser: o.MaxPerUser, maxWaiting: o.MaxWaiting, patience: o.Patience, users: map[string]int{}}, cutting: make(chan struct{}, o.Threads)}, nil
+	return &Engine{chains: indexes, mergers: map[string]bool{}, serving: s, o: o, db: db, seats: newSeats(), folders: folders(o.CacheDirs), turns: &turns{max: o.MaxQueries, perUser: o.MaxPerUser, maxWaiting: o.MaxWaiting, patience: o.Patience, users: map[string]int{}}, cutting: make(chan struct{}, o.Threads)}, nil
 }
 
 // Close ends the engine; queries that run fail.
@@ -164,6 +165,7 @@ type stay struct {
 	epoch   *epoch
 	receipt serving.Receipt
 	text    wording
+	seats   seats
 	args    []any
 	origins origins
 	leave   func() error      // gives all of it back
@@ -262,7 +264,7 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	}
 	give := done
 	done = nil
-	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, origins: c.origins, leave: func() error {
+	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, seats: e.seats, args: args, origins: c.origins, leave: func() error {
 		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return give()
 	}, told: func(err error) error { return e.explained(ended(ctx, err), text, ep.columns()) }}, nil
