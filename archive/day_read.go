@@ -19,6 +19,7 @@ type DayReader struct {
 	a     *Archive
 	files []DayFile
 	plain bool       // not read up to the newest schema
+	again bool       // the memory of a batch is used again for the next
 	open  []*openDay // the one used last at the end
 }
 
@@ -33,6 +34,12 @@ type openDay struct {
 // ReadDays returns a reader of files; Close it.
 func (a *Archive) ReadDays(files []DayFile) *DayReader { return &DayReader{a: a, files: files} }
 
+// ScanDays returns a reader of files whose batches are fn's until it returns: the
+// memory of their columns, but not of their dictionaries, is used again.
+func (a *Archive) ScanDays(files []DayFile) *DayReader {
+	return &DayReader{a: a, files: files, again: true}
+}
+
 // ReadDaysAsWritten returns a reader of files that gives events in the schema
 // version of their file.
 func (a *Archive) ReadDaysAsWritten(files []DayFile) *DayReader {
@@ -41,7 +48,7 @@ func (a *Archive) ReadDaysAsWritten(files []DayFile) *DayReader {
 
 // Day calls fn with the events of one day (files without it are passed over),
 // read up to the newest schema, with the given columns (nil: all) in the given
-// order. The batches are fn's to keep.
+// order. The batches are fn's to keep, unless the reader is of ScanDays.
 func (r *DayReader) Day(ctx context.Context, day int32, columns []string, fn func(*event.Batch) error) error {
 	for _, f := range r.files {
 		var groups []int
@@ -64,7 +71,7 @@ func (r *DayReader) Day(ctx context.Context, day int32, columns []string, fn fun
 		if r.plain {
 			to = o.from
 		}
-		if err := o.read(ctx, to, groups, columns, fn); err != nil {
+		if err := o.read(ctx, to, groups, columns, r.again, fn); err != nil {
 			return named(f.Name, err)
 		}
 	}
@@ -117,16 +124,20 @@ func (a *Archive) openDay(ctx context.Context, f DayFile) (*openDay, error) {
 	return &openDay{f.Name, file, from, release}, nil
 }
 
-func (o *openDay) read(ctx context.Context, newest *schemas.Schema, groups []int, columns []string, fn func(*event.Batch) error) error {
+func (o *openDay) read(ctx context.Context, newest *schemas.Schema, groups []int, columns []string, again bool, fn func(*event.Batch) error) error {
+	read := o.file.Read
+	if again {
+		read = o.file.Scan
+	}
 	if o.from == newest {
-		return o.file.Read(ctx, groups, columns, func(b *event.Batch) error {
+		return read(ctx, groups, columns, func(b *event.Batch) error {
 			if columns == nil {
 				b.Shape = newest.Shape()
 			}
 			return fn(b)
 		})
 	}
-	return o.file.Read(ctx, groups, nil, func(b *event.Batch) error {
+	return read(ctx, groups, nil, func(b *event.Batch) error {
 		b.Shape = o.from.Shape()
 		b, err := newest.Upgrade(b, o.from)
 		if err == nil && columns != nil {

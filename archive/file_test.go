@@ -64,6 +64,16 @@ func TestDaysComeBackAsWritten(t *testing.T) {
 			if err != nil || !slices.Equal(got, want[day]) {
 				t.Fatalf("day %d: %d rows %v, want %d", day, len(got), err, len(want[day]))
 			}
+			var scanned []string
+			r := a.ScanDays(files)
+			err = r.Day(ctx, day, nil, func(b *event.Batch) error {
+				scanned = append(scanned, text(b)...)
+				return nil
+			})
+			r.Close()
+			if err != nil || !slices.Equal(scanned, want[day]) {
+				t.Fatalf("day %d: %d rows %v, want %d", day, len(scanned), err, len(want[day]))
+			}
 			var few []string
 			err = readDay(ctx, a, files, day, []string{"note", "amount"}, func(b *event.Batch) error {
 				for _, line := range text(b) {

@@ -75,7 +75,7 @@ func (r *Runner) fold(ctx context.Context, p *plan, u foldUnit, unit int, parent
 	defer into.abandon()
 	columns := r.columns(into.views)
 	gone := goneDays(files)
-	reader := r.Archive.ReadDays(files)
+	reader := r.Archive.ScanDays(files)
 	defer reader.Close()
 	for _, day := range u.Days {
 		out.Rows[day] = 0

@@ -92,7 +92,7 @@ func (j *foldJob) run(ctx context.Context) (int64, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for range j.cores {
 		group.Go(func() error {
-			reader := j.archive.ReadDays(j.data.Days)
+			reader := j.archive.ScanDays(j.data.Days)
 			defer reader.Close()
 			states := make([]*view.State, len(j.views))
 			for i, v := range j.views {
