@@ -73,6 +73,8 @@ CREATE MACRO col_description(o, n) AS (SELECT any_value(cd.description) FROM pg_
 CREATE MACRO shobj_description(o, c) AS NULL::VARCHAR;
 
 CREATE MACRO pg_get_expr(e, o) AS NULL::VARCHAR, (e, o, p) AS NULL::VARCHAR;
+CREATE MACRO pg_index_column_has_property(i, c, p) AS NULL::BOOLEAN;
+CREATE MACRO pg_index_has_property(i, p) AS NULL::BOOLEAN;
 CREATE MACRO pg_get_indexdef(i) AS NULL::VARCHAR, (i, c, p) AS NULL::VARCHAR;
 CREATE MACRO pg_get_constraintdef(c) AS NULL::VARCHAR, (c, p) AS NULL::VARCHAR;
 CREATE MACRO pg_get_viewdef(v) AS NULL::VARCHAR, (v, p) AS NULL::VARCHAR;
