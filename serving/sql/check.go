@@ -59,7 +59,7 @@ func (e *Engine) check(ctx context.Context, conn *sql.Conn, r *Request) (*checke
 		c.text = show
 		return c, err
 	}
-	w := walker{text: text}
+	w := walker{text: text, args: r.Args}
 	w.walk(statement, nil)
 	if w.err != nil {
 		return nil, w.err

@@ -34,15 +34,15 @@ func Decided(function string) (called, named bool) {
 
 // Scanned runs a query and tells how many rows left the scans of files, and
 // those of overlays with the filters right on them.
-func Scanned(t *testing.T, e *Engine, query string) (files, overlays int64) {
+func Scanned(t *testing.T, e *Engine, query string, args ...any) (files, overlays int64) {
 	t.Helper()
-	s, err := e.enter(t.Context(), Request{SQL: query})
+	s, err := e.enter(t.Context(), Request{SQL: query, Args: args})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.leave() }()
 	var kind, text string
-	if err := s.conn.QueryRowContext(s.ctx, "EXPLAIN (ANALYZE, FORMAT json) "+s.text.runs).Scan(&kind, &text); err != nil {
+	if err := s.conn.QueryRowContext(s.ctx, "EXPLAIN (ANALYZE, FORMAT json) "+s.text.runs, s.args...).Scan(&kind, &text); err != nil {
 		t.Fatal(err)
 	}
 	type node struct {

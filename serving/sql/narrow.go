@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"anabranch/event"
@@ -54,11 +55,8 @@ func (w *walker) narrow(where any) {
 		return
 	}
 	for i, c := range children[1:] {
-		constant, _ := c.(map[string]any)
-		value, _ := constant["value"].(map[string]any)
-		text, ok := value["value"].(string)
-		kind, _ := value["type"].(map[string]any)
-		if !ok || constant["class"] != "CONSTANT" || kind["id"] != "VARCHAR" {
+		text, ok := w.textOf(c)
+		if !ok {
 			return
 		}
 		if i == 0 || text < a.least {
@@ -70,6 +68,24 @@ func (w *walker) narrow(where any) {
 	}
 	a.written = strings.TrimSpace(w.text[a.at:in])
 	w.amongst = append(w.amongst, a)
+}
+
+// textOf returns a text that is written, or that a parameter has.
+func (w *walker) textOf(n any) (text string, ok bool) {
+	v, _ := n.(map[string]any)
+	switch v["class"] {
+	case "CONSTANT":
+		value, _ := v["value"].(map[string]any)
+		kind, _ := value["type"].(map[string]any)
+		text, ok = value["value"].(string)
+		return text, ok && kind["id"] == "VARCHAR"
+	case "PARAMETER":
+		number, _ := v["identifier"].(string)
+		if i, err := strconv.Atoi(number); err == nil && i >= 1 && i <= len(w.args) {
+			text, ok = w.args[i-1].(string)
+		}
+	}
+	return text, ok
 }
 
 // narrowed turns the lists of texts into edits.

@@ -58,6 +58,42 @@ func TestTextsInAList(t *testing.T) {
 	}
 }
 
+// TestParametersInAList: they are what a query has.
+func TestParametersInAList(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.publish(1, b.named(3<<15))
+	ask := func(where string, args ...any) (rows []any) {
+		a, err := b.engine.Query(t.Context(), sql.Request{SQL: "SELECT shop FROM shops.by_shop WHERE " + where + " ORDER BY ALL", Args: args})
+		if err != nil {
+			t.Fatal(where, err)
+		}
+		defer a.Close()
+		for {
+			row, err := a.Next()
+			if err != nil {
+				t.Fatal(where, err)
+			}
+			if row == nil {
+				return rows
+			}
+			rows = append(rows, row[0])
+		}
+	}
+	want := []any{named(3), named(40_000)}
+	for _, where := range []string{"shop IN ($1, $2)", "shop IN ($2, $1, $2)", "shop IN (?, ?)", "(shop) IN ($1, $2)"} {
+		if got := ask(where, named(40_000), named(3)); !slices.Equal(got, want) {
+			t.Errorf("%s: %q", where, got)
+		}
+	}
+	if got := ask("shop IN ($1, '"+named(3)+"', $2)", named(40_000), nil); !slices.Equal(got, want) {
+		t.Errorf("with NULL: %q", got)
+	}
+	if rows, _ := sql.Scanned(t, b.engine, "SELECT shop FROM shops.by_shop WHERE shop IN ($1, $2)", named(4), named(3)); rows > 10 {
+		t.Errorf("%d rows left the scans of the files", rows)
+	}
+}
+
 // TestPlacesBesideAList: a mistake behind what was narrowed has the place where
 // its reader wrote it.
 func TestPlacesBesideAList(t *testing.T) {

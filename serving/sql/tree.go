@@ -58,6 +58,7 @@ func commentsIn(text string) (deepest int) {
 // walker judges a tree and collects the tables it reads.
 type walker struct {
 	text    string
+	args    []any // of its parameters; none where a query is only described
 	reads   []read
 	nodes   int             // expressions, constants in lists left out
 	parts   int             // tables, subqueries and set operations
