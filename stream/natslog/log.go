@@ -206,7 +206,7 @@ func (l *log) trim(ctx context.Context, p *part, b bounds, below uint64) error {
 		}
 		mark = there
 	}
-	return classify(b.stream.Purge(ctx, jetstream.WithPurgeSequence(below)), "trim partition %d of %s below %d", p.number, l.pipeline, below)
+	return classify(l.drop(ctx, p, b.stream, below), "trim partition %d of %s below %d", p.number, l.pipeline, below)
 }
 
 // Read implements stream.Log.
