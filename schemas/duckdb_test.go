@@ -54,15 +54,7 @@ func TestDuckDBReadsOurParquet(t *testing.T) {
 	if err := w.Close(map[string]string{"k": "v"}); err != nil {
 		t.Fatal(err)
 	}
-	name := filepath.Join(t.TempDir(), "x.parquet")
-	if err := os.WriteFile(name, out.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("duckdb", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db, name := inDuckDB(t, out.Bytes())
 	rows, err := db.Query("SELECT * FROM read_parquet('" + name + "')")
 	if err != nil {
 		t.Fatal(err)
@@ -178,4 +170,19 @@ func wantText(c *event.Column, row int) string {
 		return c.Wide[row].String()
 	}
 	return cell(c, row)
+}
+
+// inDuckDB returns DuckDB and the name of a Parquet file for it.
+func inDuckDB(t *testing.T, file []byte) (db *sql.DB, name string) {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), "x.parquet")
+	if err := os.WriteFile(name, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db, name
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"database/sql"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -102,15 +100,7 @@ func TestParquetChoosesEncodings(t *testing.T) {
 		}
 	}
 
-	name := filepath.Join(t.TempDir(), "x.parquet")
-	if err := os.WriteFile(name, out.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("duckdb", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db, name := inDuckDB(t, out.Bytes())
 	got, err := db.Query("SELECT COLUMNS(*)::VARCHAR FROM read_parquet('" + name + "')")
 	if err != nil {
 		t.Fatal(err)
