@@ -116,6 +116,7 @@ func (ses *session) fetchFrom(verb string, n int, name string) (action, error) {
 		if verb == "FETCH" {
 			return result{rows: part, tag: verb}, nil
 		}
+		defer part.rest()
 		moved := 0
 		for {
 			row, err := part.next()
@@ -123,7 +124,6 @@ func (ses *session) fetchFrom(verb string, n int, name string) (action, error) {
 				return result{}, err
 			}
 			if row == nil {
-				part.rest()
 				return result{tag: "MOVE " + strconv.Itoa(moved)}, nil
 			}
 			moved++

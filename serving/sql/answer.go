@@ -48,8 +48,8 @@ const ahead = 2
 const between = 128
 
 // answer begins to run the query, until its first rows are there.
-func (s *stay) answer() (*Answer, error) {
-	a := &Answer{Receipt: s.receipt, meter: s.meter, seat: seat{all: s.seats, ctx: s.ctx}}
+func (s *stay) answer(seats seats) (*Answer, error) {
+	a := &Answer{Receipt: s.receipt, meter: s.meter, seat: seat{all: seats, ctx: s.ctx}}
 	r, err := s.read(func(stream *stream) (bool, error) {
 		if err := a.describe(stream); err != nil {
 			return false, err

@@ -153,7 +153,7 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.answer()
+	return s.answer(e.seats)
 }
 
 // stay is a query that may run now: in its turn, on a connection of its own, in
@@ -165,7 +165,6 @@ type stay struct {
 	epoch   *epoch
 	receipt serving.Receipt
 	text    wording
-	seats   seats
 	args    []any
 	origins origins
 	leave   func() error      // gives all of it back
@@ -264,7 +263,7 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	}
 	give := done
 	done = nil
-	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, seats: e.seats, args: args, origins: c.origins, leave: func() error {
+	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, origins: c.origins, leave: func() error {
 		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return give()
 	}, told: func(err error) error { return e.explained(ended(ctx, err), text, ep.columns()) }}, nil

@@ -65,8 +65,11 @@ func (x extras) key() string {
 	return fmt.Sprint(x.state, views)
 }
 
+// aWrittenColumn is the name of a column as a query has it, with what it is of.
+const aWrittenColumn = `(?:(?:"(?:[^"]|"")*"|[\pL_][\pL\pN_$]*)\s*\.\s*){0,2}(?:"(?:[^"]|"")*"|[\pL_][\pL\pN_$]*)`
+
 // called is merge(column) as it is written.
-var called = regexp.MustCompile(`^(?i:merge)\s*\(\s*(?:(?:"(?:[^"]|"")*"|[\pL_][\pL\pN_$]*)\s*\.\s*){0,2}(?:"(?:[^"]|"")*"|[\pL_][\pL\pN_$]*)\s*\)`)
+var called = regexp.MustCompile(`^(?i:merge)\s*\(\s*` + aWrittenColumn + `\s*\)`)
 
 // column finds the view's column that is meant; ok is false when it is not
 // one, or not one alone.

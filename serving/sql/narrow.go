@@ -28,7 +28,7 @@ type among struct {
 }
 
 // plainColumn is a column as it is written right before IN.
-var plainColumn = regexp.MustCompile(`^(?:(?:"(?:[^"]|"")*"|[\pL_][\pL\pN_$]*)\s*\.\s*){0,2}(?:"(?:[^"]|"")*"|[\pL_][\pL\pN_$]*)\s+$`)
+var plainColumn = regexp.MustCompile(`^` + aWrittenColumn + `\s+$`)
 
 // narrow notes the lists that a WHERE requires a column to be in: those that are
 // not below OR or NOT.

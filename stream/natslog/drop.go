@@ -1,12 +1,11 @@
 package natslog
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"context"
 )
 
 // The server deletes the blocks that a purge leaves empty while it holds what
