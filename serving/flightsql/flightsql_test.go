@@ -342,7 +342,7 @@ func TestCancel(t *testing.T) {
 	if err != nil || res.Status != flight.CancelStatusCancelled {
 		t.Error(res, err)
 	}
-	if took, err := rest(r); status.Code(err) != codes.Canceled || took > time.Minute {
+	if took, err := rest(r); status.Code(err) != codes.Canceled || took > 5*time.Minute {
 		t.Errorf("cancelled: %v after %s", err, took)
 	}
 	if _, _, err := b.get(t.Context(), info, nil); status.Code(err) != codes.FailedPrecondition {
@@ -351,7 +351,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	info, r = start(ctx)
 	cancel()
-	if took, err := rest(r); status.Code(err) != codes.Canceled || took > time.Minute {
+	if took, err := rest(r); status.Code(err) != codes.Canceled || took > 5*time.Minute {
 		t.Errorf("client gone: %v after %s", err, took)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
@@ -363,7 +363,7 @@ func TestCancel(t *testing.T) {
 	_, r = start(t.Context())
 	began := time.Now()
 	b.door.Close()
-	if took := time.Since(began); took > time.Minute {
+	if took := time.Since(began); took > 5*time.Minute {
 		t.Errorf("closing took %s", took)
 	}
 	if _, err := rest(r); err == nil {

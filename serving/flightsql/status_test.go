@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -44,5 +45,36 @@ func TestStatusOfErrors(t *testing.T) {
 	}
 	if statusOf(nil) != nil {
 		t.Error("nil must stay nil")
+	}
+}
+
+// callOf is a call of a client that is still there.
+type callOf struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (c callOf) Context() context.Context { return c.ctx }
+
+// Whoever sends rows ends without an error when the door closes in the midst of
+// them; the client must not take what came for all.
+func TestClosingIsNoEnd(t *testing.T) {
+	t.Parallel()
+	d, err := New(nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(during func()) codes.Code {
+		return status.Code(d.stream(nil, callOf{ctx: t.Context()}, &grpc.StreamServerInfo{FullMethod: "/FlightService/DoGet"},
+			func(_ any, s grpc.ServerStream) error {
+				during()
+				return nil
+			}))
+	}
+	if code := get(func() {}); code != codes.OK {
+		t.Error("a whole answer:", code)
+	}
+	if code := get(d.Close); code != codes.Unavailable {
+		t.Error("an answer that broke off:", code)
 	}
 }

@@ -204,7 +204,7 @@ func TestAGoneClientFreesItsQuery(t *testing.T) {
 		began := time.Now()
 		c.Close()
 		for err != nil {
-			if time.Since(began) > time.Minute {
+			if time.Since(began) > 5*time.Minute {
 				t.Fatal("the query of a client that is gone goes on")
 			}
 			_, err = other.Exec(t.Context(), "SELECT 1")

@@ -225,14 +225,14 @@ func TestCancelAndTimeout(t *testing.T) {
 		time.AfterFunc(300*time.Millisecond, func() { _ = c.PgConn().CancelRequest(context.Background()) })
 		began := time.Now()
 		_, err := c.Exec(t.Context(), endless)
-		if state(err) != "57014" || time.Since(began) > time.Minute {
+		if state(err) != "57014" || time.Since(began) > 5*time.Minute {
 			t.Fatalf("%s: after %s: %v", mode, time.Since(began), err)
 		}
 		if _, err := c.Exec(t.Context(), "SET statement_timeout = '200ms'"); err != nil {
 			t.Fatal(err)
 		}
 		began = time.Now()
-		if _, err = c.Exec(t.Context(), endless); state(err) != "57014" || time.Since(began) > time.Minute {
+		if _, err = c.Exec(t.Context(), endless); state(err) != "57014" || time.Since(began) > 5*time.Minute {
 			t.Fatalf("%s: after %s: %v", mode, time.Since(began), err)
 		}
 		if _, err := c.Exec(t.Context(), "SELECT 1"); err != nil {

@@ -53,7 +53,8 @@ const endless = "SELECT range FROM range(100000000000)"
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	e := b.limited(sql.Options{MemoryLimit: "100MB", MaxSQL: 10_000, Limits: sql.Limits{Time: 300 * time.Millisecond, Rows: 1000, Bytes: 50_000}})
+	e := b.limited(sql.Options{MemoryLimit: "100MB", MaxSQL: 10_000, Limits: sql.Limits{Rows: 1000, Bytes: 50_000}})
+	brief := b.limited(sql.Options{Limits: sql.Limits{Time: 300 * time.Millisecond}})
 	for _, c := range []struct {
 		r    sql.Request
 		code string
@@ -67,13 +68,17 @@ func TestLimits(t *testing.T) {
 		{sql.Request{SQL: "SELECT repeat('x', 1000) FROM range(60)"}, "bytes_limit", "50000 bytes"},
 		{sql.Request{SQL: "SELECT list(range) FROM range(100)", Limits: sql.Limits{Bytes: 100}}, "bytes_limit", "100 bytes"},
 		{sql.Request{SQL: "SELECT count(*) FROM (SELECT DISTINCT range, repeat('x', 100) || range FROM range(3000000))", Limits: sql.Limits{}}, "memory_limit", "memory"},
-		{sql.Request{SQL: "SELECT '" + strings.Repeat("x", 300_000) + "'"}, "sql_too_long", "262144"},
+		{sql.Request{SQL: "SELECT '" + strings.Repeat("x", 300_000) + "'"}, "sql_too_long", "10000"},
 	} {
 		limit := c.r.Limits
-		if c.code == "memory_limit" {
-			e = b.limited(sql.Options{MemoryLimit: "50MB"})
+		of := e
+		switch c.code {
+		case "timeout":
+			of = brief
+		case "memory_limit":
+			of = b.limited(sql.Options{MemoryLimit: "50MB"})
 		}
-		_, err := drain(t.Context(), e, c.r)
+		_, err := drain(t.Context(), of, c.r)
 		if fault.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%.60s with %+v: %v (%s), want %s", c.r.SQL, limit, err, fault.CodeOf(err), c.code)
 		}
@@ -136,7 +141,7 @@ func TestCancelGivesAllBack(t *testing.T) {
 			t.Fatalf("%s: still runs", query)
 		}
 		t.Logf("ended %s after its reader was gone", time.Since(gone))
-		if took := time.Since(gone); took > 30*time.Second {
+		if took := time.Since(gone); took > 5*time.Minute {
 			t.Errorf("%s: ended after %s", query, took)
 		}
 	}
@@ -231,7 +236,7 @@ func TestDeepText(t *testing.T) {
 		if err != nil && fault.Is(err, fault.Bug) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := time.Since(begun); took > time.Minute { // the limit is 10 s, the machine may be busy
+		if took := time.Since(begun); took > 5*time.Minute { // the limit is 10 s, the machine may be busy
 			t.Errorf("%s took %s", name, took)
 		}
 		t.Logf("%s: %d rows, %.200v, %s", name, n, err, time.Since(begun))
