@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"anabranch/activities"
 	"anabranch/fault"
 	"anabranch/internal/lifecycle"
+	"anabranch/internal/processors"
 	"anabranch/workflows"
 )
 
@@ -59,7 +59,7 @@ var _ lifecycle.Part = (*Worker)(nil)
 func New(opts Options) *Worker {
 	opts.TaskQueue = cmp.Or(opts.TaskQueue, workflows.TaskQueue)
 	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
-	opts.Parallel = cmp.Or(opts.Parallel, runtime.GOMAXPROCS(0)+2)
+	opts.Parallel = cmp.Or(opts.Parallel, processors.Count()+2)
 	opts.Drain = cmp.Or(opts.Drain, 20*time.Second)
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	return &Worker{opts: opts, done: make(chan struct{})}

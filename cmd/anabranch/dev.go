@@ -124,7 +124,7 @@ func runServer(ctx context.Context, out, errOut io.Writer, o server.Config, logL
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return fault.Wrap(fault.Invalid, err)
 	}
-	o.LimitGo()
+	o.TuneGo()
 	began := time.Now()
 	s, err := server.Start(ctx, o)
 	if err != nil {

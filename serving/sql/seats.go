@@ -2,7 +2,8 @@ package sql
 
 import (
 	"context"
-	"runtime"
+
+	"anabranch/internal/processors"
 )
 
 // Rows of a large answer are turned into text by goroutines, which Go runs in
@@ -15,7 +16,7 @@ import (
 // seats are those that readers of large answers share.
 type seats chan struct{}
 
-func newSeats() seats { return make(seats, max(1, runtime.GOMAXPROCS(0)-1)) }
+func newSeats() seats { return make(seats, max(1, processors.Count()-1)) }
 
 // large is from which chunk on an answer is: some 32,000 rows.
 const large = 16

@@ -2,10 +2,10 @@ package sql_test
 
 import (
 	"context"
-	"runtime"
 	"testing"
 	"time"
 
+	"anabranch/internal/processors"
 	"anabranch/serving/sql"
 )
 
@@ -32,7 +32,7 @@ func TestLargeAnswersLeaveAProcessor(t *testing.T) {
 		return nil
 	}
 	const rows = 100_000
-	seats := max(1, runtime.GOMAXPROCS(0)-1)
+	seats := max(1, processors.Count()-1)
 	sitting := make([]*sql.Answer, seats)
 	for i := range sitting {
 		sitting[i] = ask(t.Context())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"anabranch/ingest"
+	"anabranch/internal/processors"
 	"anabranch/serving/sql"
 )
 
@@ -82,7 +82,7 @@ func (m *memory) goLimit() int64 { return m.own - 2*m.query - m.own/10 }
 // steps is how many steps of batches may run at once: one for each processor
 // and two that wait, where there is room for them.
 func (m *memory) steps() int {
-	return int(min(max(m.own/(128<<20), 1), int64(runtime.GOMAXPROCS(0))+2))
+	return int(min(max(m.own/(128<<20), 1), int64(processors.Count())+2))
 }
 
 // connections is how many there may be; more wait in the kernel. files is how
@@ -109,10 +109,12 @@ func findMemory() int64 {
 	return 4 << 30
 }
 
-// LimitGo gives Go's runtime its share of the memory, unless GOMEMLIMIT has
-// been set by hand. It is for programs, of which there is one in a process.
-func (c *Config) LimitGo() {
+// TuneGo gives Go's runtime its share of the memory and its places, unless
+// GOMEMLIMIT or GOMAXPROCS have been set by hand. It is for programs, of which
+// there is one in a process.
+func (c *Config) TuneGo() {
 	c.ensureDefaults()
+	processors.Widen()
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(c.memory().goLimit())
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"runtime"
 	"sync"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"anabranch/internal/clock"
 	"anabranch/internal/pace"
+	"anabranch/internal/processors"
 )
 
 // paceEvery is how often the share of batches is decided anew.
@@ -43,7 +43,7 @@ type delays struct {
 func newPacing(c Config, id string) *pacing {
 	p := &pacing{id: id, meters: map[string]*pace.Meter{}}
 	if c.has(RoleWorker) {
-		p.pacer = pace.NewPacer(runtime.GOMAXPROCS(0), clock.Wall)
+		p.pacer = pace.NewPacer(processors.Count(), clock.Wall)
 		p.control = pace.NewController(pace.Goal{Least: c.BatchLeast, Slower: c.BatchSlower})
 	}
 	return p
