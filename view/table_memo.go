@@ -26,6 +26,8 @@ type memo struct {
 	batch  uint32   // number of this batch
 	pause  int      // batches for which it is not asked, since it was of no help
 
+	met, missed int // rows since it was last judged, and those among them that it did not know
+
 	asked []uint32 // rows whose tuples the table is asked for
 	at    []uint32 // by row: its cell, or noCell and its place in asked
 }
@@ -41,6 +43,7 @@ const (
 	memoRounds = 8
 	memoCells  = 1 << 16 // of all rounds
 	memoPause  = 32
+	memoJudged = 1 << 15 // rows after which it is judged: those that begin a round are in it
 	noCell     = 1 << 31
 )
 
@@ -64,7 +67,7 @@ func newMemo(types []event.Type) *memo {
 }
 
 // forget is called when slots mean something else from now on.
-func (m *memo) forget() { m.size, m.pause = 0, 0 }
+func (m *memo) forget() { m.size, m.pause, m.met, m.missed = 0, 0, 0, 0 }
 
 func (m *memo) bytes() int64 {
 	return sliceBytes(m.cells) + sliceBytes(m.asked) + sliceBytes(m.at) + sliceBytes(m.values)
@@ -116,7 +119,7 @@ func (m *memo) find(keys []event.Column, codes [][]uint32, n int) {
 	m.asked = m.asked[:0]
 	for from := 0; from < n; {
 		to := m.stretch(keys, from, n)
-		r := m.round(keys, from)
+		r := m.round(keys, from, to-from)
 		if r < 0 {
 			for i := from; i < to; i++ {
 				m.at[i] = noCell | uint32(len(m.asked))
@@ -137,8 +140,12 @@ func (m *memo) find(keys []event.Column, codes [][]uint32, n int) {
 		}
 		from = to
 	}
-	if 2*len(m.asked) > n {
-		m.pause = memoPause
+	m.met, m.missed = m.met+n, m.missed+len(m.asked)
+	if m.met >= memoJudged {
+		if 2*m.missed > m.met {
+			m.pause = memoPause
+		}
+		m.met, m.missed = 0, 0
 	}
 }
 
@@ -161,9 +168,11 @@ func (m *memo) stretch(keys []event.Column, from, n int) int {
 	return n
 }
 
-// round returns the round of row i, or -1 when all of them are in use by this
-// batch for other integers.
-func (m *memo) round(keys []event.Column, i int) int {
+// round returns the round of row i, with which a stretch of n rows begins, or -1
+// when all of them are in use by this batch for other integers. A row between
+// others makes no new round: it is one that came late, and would drive out those of
+// hours from which more is to come.
+func (m *memo) round(keys []event.Column, i, n int) int {
 	nulls := uint64(0)
 	for _, k := range m.ints {
 		if !keys[k].Valid.Get(i) {
@@ -180,7 +189,7 @@ func (m *memo) round(keys []event.Column, i int) int {
 			oldest = r
 		}
 	}
-	if m.rounds[oldest].batch == m.batch {
+	if n == 1 || m.rounds[oldest].batch == m.batch {
 		return -1
 	}
 	m.number++

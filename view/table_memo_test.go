@@ -97,3 +97,37 @@ func TestMemo(t *testing.T) {
 		t.Error("nothing was ever remembered")
 	}
 }
+
+// TestMemoKeepsItsHours has most rows of one hour, each of a few texts, and some
+// that came late: these are asked for, and of the others only what is new.
+func TestMemoKeepsItsHours(t *testing.T) {
+	t.Parallel()
+	const texts, rows, late = 1500, 4000, 20 // one row in so many is late
+	r := rand.New(rand.NewPCG(1, 2))
+	dict := &event.Dict{}
+	for i := range texts {
+		dict.Append(fmt.Appendf(nil, "text %d", i))
+	}
+	table := newTable([]event.Type{{Kind: event.String}, {Kind: event.Timestamp}})
+	asked, all, groups := 0, 0, 0
+	for batch := range 50 {
+		keys := []event.Column{{Type: table.types[0], Dict: dict}, {Type: table.types[1]}}
+		for i := range rows {
+			hour := int64((batch*rows + i) / 10_000)
+			if r.IntN(late) == 0 {
+				hour -= 1 + r.Int64N(72)
+			}
+			keys[0].Codes, keys[1].Ints = append(keys[0].Codes, uint32(r.IntN(texts))), append(keys[1].Ints, hour)
+		}
+		if _, err := table.lookup(keys, rows); err != nil {
+			t.Fatal(err)
+		}
+		if table.memo.pause > 0 {
+			t.Fatalf("batch %d: it is taken to be of no use", batch)
+		}
+		asked, all, groups = asked+len(table.memo.asked), all+rows, table.n
+	}
+	if most := groups + all*3/(2*late); asked > most {
+		t.Errorf("of %d rows in %d groups %d were asked for, at most %d are new or late", all, groups, asked, most)
+	}
+}
