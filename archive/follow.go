@@ -154,6 +154,13 @@ func (f *following) sealRead(ctx context.Context) error {
 
 // seal writes the open segment and begins the next one behind it.
 func (f *following) seal(ctx context.Context, barrier uint64, admit string) error {
+	if barrier == 0 { // a batch waits for the others
+		over, err := f.turn(ctx)
+		if err != nil {
+			return err
+		}
+		defer over()
+	}
 	start := f.a.opts.Clock.Now()
 	s, err := f.a.putSegment(ctx, f.partition, &f.open, barrier, admit)
 	if err != nil {

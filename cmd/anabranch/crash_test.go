@@ -80,6 +80,7 @@ type crash struct {
 	// busy is held for reading while a request is on its way, until it is
 	// acknowledged: who holds it for writing knows that nothing is in doubt.
 	busy    sync.RWMutex
+	begun   bool         // the producers may go
 	quiet   atomic.Bool  // nobody may begin anything new
 	refusal atomic.Value // the last error of a request
 	refused func(error)  // hears of each; may be nil; set before the first one
@@ -119,7 +120,13 @@ func newScene(t *testing.T, record *soak.Run, seed uint64, bucket string, progra
 		producers.Go(func() { c.produce(ctx, n, rngOf(seed, uint64(10+n))) })
 	}
 	producers.Go(func() { c.watch(ctx) })
-	t.Cleanup(func() { cancel(); producers.Wait() })
+	t.Cleanup(func() {
+		cancel()
+		if !c.begun { // the program did not start, and they wait for it
+			c.busy.Unlock()
+		}
+		producers.Wait()
+	})
 	return c
 }
 
@@ -130,6 +137,7 @@ func (c *crash) begin() {
 		c.Fatal(err)
 	}
 	c.slowest = 0
+	c.begun = true
 	c.busy.Unlock()
 }
 

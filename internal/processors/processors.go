@@ -17,9 +17,9 @@ import (
 // the machine, or fewer where the process's group may use fewer.
 var count = runtime.GOMAXPROCS(0)
 
-// spare is how many places more there are: for the syncs of the log, of which
-// two at once are common, and three rare.
-const spare = 2
+// spare is how many places more there are: one for the sync of each of as many
+// partitions as a log has by default.
+const spare = 4
 
 // Count is how many processors this process may use, as it was when it began.
 // Who divides work among processors asks this, not GOMAXPROCS.

@@ -23,7 +23,8 @@ const (
 	spikeTimes   = 10 // as many events as before
 	bigRequest   = 25 // units
 	smallRequest = 5
-	senders      = 8
+	bigSenders   = 8  // that keep the program busy
+	smallSenders = 64 // so many that no request waits for one to be free
 	probeEvery   = 50 * time.Millisecond
 	backWithin   = 20 // seconds that are waited for p99 behind a spike
 )
@@ -126,6 +127,10 @@ func (s *systemRound) run(ctx context.Context, o *Options, t Task) error {
 // send has the generator send for some seconds, all of which is acknowledged
 // afterwards.
 func (s *systemRound) send(seconds, rate float64, units int) (took, error) {
+	senders := bigSenders
+	if units == smallRequest {
+		senders = smallSenders
+	}
 	text, err := json.Marshal(loadOrder{URL: s.program.at.HTTP + systemEvents, Seconds: seconds, Connections: senders, Rate: rate, Units: units})
 	if err != nil {
 		return took{}, fault.Wrap(fault.Bug, err)
