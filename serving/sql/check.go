@@ -22,7 +22,8 @@ type checked struct {
 	asOf  *serving.Receipt // nil: the newest cut
 	edits []edit
 	extras
-	explain bool // tell where the rows come from, and no more
+	explain bool             // tell where the rows come from, and no more
+	needs   map[string]*need // of views, by pipeline.view
 	origins
 }
 
@@ -80,6 +81,7 @@ func (e *Engine) check(ctx context.Context, conn *sql.Conn, r *Request) (*checke
 		return nil, err
 	}
 	c.edits, c.extras = slices.Concat(c.edits, merges, e.narrowed(w.amongst)), extras{merge: wanted, state: w.state, references: references}
+	c.needs = e.needs(&w)
 	return c, nil
 }
 

@@ -167,6 +167,8 @@ type stay struct {
 	text    wording
 	args    []any
 	origins origins
+	// What it needs of the overlays, of which its connection reads no more.
+	filters map[string]*filter
 	leave   func() error      // gives all of it back
 	told    func(error) error // an error of running it, in the reader's words
 }
@@ -261,9 +263,19 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	if c.explain {
 		args = nil
 	}
+	var filters map[string]*filter
+	if !c.explain {
+		filters = ep.filters(c.needs)
+	}
+	whole, err := ep.narrow(conn, filters)
+	if err != nil {
+		e.leave(context.WithoutCancel(ctx), conn, ep)
+		return nil, err
+	}
 	give := done
 	done = nil
-	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, origins: c.origins, leave: func() error {
+	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, filters: filters, origins: c.origins, leave: func() error {
+		whole()
 		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return give()
 	}, told: func(err error) error { return e.explained(ended(ctx, err), text, ep.columns()) }}, nil

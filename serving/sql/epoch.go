@@ -25,10 +25,10 @@ type epoch struct {
 	receipt serving.Receipt
 	views   map[string]map[string]*view.View // the versions that answer, by pipeline and asked view
 	local   serving.Local
-	marks   []mark // of the rows of its files that are not read
-	laid    []*laid
-	users   int  // guarded by Engine.mu
-	passing bool // gone as soon as nobody uses it; nobody shares it
+	marks   []mark           // of the rows of its files that are not read
+	laid    map[string]*laid // by pipeline.view as it was asked for
+	users   int              // guarded by Engine.mu
+	passing bool             // gone as soon as nobody uses it; nobody shares it
 
 	ready chan struct{} // closed once err is final
 	err   error
@@ -323,7 +323,7 @@ func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, over
 	b := &builder{ctx: ctx, conn: conn, ep: ep, chains: e.chains}
 	b.exec("ATTACH ':memory:' AS " + name(ep.catalog))
 	b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(overlaySchema)))
-	ep.views = map[string]map[string]*view.View{}
+	ep.views, ep.laid = map[string]map[string]*view.View{}, map[string]*laid{}
 	byName, basesOf := map[string]*serving.Pin{}, map[string]bases{}
 	for i, p := range pins {
 		byName[p.Source.Name] = p
@@ -423,7 +423,7 @@ func (b *builder) merged(p *serving.Pin, name string, base *laid) {
 	if b.err != nil {
 		return
 	}
-	b.ep.laid = append(b.ep.laid, l)
+	b.ep.laid[p.Source.Name+"."+name] = l
 	part.overlay = l.rows
 	b.exec("CREATE VIEW " + table.String() + " AS " + strings.Join(b.parts(a, l), " UNION ALL "))
 	if b.err == nil {

@@ -51,7 +51,7 @@ func (ep *epoch) noted(view, version string, shape *event.Shape, results []archi
 // explanation is the answer to EXPLAIN of a query: for each view and reference
 // table that it reads, what lies in files, what of it has to be read, and what
 // speed has merged beside it.
-func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string, args []any) (string, error) {
+func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string, args []any, overlays map[string]*filter) (string, error) {
 	scans := scansOf(ctx, conn, query, args)
 	r := relation{columns: []string{"view", "version", "source", "files", "rows", "bytes", "row_groups", "files_read", "row_groups_read", "rows_read", "filters"}}
 	const none = "NULL"
@@ -67,7 +67,11 @@ func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string, 
 		r.add(text(p.view), text(p.version), text(source), strconv.Itoa(p.files), number(p.rows), number(p.bytes),
 			number(read.groups), number(read.filesRead), number(read.groupsRead), number(read.rowsRead), textOrNull(read.filters))
 		if !p.reference {
-			r.add(text(p.view), text(p.version), "'speed, merged'", none, strconv.Itoa(p.overlay), none, none, none, none, none, none)
+			handed, filters, err := ep.handed(p, overlays[p.view])
+			if err != nil {
+				return "", err
+			}
+			r.add(text(p.view), text(p.version), "'speed, merged'", none, strconv.Itoa(p.overlay), none, none, none, none, strconv.Itoa(handed), textOrNull(filters))
 		}
 	}
 	casts := make([]string, len(r.columns))
@@ -78,6 +82,21 @@ func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string, 
 		}
 	}
 	return "SELECT " + strings.Join(casts, ", ") + " FROM " + r.String() + " ORDER BY ALL", nil
+}
+
+// handed is how many groups of a view's overlay a query is handed, and by which
+// filters.
+func (ep *epoch) handed(p *part, c *filter) (groups int, filters string, err error) {
+	l := ep.laid[p.view]
+	if l == nil || c == nil {
+		return p.overlay, "", nil
+	}
+	chosen, err := l.choose(c)
+	if err != nil {
+		return 0, "", err
+	}
+	defer chosen.free()
+	return chosen.rows(), c.told, nil
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -18,7 +18,7 @@ func TestExplain(t *testing.T) {
 	b.publish(1, b.only(b.events(r, 20), "shop '1'"), b.only(b.events(r, 20), "shop '2'"))
 	b.fold(2, b.only(b.events(r, 5), "shop '2'"))
 	got := b.ask("explain SELECT error('it ran') FROM shops.by_shop JOIN shops.all_time ON true")
-	if len(got) != 4 || !strings.HasPrefix(got[2], "shops.by_shop|"+b.views[0].Version()+"|batch files|1|2|") || !strings.HasSuffix(got[2], "|1|1|1|2|NULL") || got[3] != "shops.by_shop|"+b.views[0].Version()+"|speed, merged|NULL|1|NULL|NULL|NULL|NULL|NULL|NULL" {
+	if len(got) != 4 || !strings.HasPrefix(got[2], "shops.by_shop|"+b.views[0].Version()+"|batch files|1|2|") || !strings.HasSuffix(got[2], "|1|1|1|2|NULL") || got[3] != "shops.by_shop|"+b.views[0].Version()+"|speed, merged|NULL|1|NULL|NULL|NULL|NULL|1|NULL" {
 		t.Errorf("%q", got)
 	}
 	if strings.Contains(fmt.Sprint(got), b.cache) {

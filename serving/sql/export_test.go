@@ -36,6 +36,19 @@ func Decided(function string) (called, named bool) {
 // those of overlays with the filters right on them.
 func Scanned(t *testing.T, e *Engine, query string, args ...any) (files, overlays int64) {
 	t.Helper()
+	files, overlays, _ = scans(t, e, query, args)
+	return files, overlays
+}
+
+// Handed runs a query and tells how many rows the scans of overlays handed out.
+func Handed(t *testing.T, e *Engine, query string, args ...any) int64 {
+	t.Helper()
+	_, _, handed := scans(t, e, query, args)
+	return handed
+}
+
+func scans(t *testing.T, e *Engine, query string, args []any) (files, overlays, handed int64) {
+	t.Helper()
 	s, err := e.enter(t.Context(), Request{SQL: query, Args: args})
 	if err != nil {
 		t.Fatal(err)
@@ -57,11 +70,17 @@ func Scanned(t *testing.T, e *Engine, query string, args ...any) (files, overlay
 	var walk func(n node)
 	overlay := strings.ToUpper(scanned)
 	walk = func(n node) {
+		if strings.TrimSpace(n.Name) == overlay {
+			handed += n.Rows
+		}
 		switch is := strings.TrimSpace(n.Name); {
 		case is == "READ_PARQUET":
 			files += n.Rows
 		case is == overlay, is == "FILTER" && len(n.Children) == 1 && strings.TrimSpace(n.Children[0].Name) == overlay:
 			overlays += n.Rows
+			for _, c := range n.Children {
+				handed += c.Rows
+			}
 			return
 		}
 		for _, c := range n.Children {
@@ -69,7 +88,7 @@ func Scanned(t *testing.T, e *Engine, query string, args ...any) (files, overlay
 		}
 	}
 	walk(root)
-	return files, overlays
+	return files, overlays, handed
 }
 
 // Indexed tells whether no index is being made.

@@ -25,6 +25,8 @@ type Held struct {
 	text    wording
 	args    []any
 	origins origins
+	// As a stay has them.
+	filters map[string]*filter
 	closed  bool // guarded by Engine.mu
 }
 
@@ -35,7 +37,7 @@ func (e *Engine) Hold(ctx context.Context, r Request) (*Held, error) {
 		return nil, err
 	}
 	defer func() { _ = s.leave() }()
-	h := &Held{Receipt: s.receipt, engine: e, request: r, epoch: s.epoch, text: s.text, args: s.args, origins: s.origins}
+	h := &Held{Receipt: s.receipt, engine: e, request: r, epoch: s.epoch, text: s.text, args: s.args, origins: s.origins, filters: s.filters}
 	err = s.conn.Raw(func(dc any) error {
 		prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, s.text.runs)
 		if err != nil {
@@ -104,7 +106,9 @@ func (h *Held) enter(ctx context.Context) (*stay, error) {
 		_ = give()
 		return nil, fault.New(fault.NotFound, "the query is closed")
 	}
+	whole := func() {}
 	s := &stay{conn: conn, epoch: h.epoch, receipt: h.Receipt, text: h.text, args: h.args, origins: h.origins, leave: func() error {
+		whole()
 		e.leave(context.WithoutCancel(ctx), conn, h.epoch)
 		return give()
 	}}
@@ -112,6 +116,12 @@ func (h *Held) enter(ctx context.Context) (*stay, error) {
 		_ = s.leave()
 		return nil, classify(err)
 	}
+	undo, err := h.epoch.narrow(conn, h.filters)
+	if err != nil {
+		_ = s.leave()
+		return nil, err
+	}
+	whole = undo
 	return s, nil
 }
 

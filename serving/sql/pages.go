@@ -15,9 +15,6 @@ import (
 // that making it costs what changed, and the rows come in an order that tells
 // nothing of how it was made.
 
-// pageRows is from how many rows on a page is split.
-const pageRows = 256
-
 // form is what the rows of an overlay look like.
 type form struct {
 	fields []event.Field
@@ -194,6 +191,7 @@ func (f *form) gather(rows []row) *page {
 		if nulls == 0 {
 			p.block.noNulls(i)
 		}
+		p.block.bound(i, w, f.fields[i].Type)
 	}
 	return p
 }

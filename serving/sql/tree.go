@@ -60,12 +60,13 @@ type walker struct {
 	text    string
 	args    []any // of its parameters; none where a query is only described
 	reads   []read
-	nodes   int             // expressions, constants in lists left out
-	parts   int             // tables, subqueries and set operations
-	err     error           // the first refusal
-	uses    []use           // of merge, and of sum of a plain column
-	from    []read          // what the SELECT reads that is walked
-	amongst []among         // what WHERE has of lists of texts
+	nodes   int     // expressions, constants in lists left out
+	parts   int     // tables, subqueries and set operations
+	err     error   // the first refusal
+	uses    []use   // of merge, and of sum of a plain column
+	from    []read  // what the SELECT reads that is walked
+	amongst []among // what WHERE has of lists of texts
+	wheres  []where
 	state   bool            // a column is called _state
 	more    map[string]bool // functions that may be called besides
 }
@@ -139,6 +140,9 @@ func (w *walker) object(v map[string]any, sc *scope) {
 		defer func() { w.from = around }()
 		w.from = tablesOf(v["from_table"], nil)
 		w.narrow(v["where_clause"])
+		if wh, ok := whereOf(v, w.from); ok {
+			w.wheres = append(w.wheres, wh)
+		}
 		list, _ := v["select_list"].([]any)
 		for _, item := range list {
 			if f, ok := item.(map[string]any); ok && f["alias"] == "" {

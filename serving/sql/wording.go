@@ -39,7 +39,7 @@ func (c *checked) written(ctx context.Context, conn *sql.Conn, ep *epoch, args [
 	}
 	slices.Reverse(w.moves)
 	if c.explain {
-		told, err := ep.explanation(ctx, conn, w.runs, args)
+		told, err := ep.explanation(ctx, conn, w.runs, args, ep.filters(c.needs))
 		return unchanged(told), err
 	}
 	return w, nil
