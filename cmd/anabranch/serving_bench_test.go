@@ -73,6 +73,10 @@ var shopFiles = map[string]string{
 }
 
 func newScenario(t *testing.T) *scenario {
+	// Each open loop sleeps in a system call, which holds one of Go's places
+	// until Go looks, and with it the answers that are there meanwhile.
+	const loops = 8
+	runtime.GOMAXPROCS(runtime.NumCPU() + loops)
 	s := &scenario{T: t, p: newProgram(t, filepath.Join(t.TempDir(), "state"), append([]string{"dev"}, freePorts...)...)}
 	s.p.launch()
 	s.p.await()
