@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"anabranch/event"
+	"anabranch/internal/hugepage"
 )
 
 // Distinct tells which events are the first of their id. Ids get places in the
@@ -33,10 +34,18 @@ func (d *Distinct) Reset() {
 
 // Reserve makes room for n more ids.
 func (d *Distinct) Reserve(n int) {
-	d.ids = slices.Grow(d.ids, n)
+	d.ids = roomFor(d.ids, n)
 	if size := slotsFor(len(d.ids) + n); size > len(d.slots) {
 		d.grow(size)
 	}
+}
+
+// roomFor is slices.Grow, on large pages where they are worth it.
+func roomFor[T any](s []T, n int) []T {
+	if cap(s)-len(s) >= n {
+		return s
+	}
+	return hugepage.Advise(slices.Grow(s, n))
 }
 
 func slotsFor(ids int) int { return max(1024, ids+ids/3+1) }
@@ -80,7 +89,7 @@ func (d *Distinct) Add(ids []event.ID, places []int32, fresh []bool) {
 
 func (d *Distinct) grow(n int) {
 	old := d.slots
-	d.slots = make([]uint64, n)
+	d.slots = hugepage.Advise(make([]uint64, n))
 	size := uint64(n)
 	for _, e := range old {
 		if e == 0 {
