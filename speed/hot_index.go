@@ -15,7 +15,7 @@ import (
 // without looking at ids. Slots lie in the order of their hashes, in this index
 // and in the grown one: growing is reading all of them and writing them one
 // behind the other, into the pages just read. That makes it small: what is spare
-// is never much, and doubling would leave a half.
+// is never much, and doubling, which only a few pages do, would leave a half.
 //
 // A page is never left. Ids that find no room in theirs, as malice alone does
 // it, are in rest.
@@ -43,6 +43,7 @@ const (
 	pageSlots = 2046
 	pageHomes = pageSlots - 60      // where searches begin: those behind are for what the last ones push away
 	mostIDs   = pageSlots * 27 / 32 // on average; chance has some pages hold a tenth more
+	fewPages  = 16                  // fewer are doubled: what is spare is 80 KiB at most, and ids move less often
 )
 
 // hashOf shortens an id. Ids are hashes already; the multiplication keeps the
@@ -153,7 +154,12 @@ func (x *index) grow(n int, id func(place int) event.ID) {
 	old := *x
 	x.page = nil
 	for n > len(x.page)*mostIDs+old.room() {
-		for range max((len(x.page)+len(old.page))/4, 1) {
+		pages := len(x.page) + len(old.page)
+		more := pages / 4
+		if pages < fewPages {
+			more = max(pages, 1)
+		}
+		for range more {
 			x.page = append(x.page, page{slots: new(slots)})
 		}
 	}
