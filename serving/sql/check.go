@@ -51,7 +51,7 @@ func (e *Engine) check(ctx context.Context, conn *sql.Conn, r *Request) (*checke
 		asOf = r.AsOf
 	}
 	text, explain := cutExplain(text)
-	statement, err := parse(ctx, conn, text)
+	statement, err := e.parses.of(ctx, conn, text)
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ type Engine struct {
 	turns   *turns
 	cutting chan struct{} // one token for each cut being made: it copies states
 	chains  *chains
+	parses  parses
 
 	merging sync.Mutex      // guards mergers
 	mergers map[string]bool // functions that merge, by name

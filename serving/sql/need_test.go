@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"anabranch/event"
 	"anabranch/serving/httpapi"
 	"anabranch/serving/sql"
 	"anabranch/view"
@@ -452,4 +453,35 @@ func TestReadersOfOneOverlay(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestFiltersOfLongTexts: texts that do not fit into the place of their address,
+// beside short ones with the same beginning.
+func TestFiltersOfLongTexts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.publish(1, b.named(50))
+	e := b.named(1500)
+	dict := &event.Dict{}
+	for i := range 1500 {
+		s := named(i)
+		dict.Append([]byte(s[:len(s)-i%3*len(s)/4])) // some of them twice
+	}
+	e.Columns[0].Dict = dict
+	b.fold(2, e)
+	all := sql.Handed(t, b.engine, "SELECT * FROM shops.by_shop")
+	for _, condition := range []string{
+		"shop = '" + named(30) + "'", "shop = '" + named(31)[:19] + "'", "shop = '" + named(32)[:13] + "'", "shop = 'the shop'", "shop = ''",
+		"shop < '" + named(40) + "'", "shop >= '" + named(1400) + "'", "shop > '" + named(1400) + "x'", "shop <= 'the shop of number'", "shop BETWEEN '" + named(300) + "' AND '" + named(302) + "'",
+		"shop IN ('" + named(3) + "', '" + named(3) + "', '" + named(99) + "', 'the shop of', 'x')", "shop LIKE '" + named(120)[:24] + "%'", "shop LIKE 'the shop of number 0001_2%'",
+	} {
+		query := "SELECT * FROM shops.by_shop WHERE "
+		got, want := b.ask(query+condition), b.ask(query+"CASE WHEN "+condition+" THEN true ELSE false END")
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %d %q, want %d %q", condition, len(got), got[:min(5, len(got))], len(want), want[:min(5, len(want))])
+		}
+		if handed := sql.Handed(t, b.engine, query+condition); handed >= all {
+			t.Errorf("%s: %d of %d handed out", condition, handed, all)
+		}
+	}
 }

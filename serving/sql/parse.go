@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"anabranch/fault"
 )
@@ -53,7 +54,71 @@ func parse(ctx context.Context, conn *sql.Conn, query string) (map[string]any, e
 	if err := d.Decode(&statement); err != nil {
 		return nil, fault.Wrap(fault.Bug, fmt.Errorf("read the parsed query: %w", err))
 	}
+	markUnnamed(statement)
 	return statement, nil
+}
+
+// markUnnamed marks what stands in SELECT lists without a name. Afterwards
+// nobody writes into the tree.
+func markUnnamed(n any) {
+	switch v := n.(type) {
+	case []any:
+		for _, child := range v {
+			markUnnamed(child)
+		}
+	case map[string]any:
+		if list, _ := v["select_list"].([]any); v["type"] == "SELECT_NODE" {
+			for _, item := range list {
+				if f, ok := item.(map[string]any); ok && f["alias"] == "" {
+					f["unnamed"] = true
+				}
+			}
+		}
+		for _, child := range v {
+			markUnnamed(child)
+		}
+	}
+}
+
+// parses are the trees of the queries that were asked last: those of a
+// dashboard come again and again, and parsing one costs more than judging it.
+type parses struct {
+	mu    sync.Mutex // guards the fields below
+	trees map[string]map[string]any
+	texts []string // of trees, the oldest first
+}
+
+// What is kept: a tree is up to a few hundred times as large as its text.
+const (
+	maxParses     = 128
+	maxParsedText = 2 << 10
+)
+
+// of is parse, remembered. The tree is everybody's: nobody writes into it.
+func (p *parses) of(ctx context.Context, conn *sql.Conn, query string) (map[string]any, error) {
+	p.mu.Lock()
+	tree := p.trees[query]
+	p.mu.Unlock()
+	if tree != nil {
+		return tree, nil
+	}
+	tree, err := parse(ctx, conn, query)
+	if err != nil || len(query) > maxParsedText {
+		return tree, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trees[query] == nil {
+		if len(p.texts) == maxParses {
+			delete(p.trees, p.texts[0])
+			p.texts = append(p.texts[:0], p.texts[1:]...)
+		}
+		if p.trees == nil {
+			p.trees = map[string]map[string]any{}
+		}
+		p.trees[query], p.texts = tree, append(p.texts, query)
+	}
+	return tree, nil
 }
 
 // place turns a byte offset into a line and a column, both from 1.

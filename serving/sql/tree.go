@@ -143,12 +143,6 @@ func (w *walker) object(v map[string]any, sc *scope) {
 		if wh, ok := whereOf(v, w.from); ok {
 			w.wheres = append(w.wheres, wh)
 		}
-		list, _ := v["select_list"].([]any)
-		for _, item := range list {
-			if f, ok := item.(map[string]any); ok && f["alias"] == "" {
-				f["unnamed"] = true
-			}
-		}
 	}
 	switch kind {
 	case "PIVOT": // its aggregates read what it is made of
