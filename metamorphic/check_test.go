@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"anabranch/archive"
 	"anabranch/event"
@@ -38,6 +39,9 @@ func (w *world) check() error {
 		return err
 	}
 	if err := w.compareVersion(version, answer, receipt.At); err != nil {
+		return err
+	}
+	if err := w.checkSome(v, answer, receipt); err != nil {
 		return err
 	}
 	for _, at := range []event.Cut{receipt.At, s.at(w)} {
@@ -151,6 +155,60 @@ func (w *world) blocked() bool {
 	}
 	_, err = w.speed.Since(w.ctx, m.K, nil)
 	return fault.Is(err, fault.Transient)
+}
+
+// checkSome asks for the rows of a view that have in one column what two of the
+// rows have there, and holds them against the answer of all rows: filters reach
+// files and overlays.
+func (w *world) checkSome(name string, all table, at serving.PipelineReceipt) error {
+	if len(all.rows) == 0 {
+		return nil
+	}
+	c := w.asked % len(all.columns)
+	space := strings.LastIndex(all.columns[c], " ")
+	column, typ := all.columns[c][:space], all.columns[c][space+1:]
+	var values, literals []string
+	for _, i := range []int{w.asked % len(all.rows), w.checks % len(all.rows)} {
+		if l, ok := literal(typ, all.rows[i][c]); ok {
+			values, literals = append(values, all.rows[i][c]), append(literals, l)
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	where := ` WHERE "` + column + `" IN (` + strings.Join(literals, ", ") + ")"
+	got, receipt, err := w.ask(name+where, w.fresh())
+	if err != nil {
+		return fmt.Errorf("query %s%s: %w", name, where, err)
+	}
+	if receipt.Manifest != at.Manifest || !slices.Equal(receipt.At, at.At) {
+		return nil // of another moment
+	}
+	want := table{columns: all.columns}
+	for _, row := range all.rows {
+		if slices.Contains(values, row[c]) {
+			want.rows = append(want.rows, row)
+		}
+	}
+	if d := differ(got, want, nil); d != "" {
+		return fmt.Errorf("%s%s: %s", name, where, d)
+	}
+	return nil
+}
+
+// literal writes a value of a table in SQL, if its type is one that filters are
+// understood of.
+func literal(typ, value string) (string, bool) {
+	switch typ {
+	case "INTEGER", "BIGINT":
+		return value, value != "NULL"
+	case "VARCHAR":
+		s, err := strconv.Unquote(value)
+		return "'" + strings.ReplaceAll(s, "'", "''") + "'", err == nil && !strings.Contains(s, "\x00")
+	case "TIMESTAMP":
+		return "TIMESTAMP '" + value + "'", len(value) >= len(time.DateTime) && value[0] != '-'
+	}
+	return "", false
 }
 
 func (w *world) ask(name string, fresh serving.Fresh) (table, serving.PipelineReceipt, error) {
