@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,15 +93,18 @@ func TestManyClients(t *testing.T) {
 	for i := range active {
 		active[i] = b.connect()
 	}
+	// The first rounds fill what is kept: stacks, buffers, the caches of DuckDB
+	// and of Go. A round may find the collector at work.
+	const warm, rounds = 8, 12
 	var sizes []int64
-	for round := range 4 {
+	for round := range rounds {
 		began, n := time.Now(), 0
 		var wg sync.WaitGroup
 		for _, c := range active {
 			n += 3
 			wg.Go(func() {
 				for range 3 {
-					rows, err := c.Query(context.Background(), "SELECT shop, n, price, i FROM shops.by_shop, range(20) r(i) WHERE n > $1", round)
+					rows, err := c.Query(context.Background(), "SELECT shop, n, price, i FROM shops.by_shop, range(20) r(i) WHERE n > $1", round%4)
 					if err != nil {
 						t.Error(err)
 						return
@@ -119,8 +123,8 @@ func TestManyClients(t *testing.T) {
 		sizes = append(sizes, resident(t))
 		t.Logf("round %d: %d queries of 64 clients in %s, %d MB resident", round, n, time.Since(began).Round(time.Millisecond), sizes[round]>>20)
 	}
-	if grown := sizes[3] - sizes[1]; grown > 32<<20 {
-		t.Errorf("64 clients made the process grow by %d MB from round 1 to 3", grown>>20)
+	if grown := slices.Min(sizes[warm:]) - sizes[warm-1]; grown > 32<<20 {
+		t.Errorf("64 clients made the process grow by %d MB after %d rounds", grown>>20, warm)
 	}
 	// One more than there may be is told so, and those that are there go on.
 	for len(conns)+len(active) < 1100 {
