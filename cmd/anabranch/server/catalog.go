@@ -66,6 +66,14 @@ func (e entry) seal() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
+// writes reports whether text is what is written for e: the reader of JSON takes
+// a key with a damaged letter for the key when only its case has changed.
+func (e entry) writes(text []byte) bool {
+	written, err := json.Marshal(e)
+	var compact bytes.Buffer
+	return err == nil && json.Compact(&compact, text) == nil && bytes.Equal(compact.Bytes(), written)
+}
+
 const catalogFormat = 1
 
 // history reads every version of a pipeline, the oldest first; none is no
@@ -111,6 +119,9 @@ func (c *catalog) read(ctx context.Context, object string) (entry, error) {
 		}
 		if sum != e.Sum {
 			return e, fault.New(fault.Corrupt, "%s is damaged: its SHA-256 is %s, what was written has %s; restore it from a copy of the bucket", object, sum, e.Sum)
+		}
+		if !e.writes(text) {
+			return e, fault.New(fault.Corrupt, "%s is damaged, though it says what was written; restore it from a copy of the bucket", object)
 		}
 	}
 	if e.Format != catalogFormat {

@@ -53,3 +53,32 @@ func TestDamagedDefinitions(t *testing.T) {
 	file.EveryBit(t)
 	file.Each(t, rand.New(rand.NewPCG(seed, 1)), run)
 }
+
+// A key in another case is read all the same, and damage.
+func TestDamagedKeyOfADefinition(t *testing.T) {
+	t.Parallel()
+	b := bucket.NewMemory()
+	c := &catalog{bucket: b, clock: clock.Wall}
+	if err := c.put(t.Context(), smallEntry()); err != nil {
+		t.Fatal(err)
+	}
+	const name = "definitions/small/00000001.json"
+	body, _, err := b.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.read(t.Context(), name); err != nil {
+		t.Fatal("as it was written:", err)
+	}
+	bad := bytes.Replace(text, []byte(`"format"`), []byte(`"foRmat"`), 1)
+	if _, err := b.Put(t.Context(), name, bytes.NewReader(bad), bucket.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.read(t.Context(), name); bytes.Equal(bad, text) || !fault.Is(err, fault.Corrupt) {
+		t.Error("with another letter in a key:", err)
+	}
+}
