@@ -12,7 +12,7 @@ import (
 // fewer than there are processors. Under a steady load the segments of all
 // partitions are full in the same moment, and encoding all of them at once would
 // leave no processor to who appends.
-var encoders = make(chan struct{}, max(1, processors.Count()-1))
+var encoders = make(chan struct{}, processors.ButOne())
 
 // patience is how far a sealer falls behind the log at most because it waits
 // for its turn. Under a load that takes all processors nobody waits: events

@@ -25,6 +25,10 @@ const spare = 4
 // Who divides work among processors asks this, not GOMAXPROCS.
 func Count() int { return count }
 
+// ButOne is how many processors leave one to others, and 1 where there is no
+// other.
+func ButOne() int { return max(1, count-1) }
+
 // Widen gives Go places for system calls that are long, unless GOMAXPROCS has
 // been set by hand. It is for programs, of which there is one in a process.
 func Widen() {

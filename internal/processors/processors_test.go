@@ -11,6 +11,9 @@ func TestWiden(t *testing.T) {
 	if Count() != before {
 		t.Errorf("%d processors, Go has %d places from the beginning", Count(), before)
 	}
+	if n := ButOne(); n < 1 || n != before-1 && before > 1 {
+		t.Errorf("%d of %d processors leave one", n, before)
+	}
 	t.Setenv("GOMAXPROCS", "1")
 	Widen()
 	if now := runtime.GOMAXPROCS(0); now != before {

@@ -16,7 +16,7 @@ import (
 // seats are those that readers of large answers share.
 type seats chan struct{}
 
-func newSeats() seats { return make(seats, max(1, processors.Count()-1)) }
+func newSeats() seats { return make(seats, processors.ButOne()) }
 
 // large is from which chunk on an answer is: some 32,000 rows.
 const large = 16

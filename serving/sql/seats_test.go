@@ -32,7 +32,7 @@ func TestLargeAnswersLeaveAProcessor(t *testing.T) {
 		return nil
 	}
 	const rows = 100_000
-	seats := max(1, processors.Count()-1)
+	seats := processors.ButOne()
 	sitting := make([]*sql.Answer, seats)
 	for i := range sitting {
 		sitting[i] = ask(t.Context())
