@@ -17,9 +17,6 @@ static int64_t number_at(const cells *c, uint8_t width, uint64_t row) {
 	return ((const int64_t *)c->data)[row];
 }
 
-// inlined is how long a text may be that lies in place of its address.
-enum { inlined = 12 };
-
 static text text_at(const page *p, const cells *c, uint64_t row) {
 	const uint8_t *at = c->data + row * 16;
 	text t;

@@ -4,6 +4,7 @@ package sql
 import "C"
 
 import (
+	"cmp"
 	"math"
 	"regexp"
 	"slices"
@@ -113,7 +114,7 @@ func (n *need) leaf(at int, f event.Field) *filter {
 		}
 	}
 	if n.op == "=" { // the others have one value
-		slices.SortFunc(c.spans, func(a, b span) int { return cmpInt(a.least, b.least) })
+		slices.SortFunc(c.spans, func(a, b span) int { return cmp.Compare(a.least, b.least) })
 		c.spans = slices.Compact(c.spans)
 		slices.SortFunc(c.ranges, func(a, b textRange) int { return strings.Compare(a.least, b.least) })
 		c.ranges = slices.Compact(c.ranges)
@@ -133,16 +134,6 @@ func (n *need) leaf(at int, f event.Field) *filter {
 		c.told = column + n.op + told[0]
 	}
 	return c
-}
-
-func cmpInt(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // as is a constant as a value of a column of numbers, and how it is shown.

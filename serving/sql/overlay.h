@@ -7,8 +7,11 @@
 // The most rows of a page that a scan reads.
 enum { page_rows = 256 };
 
-// cells are one column of a page, as DuckDB lays its values out; a text of more
-// than twelve bytes has its place in the heap where DuckDB has an address.
+// How long a text may be that lies in place of its address.
+enum { inlined = 12 };
+
+// cells are one column of a page, as DuckDB lays its values out; a text that is
+// not inlined has its place in the heap where DuckDB has an address.
 typedef struct {
 	uint8_t *data;
 	uint8_t *null; // a byte for each row; none where no row is null

@@ -110,7 +110,7 @@ static void copy(const column_of *c, const page *p, const cells *from, uint64_t 
 			uint32_t size;
 			uint64_t place;
 			memcpy(&size, in + i * 16, sizeof size);
-			if (size <= 12)
+			if (size <= inlined)
 				continue;
 			memcpy(&place, in + i * 16 + 8, sizeof place);
 			duckdb_unsafe_vector_assign_string_element_len(vector, at + i, p->heap + place, size);
