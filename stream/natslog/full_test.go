@@ -106,7 +106,7 @@ func fillUnder(t *testing.T, disk smalldisk.Disk, keep int64) {
 			at, err := l.Append(t.Context(), p, []byte("room again"))
 			for ; err != nil; at, err = l.Append(t.Context(), p, []byte("room again")) {
 				if time.Since(began) > 5*time.Minute {
-					t.Fatalf("cycle %d, partition %d: a minute after there is room: %v", cycle, p, err)
+					t.Fatalf("cycle %d, partition %d: %s after there is room: %v", cycle, p, time.Since(began), err)
 				}
 				time.Sleep(10 * time.Millisecond)
 			}
