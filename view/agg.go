@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/binary"
+	"maps"
 
 	"anabranch/event"
 	"anabranch/fault"
@@ -81,48 +82,78 @@ func newSlab(a *aggregate) (slab, error) {
 	return nil, fault.New(fault.Bug, "aggregate %d of %v has no state", a.fn, a.in)
 }
 
-// countSlab counts rows.
-type countSlab struct{ n []int64 }
+// countSlab counts rows. Few groups ever have 2^32 of them: what is above lies
+// apart.
+type countSlab struct {
+	low  []uint32
+	high map[uint32]uint64 // by group: the rest, a multiple of 2^32
+}
 
-func (c *countSlab) grow(n int) { c.n = extend(c.n, n-len(c.n)) }
+func (c *countSlab) grow(n int) { c.low = extend(c.low, n-len(c.low)) }
 
 func (c *countSlab) fold(f *folding) {
+	low := c.low
 	if f.all {
-		for _, s := range f.slots {
-			c.n[s]++
+		for _, g := range f.slots {
+			if low[g]++; low[g] == 0 {
+				c.carry(g, 1<<32)
+			}
 		}
 		return
 	}
 	for _, i := range f.sel {
-		c.n[f.slots[i]]++
+		g := f.slots[i]
+		if low[g]++; low[g] == 0 {
+			c.carry(g, 1<<32)
+		}
 	}
 }
 
+func (c *countSlab) carry(g uint32, n uint64) {
+	if c.high == nil {
+		c.high = map[uint32]uint64{}
+	}
+	c.high[g] += n
+}
+
+func (c *countSlab) add(g uint32, n uint64) {
+	n += uint64(c.low[g])
+	c.low[g] = uint32(n)
+	if n >>= 32; n > 0 {
+		c.carry(g, n<<32)
+	}
+}
+
+func (c *countSlab) count(g uint32) uint64 { return uint64(c.low[g]) + c.high[g] }
+
 func (c *countSlab) merge(from slab, to []uint32) {
-	for g, n := range from.(*countSlab).n {
-		c.n[to[g]] += n
+	o := from.(*countSlab)
+	for g := range o.low {
+		c.add(to[g], o.count(uint32(g)))
 	}
 }
 
 func (c *countSlab) encoder([]uint32) func([]byte, uint32) []byte {
-	return func(dst []byte, g uint32) []byte { return binary.AppendUvarint(dst, uint64(c.n[g])) }
+	return func(dst []byte, g uint32) []byte { return binary.AppendUvarint(dst, c.count(g)) }
 }
 
 func (c *countSlab) decode(r *reader, g uint32) {
-	c.n[g] += int64(r.times())
+	c.add(g, r.times())
 }
 
 func (c *countSlab) finish(out *event.Column, order []uint32) int {
 	out.Ints = make([]int64, len(order))
 	for i, g := range order {
-		out.Ints[i] = c.n[g]
+		out.Ints[i] = int64(c.count(g))
 	}
 	return -1
 }
 
-func (c *countSlab) clone() slab  { return &countSlab{append([]int64(nil), c.n...)} }
-func (c *countSlab) reset()       { c.n = c.n[:0] }
-func (c *countSlab) bytes() int64 { return sliceBytes(c.n) }
+func (c *countSlab) clone() slab {
+	return &countSlab{append([]uint32(nil), c.low...), maps.Clone(c.high)}
+}
+func (c *countSlab) reset()       { c.low, c.high = c.low[:0], nil }
+func (c *countSlab) bytes() int64 { return sliceBytes(c.low) + mapEntryBytes*int64(len(c.high)) }
 
 // nulls marks the places of a finished column that have no value.
 type nulls struct{ valid event.Bitmap }

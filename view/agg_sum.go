@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"math/big"
 	"math/bits"
@@ -17,12 +18,21 @@ type sumSlab struct {
 	avg   bool
 	in    event.Type
 	cells []sumCell
+	more  map[uint32]wholeSum // by group: what its cell became too small for
 }
 
+// sumCell is a sum of less than 2^31 values.
 type sumCell struct {
 	lo uint64
+	hi int32
+	n  uint32 // values added; with its upper bit set it is full
+}
+
+// wholeSum is a sum of any number of values.
+type wholeSum struct {
+	lo uint64
 	hi int64
-	n  uint64 // values added
+	n  uint64
 }
 
 func (s *sumSlab) grow(n int) { s.cells = extend(s.cells, n-len(s.cells)) }
@@ -32,39 +42,69 @@ func (s *sumSlab) fold(f *folding) {
 	if f.all {
 		ints = ints[:len(f.slots)]
 		for i, g := range f.slots {
-			s.cells[g].add(ints[i])
+			if s.cells[g].add(ints[i]) {
+				s.put(g, s.sum(g))
+			}
 		}
 		return
 	}
 	for _, i := range f.sel {
-		s.cells[f.slots[i]].add(ints[i])
+		if g := f.slots[i]; s.cells[g].add(ints[i]) {
+			s.put(g, s.sum(g))
+		}
 	}
 }
 
-func (c *sumCell) add(v int64) {
+// add reports whether c is full: then its sum is to be put aside.
+func (c *sumCell) add(v int64) (full bool) {
 	lo, carry := bits.Add64(c.lo, uint64(v), 0)
 	c.lo = lo
-	c.hi += v>>63 + int64(carry)
+	c.hi += int32(v>>63) + int32(carry)
 	c.n++
+	return c.n>>31 != 0
 }
 
 func (s *sumSlab) merge(from slab, to []uint32) {
-	for g := range from.(*sumSlab).cells {
-		o := &from.(*sumSlab).cells[g]
-		s.cells[to[g]].addCell(o.lo, o.hi, o.n)
+	o := from.(*sumSlab)
+	for g := range o.cells {
+		s.put(to[g], s.sum(to[g]).plus(o.sum(uint32(g))))
 	}
 }
 
-func (c *sumCell) addCell(lo uint64, hi int64, n uint64) {
-	var carry uint64
-	c.lo, carry = bits.Add64(c.lo, lo, 0)
-	c.hi += hi + int64(carry)
-	c.n += n
+func (w wholeSum) plus(o wholeSum) wholeSum {
+	lo, carry := bits.Add64(w.lo, o.lo, 0)
+	return wholeSum{lo, w.hi + o.hi + int64(carry), w.n + o.n}
+}
+
+// sum returns the sum of group g.
+func (s *sumSlab) sum(g uint32) wholeSum {
+	c := &s.cells[g]
+	w := wholeSum{c.lo, int64(c.hi), uint64(c.n)}
+	if len(s.more) > 0 {
+		w = w.plus(s.more[g])
+	}
+	return w
+}
+
+// put makes w the sum of group g. It goes into the cell if there is room for it
+// and for all that can be added until the cell is full, which is 2^30 of hi.
+func (s *sumSlab) put(g uint32, w wholeSum) {
+	if len(s.more) > 0 {
+		delete(s.more, g)
+	}
+	if w.n>>31 == 0 && w.hi>>29 == w.hi>>63 {
+		s.cells[g] = sumCell{w.lo, int32(w.hi), uint32(w.n)}
+		return
+	}
+	if s.more == nil {
+		s.more = map[uint32]wholeSum{}
+	}
+	s.cells[g], s.more[g] = sumCell{}, w
 }
 
 func (s *sumSlab) encoder([]uint32) func([]byte, uint32) []byte {
 	return func(dst []byte, g uint32) []byte {
-		c := &s.cells[g]
+		c := s.sum(g)
 		dst = binary.AppendUvarint(dst, c.n)
 		if c.n > 0 {
 			dst = appendInt192(dst, c.lo, uint64(c.hi), c.hi>>63)
@@ -84,27 +124,25 @@ func (s *sumSlab) decode(r *reader, g uint32) {
 		r.fail()
 		return
 	}
-	s.cells[g].addCell(lo, int64(mid), n)
+	s.put(g, s.sum(g).plus(wholeSum{lo, int64(mid), n}))
 }
 
 func (s *sumSlab) finish(out *event.Column, order []uint32) int {
-	if s.avg {
-		return finishAvg(out, order, s.in, func(g uint32) (event.Int128, bool, uint64) {
-			c := &s.cells[g]
-			return event.Int128{Hi: c.hi, Lo: c.lo}, true, c.n
-		})
-	}
-	return finishSum(out, order, func(g uint32) (event.Int128, bool, uint64) {
-		c := &s.cells[g]
+	value := func(g uint32) (event.Int128, bool, uint64) {
+		c := s.sum(g)
 		return event.Int128{Hi: c.hi, Lo: c.lo}, true, c.n
-	})
+	}
+	if s.avg {
+		return finishAvg(out, order, s.in, value)
+	}
+	return finishSum(out, order, value)
 }
 
 func (s *sumSlab) clone() slab {
-	return &sumSlab{s.avg, s.in, append([]sumCell(nil), s.cells...)}
+	return &sumSlab{s.avg, s.in, append([]sumCell(nil), s.cells...), maps.Clone(s.more)}
 }
-func (s *sumSlab) reset()       { s.cells = s.cells[:0] }
-func (s *sumSlab) bytes() int64 { return sliceBytes(s.cells) }
+func (s *sumSlab) reset()       { s.cells, s.more = s.cells[:0], nil }
+func (s *sumSlab) bytes() int64 { return sliceBytes(s.cells) + mapEntryBytes*int64(len(s.more)) }
 
 // wideSumSlab adds 128-bit values in 192 bits: a sum that leaves its type half
 // way and comes back is exact, whatever the order of its rows.

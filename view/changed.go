@@ -176,28 +176,9 @@ func (t *table) among(keys []event.Column, n int) []uint32 {
 next:
 	for i := range n {
 		clear(rec)
-		at := 1
 		for k := range keys {
-			c := &keys[k]
-			wide := c.Type.Storage() == event.InWide
-			switch {
-			case !c.Valid.Get(i):
-				rec[0] |= 1 << k
-			case wide:
-				rec[at], rec[at+1] = uint64(c.Wide[i].Hi), c.Wide[i].Lo
-			case c.Type.Storage() == event.InFloats:
-				rec[at] = uint64(ordFloat(c.Floats[i]))
-			case c.Type.Storage() == event.InCodes:
-				code, ok := t.dicts[k].find(c.Bytes(i))
-				if !ok {
-					continue next
-				}
-				rec[at] = uint64(code)
-			default:
-				rec[at] = uint64(c.Ints[i])
-			}
-			if at++; wide {
-				at++
+			if !t.write(rec, k, &keys[k], i) {
+				continue next
 			}
 		}
 		if slot, ok := t.slot(rec[:t.width]); ok {

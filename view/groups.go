@@ -51,7 +51,7 @@ func (s *State) groups(order []uint32, keys []event.Column) (*event.Batch, error
 	codes := make([]uint32, len(order))
 	for i, g := range order {
 		version := byte(stateVersion)
-		if s.failed[g] {
+		if s.hasFailed(g) {
 			version |= stateFailed
 		}
 		dict.Data = append(dict.Data, version, byte(s.layout))
@@ -122,7 +122,7 @@ func (s *State) mergeGroups(b *event.Batch) error {
 			return fault.New(fault.Corrupt, "row %d: %s: _state of %d bytes is not what was written", i, s.describe(g), len(state.Bytes(i)))
 		}
 		if version&stateFailed != 0 {
-			s.failed[g] = true
+			s.setFailed(g)
 		}
 	}
 	return nil

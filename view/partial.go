@@ -1,6 +1,9 @@
 package view
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // partials find the records that have given values in some of their words. A
 // table has one for each combination of keys that was asked for, made when it
@@ -11,8 +14,7 @@ type partials struct {
 }
 
 type partial struct {
-	known uint64 // the keys
-	words []int  // where their values are
+	known []uint64 // the bits of its keys in a record
 	heads []uint32
 	next  []uint32 // by slot: the slot+1 of the next record of its chain; heads has the first
 }
@@ -24,17 +26,17 @@ const (
 	maxPartials = 4
 )
 
-// those calls take with the slots that may have want's values in the words of
-// the known keys, and reports whether it could.
-func (p *partials) those(t *table, known uint64, words []int, want []uint64, take func(slot int)) bool {
-	if t.n < partialFrom || len(words) == 0 {
+// those calls take with the slots that may have want's values in the known
+// bits, and reports whether it could.
+func (p *partials) those(t *table, known, want []uint64, take func(slot int)) bool {
+	if t.n < partialFrom {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var of *partial
 	for _, o := range p.all {
-		if o.known == known {
+		if slices.Equal(o.known, known) {
 			of = o
 		}
 	}
@@ -42,7 +44,7 @@ func (p *partials) those(t *table, known uint64, words []int, want []uint64, tak
 		if len(p.all) == maxPartials {
 			return false
 		}
-		of = &partial{known: known, words: words}
+		of = &partial{known: known}
 		p.all = append(p.all, of)
 	}
 	of.catchUp(t)
@@ -54,11 +56,12 @@ func (p *partials) those(t *table, known uint64, words []int, want []uint64, tak
 
 // hash is the chain of a record.
 func (p *partial) hash(rec []uint64) uint64 {
-	h := rec[0] & p.known
-	for _, w := range p.words {
-		h = fold64(h^rec[w], uint64(len(rec)))
+	var h uint64
+	for w, bits := range p.known {
+		if bits != 0 {
+			h = fold64(h^rec[w]&bits, uint64(len(rec)))
+		}
 	}
-	h = fold64(h, uint64(len(rec)))
 	return h & uint64(len(p.heads)-1)
 }
 
@@ -73,7 +76,7 @@ func (p *partial) catchUp(t *table) {
 	}
 	p.next = extend(p.next, t.n-len(p.next))
 	for s := from; s < t.n; s++ {
-		h := p.hash(t.recs[s*t.width : (s+1)*t.width])
+		h := p.hash(t.rec(s))
 		p.next[s], p.heads[h] = p.heads[h], uint32(s)+1
 	}
 }

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"math"
+
 	"anabranch/event"
 
 	"github.com/zeebo/xxh3"
@@ -38,43 +40,25 @@ func (t *table) pick(p *Pick) []uint32 {
 	if t.width == 0 {
 		return []uint32{0}
 	}
-	want := make([]uint64, t.width)
-	var known uint64 // the keys that are asked for
-	words := make([]int, 0, t.width)
-	at, ranged := 1, 0
+	want, known := make([]uint64, t.width), make([]uint64, t.width) // known: the bits of those keys that are asked for
+	some, all := false, true
 	for k, kind := range t.types {
-		wide := kind.Storage() == event.InWide
-		if c := p.Keys[k]; c != nil {
-			known |= 1 << k
-			words = append(words, at)
-			if wide {
-				words = append(words, at+1)
-			}
-			switch {
-			case !c.Valid.Get(0):
-				want[0] |= 1 << k
-			case wide:
-				want[at], want[at+1] = uint64(c.Wide[0].Hi), c.Wide[0].Lo
-			case kind.Storage() == event.InFloats:
-				want[at] = uint64(ordFloat(c.Floats[0]))
-			case kind.Storage() == event.InCodes:
-				code, ok := t.dicts[k].find(c.Bytes(0))
-				if !ok {
-					return nil
-				}
-				want[at] = uint64(code)
-			default:
-				want[at] = uint64(c.Ints[0])
-			}
+		c, at := p.Keys[k], &t.places[k]
+		if c == nil {
+			all = false
+			continue
 		}
-		if k == p.Range {
-			ranged = at
+		some = true
+		known[0] |= 1 << k
+		known[at.word] |= at.mask << at.shift
+		if kind.Storage() == event.InWide {
+			known[at.word+1] = math.MaxUint64
 		}
-		if at++; wide {
-			at++
+		if !t.write(want, k, c, 0) {
+			return nil
 		}
 	}
-	if ranged == 0 && len(words) == t.width-1 {
+	if all && p.Range < 0 {
 		if slot, ok := t.slot(want); ok {
 			return []uint32{slot}
 		}
@@ -82,21 +66,21 @@ func (t *table) pick(p *Pick) []uint32 {
 	}
 	var order []uint32
 	take := func(g int) {
-		rec := t.recs[g*t.width : (g+1)*t.width]
-		if (rec[0]^want[0])&known != 0 {
-			return
-		}
-		for _, w := range words {
-			if rec[w] != want[w] {
+		rec := t.rec(g)
+		for w, bits := range known {
+			if (rec[w]^want[w])&bits != 0 {
 				return
 			}
 		}
-		if ranged > 0 && (rec[0]>>p.Range&1 == 1 || int64(rec[ranged]) < p.From || int64(rec[ranged]) >= p.To) {
-			return
+		if p.Range >= 0 {
+			v := int64(t.places[p.Range].get(rec))
+			if rec[0]>>p.Range&1 == 1 || v < p.From || v >= p.To {
+				return
+			}
 		}
 		order = append(order, uint32(g))
 	}
-	if !t.partials.those(t, known, words, want, take) {
+	if !some || !t.partials.those(t, known, want, take) {
 		for g := range t.n {
 			take(g)
 		}
@@ -114,11 +98,8 @@ func (t *table) slot(rec []uint64) (uint32, bool) {
 	}
 	h, mask := hashWords(rec), uint64(len(t.index)-1)
 	for p := h & mask; t.index[p] != 0; p = (p + 1) & mask {
-		if e := t.index[p]; (e^h)>>32 == 0 {
-			slot := int(uint32(e)) - 1
-			if equalWords(rec, t.recs[slot*t.width:(slot+1)*t.width]) {
-				return uint32(slot), true
-			}
+		if slot, ok := t.maybe(t.index[p], h); ok && equalWords(rec, t.rec(slot)) {
+			return uint32(slot), true
 		}
 	}
 	return 0, false

@@ -39,14 +39,13 @@ func (s *State) AppendBinary(dst []byte) ([]byte, error) {
 	}
 	if t.width > 0 {
 		for g := range t.n {
-			dst = binary.AppendUvarint(dst, t.recs[g*t.width])
+			dst = binary.AppendUvarint(dst, t.nulls(t.rec(g)))
 		}
 	}
-	at := 1
-	for _, kind := range t.types {
-		last := int64(0)
+	for k, kind := range t.types {
+		p, last := &t.places[k], int64(0)
 		for g := range t.n {
-			v := t.recs[g*t.width+at]
+			v := p.get(t.rec(g))
 			switch kind.Storage() {
 			case event.InInts:
 				dst = appendVarint(dst, int64(v)-last)
@@ -57,16 +56,13 @@ func (s *State) AppendBinary(dst []byte) ([]byte, error) {
 				dst = binary.LittleEndian.AppendUint64(dst, v)
 			case event.InWide:
 				dst = binary.LittleEndian.AppendUint64(dst, v)
-				dst = binary.LittleEndian.AppendUint64(dst, t.recs[g*t.width+at+1])
+				dst = binary.LittleEndian.AppendUint64(dst, t.rec(g)[p.word+1])
 			}
-		}
-		if at++; kind.Storage() == event.InWide {
-			at++
 		}
 	}
 	failed := make([]byte, (t.n+7)/8)
-	for g, f := range s.failed {
-		if f {
+	for g := range t.n {
+		if s.hasFailed(uint32(g)) {
 			failed[g/8] |= 1 << (g % 8)
 		}
 	}
@@ -108,8 +104,10 @@ func (s *State) restore(r *reader) error {
 	}
 	s.grow()
 	failed := r.take((s.table.n + 7) / 8)
-	for g := range s.failed {
-		s.failed[g] = !r.bad && failed[g/8]>>(g%8)&1 == 1
+	for g := 0; g < s.table.n && !r.bad; g++ {
+		if failed[g/8]>>(g%8)&1 == 1 {
+			s.setFailed(uint32(g))
+		}
 	}
 	for i, a := range s.slabs {
 		for g := 0; g < s.table.n && !r.bad; g++ {
@@ -171,9 +169,8 @@ func (t *table) restore(r *reader, slabs int) error {
 		}
 		t.rows[g*w] = v
 	}
-	at := 1
 	for k, kind := range t.types {
-		last := int64(0)
+		p, last := &t.places[k], int64(0)
 		for g := range n {
 			var v, low uint64
 			ok := true
@@ -190,16 +187,13 @@ func (t *table) restore(r *reader, slabs int) error {
 				ok = ordFloat(floatOfOrd(int64(v))) == int64(v) || v == 0
 			case event.InWide:
 				v, low = r.uint64(), r.uint64()
-				t.rows[g*w+at+1] = low
+				t.rows[g*w+p.word+1] = low
 			}
 			null := t.rows[g*w]>>k&1 == 1
 			if r.bad || !ok || null && v|low != 0 || !null && kind.Storage() == event.InCodes && t.dicts[k].values.Len() == 0 {
 				return bad("a code")
 			}
-			t.rows[g*w+at] = v
-		}
-		if at++; kind.Storage() == event.InWide {
-			at++
+			p.set(t.rows[g*w:(g+1)*w], v)
 		}
 	}
 	if _, err := t.place(n); err != nil || t.n != n {

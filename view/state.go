@@ -25,10 +25,10 @@ type State struct {
 	eval   evaluator // made by the first Fold
 	align  aligner
 	table  *table
-	slabs  []slab // one for each aggregate of the program
-	failed []bool // by group: a row of it could not be computed
-	why    error  // the first such failure that this state saw itself
-	broken error  // what left the state unusable
+	slabs  []slab       // one for each aggregate of the program
+	failed event.Bitmap // by group: a row of it could not be computed; no longer than the last such group needs
+	why    error        // the first such failure that this state saw itself
+	broken error        // what left the state unusable
 
 	touched *touches // nil until Mark was called
 
@@ -127,13 +127,22 @@ func (s *State) Fold(b *event.Batch, rows []uint32) error {
 func (s *State) fail(in *inputs, slots []uint32) {
 	for i, g := range slots {
 		if in.failed.Get(i) {
-			s.failed[g] = true
+			s.setFailed(g)
 			if s.why == nil {
 				s.why = in.why
 			}
 		}
 	}
 }
+
+func (s *State) setFailed(g uint32) {
+	if words := int(g>>6) + 1; words > len(s.failed) {
+		s.failed = extend(s.failed, words-len(s.failed))
+	}
+	s.failed.Set(int(g))
+}
+
+func (s *State) hasFailed(g uint32) bool { return int(g>>6) < len(s.failed) && s.failed.Get(int(g)) }
 
 // folding picks the rows of in that count for a.
 func (s *State) folding(a *aggregate, in *inputs, slots []uint32) *folding {
@@ -194,7 +203,6 @@ func (s *State) grow() {
 	for _, a := range s.slabs {
 		a.grow(n)
 	}
-	s.failed = extend(s.failed, n-len(s.failed))
 }
 
 // Merge adds the groups of o, a state of the same view, which stays as it is.
@@ -223,9 +231,9 @@ func (s *State) Merge(o *State) error {
 	for i, a := range s.slabs {
 		a.merge(o.slabs[i], to)
 	}
-	for g, failed := range o.failed {
-		if failed {
-			s.failed[to[g]] = true
+	for g := range to[:min(len(to), 64*len(o.failed))] {
+		if o.failed.Get(g) {
+			s.setFailed(to[g])
 		}
 	}
 	if s.why == nil {
@@ -250,7 +258,7 @@ func (s *State) Bytes() int64 {
 func (s *State) Clone() *State {
 	c := &State{
 		view: s.view, layout: s.layout, table: s.table.clone(), slabs: make([]slab, len(s.slabs)),
-		failed: append([]bool(nil), s.failed...), why: s.why, broken: s.broken,
+		failed: append(event.Bitmap(nil), s.failed...), why: s.why, broken: s.broken,
 	}
 	for i, a := range s.slabs {
 		c.slabs[i] = a.clone()

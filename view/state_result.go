@@ -39,7 +39,7 @@ func (s *State) Sorted() (*event.Batch, error) {
 func (s *State) result(order []uint32, keys []event.Column) (*event.Batch, error) {
 	p := s.view.program
 	for _, g := range order {
-		if s.failed[g] {
+		if s.hasFailed(g) {
 			err := fault.New(fault.Invalid, "view %s: %s: an expression failed for one of its rows", s.view.Name(), s.describe(g))
 			if s.why != nil {
 				return nil, fault.WithHint(err, "the first such failure seen was: %v", s.why)
@@ -139,49 +139,48 @@ func (f aggFunc) String() string {
 // on nothing but the groups; without, they are the table's own.
 func (t *table) columns(order []uint32, ranks [][]uint32) []event.Column {
 	out := make([]event.Column, len(t.types))
-	n, at := len(order), 1
+	n := len(order)
 	for k, kind := range t.types {
 		c := &out[k]
 		c.Type = kind
 		var null nulls
 		for i, g := range order {
-			if t.recs[int(g)*t.width]>>k&1 == 1 {
+			if t.rec(int(g))[0]>>k&1 == 1 {
 				null.set(i, n)
 			}
 		}
 		c.Valid = null.valid
-		word := func(g uint32, more int) uint64 { return t.recs[int(g)*t.width+at+more] }
+		p := &t.places[k]
 		switch kind.Storage() {
 		case event.InInts:
 			c.Ints = make([]int64, n)
 			for i, g := range order {
-				c.Ints[i] = int64(word(g, 0))
+				c.Ints[i] = int64(p.get(t.rec(int(g))))
 			}
 		case event.InFloats:
 			c.Floats = make([]float64, n)
 			for i, g := range order {
 				if c.Valid.Get(i) {
-					c.Floats[i] = floatOfOrd(int64(word(g, 0)))
+					c.Floats[i] = floatOfOrd(int64(p.get(t.rec(int(g)))))
 				}
 			}
 		case event.InWide:
 			c.Wide = make([]event.Int128, n)
 			for i, g := range order {
-				c.Wide[i] = event.Int128{Hi: int64(word(g, 0)), Lo: word(g, 1)}
+				rec := t.rec(int(g))
+				c.Wide[i] = event.Int128{Hi: int64(rec[p.word]), Lo: rec[p.word+1]}
 			}
-			at++
 		case event.InCodes:
 			c.Codes = make([]uint32, n)
 			own := t.dicts[k].values // the header: appending later does not show
 			c.Dict = &own
 			for i, g := range order {
-				c.Codes[i] = uint32(word(g, 0))
+				c.Codes[i] = uint32(p.get(t.rec(int(g))))
 			}
 			if ranks != nil {
 				recode(c, ranks[k])
 			}
 		}
-		at++
 	}
 	return out
 }
@@ -220,34 +219,32 @@ func (t *table) sorted() (order []uint32, ranks [][]uint32) {
 	}
 	// Rows of words whose lexical order is the order of the keys: for each
 	// key whether it is there, then its code made unsigned.
-	w := 2*t.width - 2
-	words := make([]uint64, 0, max(w, 0)*t.n)
+	w := 0
+	for _, kind := range t.types {
+		if w += 2; kind.Storage() == event.InWide {
+			w++
+		}
+	}
+	words := make([]uint64, 0, w*t.n)
 	for g := 0; g < t.n && t.width > 0; g++ {
-		rec := t.recs[g*t.width : (g+1)*t.width]
-		at := 1
+		rec := t.rec(g)
 		for k, kind := range t.types {
+			wide := kind.Storage() == event.InWide
 			if rec[0]>>k&1 == 1 {
-				words = append(words, 0, 0)
-				if kind.Storage() == event.InWide {
+				if words = append(words, 0, 0); wide {
 					words = append(words, 0)
-					at++
 				}
-				at++
 				continue
 			}
-			words = append(words, 1)
-			switch kind.Storage() {
-			case event.InCodes:
-				words = append(words, uint64(ranks[k][rec[at]]))
-			case event.InWide:
-				words = append(words, rec[at]^1<<63, rec[at+1])
-				at++
+			switch v := t.places[k].get(rec); {
+			case kind.Storage() == event.InCodes:
+				words = append(words, 1, uint64(ranks[k][v]))
+			case wide:
+				words = append(words, 1, v^1<<63, rec[t.places[k].word+1])
 			default:
-				words = append(words, rec[at]^1<<63)
+				words = append(words, 1, v^1<<63)
 			}
-			at++
 		}
-		w = len(words) / (g + 1)
 	}
 	order = make([]uint32, t.n)
 	for g := range order {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"math"
+	"math/bits"
 
 	"anabranch/event"
 	"anabranch/fault"
@@ -11,15 +12,17 @@ import (
 const maxKeys = 64
 
 // table gives each tuple of keys a slot: 0, 1, 2, ... in order of appearance.
-// A tuple is a record of 64-bit codes (one a key, two for a wide one) behind a
-// word of null bits; a null key has code zero. Codes are integers as they are,
+// A tuple is a record of words: a bit for each key that is null, and the keys'
+// codes (see place); a null key has code zero. Codes are integers as they are,
 // floats as ordFloat, strings as their code in the table's own dictionary.
 type table struct {
 	types    []event.Type
-	width    int // words in a record, 0 without keys
+	places   []place // by key
+	width    int     // words in a record, 0 without keys
 	n        int
 	recs     []uint64    // n records
-	index    []uint64    // open addressing: upper half of the hash, then slot+1; 0 is empty
+	index    []uint32    // open addressing, see entry; 0 is empty
+	slotBits uint8       // of an entry
 	dicts    []*interner // by key; nil where it is not a string
 	partials partials
 
@@ -32,21 +35,16 @@ type table struct {
 	slots  []uint32
 	found  []uint32
 	every  []uint32 // 0, 1, 2, ...
-	touch  uint64
+	touch  uint32
 }
 
 func newTable(types []event.Type) *table {
 	t := &table{types: types, dicts: make([]*interner, len(types)), memo: newMemo(types), codes: make([][]uint32, len(types))}
+	t.places, t.width = placed(types)
 	for i, k := range types {
-		switch t.width++; k.Storage() {
-		case event.InWide:
-			t.width++
-		case event.InCodes:
+		if k.Storage() == event.InCodes {
 			t.dicts[i] = &interner{}
 		}
-	}
-	if len(types) > 0 {
-		t.width++
 	}
 	t.reset()
 	return t
@@ -73,8 +71,8 @@ func (t *table) reset() {
 
 func (t *table) clone() *table {
 	c := &table{
-		types: t.types, width: t.width, n: t.n, dicts: make([]*interner, len(t.dicts)), memo: newMemo(t.types), codes: make([][]uint32, len(t.types)),
-		recs: append([]uint64(nil), t.recs...), index: append([]uint64(nil), t.index...),
+		types: t.types, places: t.places, width: t.width, n: t.n, dicts: make([]*interner, len(t.dicts)), memo: newMemo(t.types), codes: make([][]uint32, len(t.types)),
+		recs: append([]uint64(nil), t.recs...), index: append([]uint32(nil), t.index...), slotBits: t.slotBits,
 	}
 	for i, d := range t.dicts {
 		if d != nil {
@@ -109,7 +107,7 @@ func (t *table) lookup(keys []event.Column, n int) ([]uint32, error) {
 		}
 	}
 	m := t.memo
-	if m == nil || !m.begin(t.dicts) {
+	if m == nil || !m.begin(t.dicts, t.n) {
 		for len(t.every) < n {
 			t.every = append(t.every, uint32(len(t.every)))
 		}
@@ -165,9 +163,9 @@ func (t *table) translate(k int, c *event.Column, n int) error {
 // encode fills t.rows with the records of the given rows of keys.
 func (t *table) encode(keys []event.Column, given []uint32) {
 	t.rows = extend(t.rows[:0], len(given)*t.width)
-	rows, w, at := t.rows, t.width, 1
+	rows, w := t.rows, t.width
 	for k := range keys {
-		c := &keys[k]
+		c, at, shift := &keys[k], t.places[k].word, t.places[k].shift
 		switch c.Type.Storage() {
 		case event.InInts:
 			for i, r := range given {
@@ -183,23 +181,23 @@ func (t *table) encode(keys []event.Column, given []uint32) {
 			}
 		case event.InCodes:
 			for i, r := range given {
-				rows[i*w+at] = uint64(max(t.codes[k][r], 1) - 1)
+				rows[i*w+at] |= uint64(max(t.codes[k][r], 1)-1) << shift
 			}
 		}
-		wide := c.Type.Storage() == event.InWide
-		if c.Valid != nil {
-			for i, r := range given {
-				if !c.Valid.Get(int(r)) {
-					rows[i*w] |= 1 << k
-					rows[i*w+at] = 0
-					if wide {
-						rows[i*w+at+1] = 0
-					}
-				}
-			}
+		if c.Valid == nil {
+			continue
 		}
-		if at++; wide {
-			at++
+		for i, r := range given {
+			if c.Valid.Get(int(r)) {
+				continue
+			}
+			rows[i*w] |= 1 << k
+			switch c.Type.Storage() {
+			case event.InInts, event.InFloats:
+				rows[i*w+at] = 0
+			case event.InWide:
+				rows[i*w+at], rows[i*w+at+1] = 0, 0
+			}
 		}
 	}
 }
@@ -232,9 +230,9 @@ func (t *table) place(n int) ([]uint32, error) {
 		hashes[i] = hashWords(rows[i*w : i*w+w])
 	}
 	mask := uint64(len(index) - 1)
-	const touched = 1 << 14 // entries; a smaller index stays in cache anyway
+	const touched = 1 << 15 // entries; a smaller index stays in cache anyway
 	if mask >= touched {
-		var sum uint64
+		var sum uint32
 		for _, h := range hashes {
 			sum += index[h&mask]
 		}
@@ -252,18 +250,17 @@ func (t *table) place(n int) ([]uint32, error) {
 		for {
 			e := index[p]
 			if e == 0 {
-				index[p] = h>>32<<32 | uint64(t.n+1)
+				index[p] = t.entry(h, t.n)
 				t.recs = append(t.recs, rec...)
 				slots[i] = uint32(t.n)
 				t.n++
-				if t.n*3 > len(index)*2 {
+				if t.n*4 > len(index)*3 {
 					t.rehash(len(index) * 2)
 					index, mask = t.index, uint64(len(t.index)-1)
 				}
 				break
 			}
-			if (e^h)>>32 == 0 {
-				slot := int(uint32(e)) - 1
+			if slot, ok := t.maybe(e, h); ok {
 				if equalWords(rec, t.recs[slot*w:slot*w+w]) {
 					slots[i] = uint32(slot)
 					break
@@ -273,6 +270,19 @@ func (t *table) place(n int) ([]uint32, error) {
 		}
 	}
 	return slots, nil
+}
+
+// entry is what stands in the index for a slot with this hash: slot+1, for which
+// there are as many bits as the size of the index has, and in the bits above it
+// those of the hash. No record is looked at whose bits differ; in a large index there are few
+// of them, but then 2^32 slots have room as well.
+func (t *table) entry(h uint64, slot int) uint32 {
+	return uint32(h>>32)>>t.slotBits<<t.slotBits | uint32(slot+1)
+}
+
+// maybe returns the slot of an entry, and whether it may be that of a hash.
+func (t *table) maybe(e uint32, h uint64) (slot int, ok bool) {
+	return int(e&^(math.MaxUint32<<t.slotBits)) - 1, (e^uint32(h>>32))>>t.slotBits == 0
 }
 
 func equalWords(a, b []uint64) bool {
@@ -287,7 +297,7 @@ func equalWords(a, b []uint64) bool {
 
 // rehash fills an index of size places from the records.
 func (t *table) rehash(size int) {
-	t.index = make([]uint64, size)
+	t.index, t.slotBits = make([]uint32, size), uint8(min(bits.Len(uint(size-1)), 32))
 	mask := uint64(size - 1)
 	for s := range t.n {
 		h := hashWords(t.recs[s*t.width : (s+1)*t.width])
@@ -295,32 +305,30 @@ func (t *table) rehash(size int) {
 		for t.index[p] != 0 {
 			p = (p + 1) & mask
 		}
-		t.index[p] = h>>32<<32 | uint64(s+1)
+		t.index[p] = t.entry(h, s)
 	}
 }
 
 // adopt makes a slot for every record of o and returns them by o's slots.
 func (t *table) adopt(o *table) ([]uint32, error) {
 	t.rows = append(t.rows[:0], o.recs...)
-	at := 1
-	for k, kind := range t.types {
-		if from := o.dicts[k]; from != nil {
-			known := make([]uint32, from.values.Len())
-			for c := range known {
-				var err error
-				if known[c], err = t.dicts[k].intern(from.values.Value(uint32(c))); err != nil {
-					return nil, err
-				}
-			}
-			for i := range o.n {
-				rec := t.rows[i*t.width : (i+1)*t.width]
-				if rec[0]>>k&1 == 0 {
-					rec[at] = uint64(known[rec[at]])
-				}
+	for k, from := range o.dicts {
+		if from == nil {
+			continue
+		}
+		known := make([]uint32, from.values.Len())
+		for c := range known {
+			var err error
+			if known[c], err = t.dicts[k].intern(from.values.Value(uint32(c))); err != nil {
+				return nil, err
 			}
 		}
-		if at++; kind.Storage() == event.InWide {
-			at++
+		p := &t.places[k]
+		for i := range o.n {
+			rec := t.rows[i*t.width : (i+1)*t.width]
+			if rec[0]>>k&1 == 0 {
+				p.set(rec, uint64(known[p.get(rec)]))
+			}
 		}
 	}
 	return t.place(o.n)

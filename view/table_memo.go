@@ -1,6 +1,7 @@
 package view
 
 import (
+	"math"
 	"math/bits"
 
 	"anabranch/event"
@@ -11,7 +12,7 @@ import (
 // order of time, more or less: the integers among the keys (an hour, a day)
 // stay the same for long stretches. Rows are told apart by them first, into a
 // few rounds; within a round the codes of all texts together are the number of
-// a cell.
+// a cell. It grows with the table, up to a cell for each group.
 //
 // It only ever says what the table would say, and may forget at any time.
 type memo struct {
@@ -21,8 +22,7 @@ type memo struct {
 	size   int      // cells of one round; 0: nothing is known
 	rounds []round
 	values []int64  // of the integer keys, for each round
-	cells  []uint64 // number of the round<<32 | slot
-	number uint32   // of the newest round: another one need not clear its cells
+	cells  []uint32 // slot+1; 0: not known
 	batch  uint32   // number of this batch
 	pause  int      // batches for which it is not asked, since it was of no help
 
@@ -34,9 +34,8 @@ type memo struct {
 
 // round is what rows with the same integers share.
 type round struct {
-	number uint32
-	batch  uint32 // the last that used it
-	nulls  uint64 // by key
+	batch uint32 // the last that used it; 0: none did
+	nulls uint64 // by key
 }
 
 const (
@@ -73,19 +72,22 @@ func (m *memo) bytes() int64 {
 	return sliceBytes(m.cells) + sliceBytes(m.asked) + sliceBytes(m.at) + sliceBytes(m.values)
 }
 
-// begin makes room for the codes of the dictionaries of keys. False: m is of
-// no use for this batch.
-func (m *memo) begin(dicts []*interner) bool {
+// begin makes room for the codes of the dictionaries of keys in a table of so
+// many groups. False: m is of no use for this batch.
+func (m *memo) begin(dicts []*interner, groups int) bool {
 	if m.pause > 0 {
 		m.pause--
 		return false
 	}
-	fits := m.size > 0 && m.number < 1<<31
+	fits := m.size > 0 && m.batch < math.MaxUint32
 	for _, k := range m.codes {
 		fits = fits && dicts[k].values.Len() < int(m.width[k])
 	}
 	if fits {
 		m.batch++
+		if n := m.fitting(groups); n > len(m.rounds) {
+			m.hold(n)
+		}
 		return true
 	}
 	m.size = 1
@@ -96,13 +98,26 @@ func (m *memo) begin(dicts []*interner) bool {
 			return false
 		}
 	}
-	n := min(memoRounds, memoCells/m.size)
-	m.rounds, m.values = sized(m.rounds, n), sized(m.values, n*len(m.ints))
-	m.cells = sized(m.cells, n*m.size)
-	clear(m.rounds)
-	clear(m.cells)
-	m.number, m.batch = 0, 1
+	m.rounds, m.values, m.cells, m.batch = m.rounds[:0], m.values[:0], m.cells[:0], 1
+	m.hold(m.fitting(groups))
 	return true
+}
+
+// fitting returns how many rounds a table of so many groups is worth.
+func (m *memo) fitting(groups int) int {
+	return min(max(groups/m.size, 1), memoRounds, memoCells/m.size)
+}
+
+// hold makes n rounds of those that there are.
+func (m *memo) hold(n int) {
+	m.rounds = extend(m.rounds, n-len(m.rounds))
+	m.values = extend(m.values, n*len(m.ints)-len(m.values))
+	known := len(m.cells)
+	if n *= m.size; cap(m.cells) < n {
+		m.cells = append(make([]uint32, 0, n), m.cells...) // no more than is used
+	}
+	m.cells = m.cells[:n]
+	clear(m.cells[known:])
 }
 
 // find looks for the tuples of n rows, whose texts have the given codes, by
@@ -128,13 +143,12 @@ func (m *memo) find(keys []event.Column, codes [][]uint32, n int) {
 			from = to
 			continue
 		}
-		number, cells := m.rounds[r].number, m.cells[r*m.size:(r+1)*m.size]
-		base := uint32(r * m.size)
+		base, cells := uint32(r*m.size), m.cells[r*m.size:(r+1)*m.size]
 		for i := from; i < to; i++ {
 			cell := &cells[m.at[i]]
 			m.at[i] += base
-			if uint32(*cell>>32) != number {
-				*cell = uint64(number) << 32
+			if *cell == 0 {
+				*cell = math.MaxUint32 // until it is learned
 				m.asked = append(m.asked, uint32(i))
 			}
 		}
@@ -181,7 +195,7 @@ func (m *memo) round(keys []event.Column, i, n int) int {
 	}
 	oldest := 0
 	for r := range m.rounds {
-		if m.rounds[r].number != 0 && m.rounds[r].nulls == nulls && m.has(r, keys, i, nulls) {
+		if m.rounds[r].batch != 0 && m.rounds[r].nulls == nulls && m.has(r, keys, i, nulls) {
 			m.rounds[r].batch = m.batch
 			return r
 		}
@@ -192,8 +206,8 @@ func (m *memo) round(keys []event.Column, i, n int) int {
 	if n == 1 || m.rounds[oldest].batch == m.batch {
 		return -1
 	}
-	m.number++
-	m.rounds[oldest] = round{m.number, m.batch, nulls}
+	m.rounds[oldest] = round{m.batch, nulls}
+	clear(m.cells[oldest*m.size : (oldest+1)*m.size])
 	for j, k := range m.ints {
 		m.values[oldest*len(m.ints)+j] = keys[k].Ints[i]
 	}
@@ -213,12 +227,12 @@ func (m *memo) has(r int, keys []event.Column, i int, nulls uint64) bool {
 func (m *memo) learn(found, slots []uint32) {
 	for j, i := range m.asked {
 		if at := m.at[i]; at&noCell == 0 {
-			m.cells[at] |= uint64(found[j])
+			m.cells[at] = found[j] + 1
 		}
 	}
 	for i, at := range m.at {
 		if at&noCell == 0 {
-			slots[i] = uint32(m.cells[at])
+			slots[i] = m.cells[at] - 1
 		} else {
 			slots[i] = found[at&^noCell]
 		}

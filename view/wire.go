@@ -176,6 +176,9 @@ func fold64(a, b uint64) uint64 {
 // extend returns s with n more zero elements.
 func extend[T any](s []T, n int) []T { return append(s, make([]T, n)...) }
 
+// mapEntryBytes is about what an entry of a map of sums takes.
+const mapEntryBytes = 64
+
 func sliceBytes[T any](s []T) int64 {
 	var t T
 	return int64(cap(s)) * int64(unsafe.Sizeof(t))
