@@ -93,14 +93,18 @@ func (h *hasher) hashes() (id event.ID, content, key uint64) {
 	keyed := len(part)
 	part = h.appendParts(part, h.id)
 	h.part = part
-	if keyed == 0 { // the id is its own key
-		key = xxh3.Hash(part)
-	} else {
-		key = xxh3.Hash(part[:keyed])
+	if keyed == 0 {
+		keyed = len(part) // the id is its own key
 	}
+	return hashID(part), h.content, hashKey(part[:keyed])
+}
+
+func hashKey(part []byte) uint64 { return xxh3.Hash(part) }
+
+func hashID(part []byte) event.ID {
 	sum := xxh3.Hash128(part)
 	if planted.On(planted.ShortID) {
 		sum.Hi, sum.Lo = 0, sum.Lo&math.MaxUint32
 	}
-	return event.ID{Hi: sum.Hi, Lo: sum.Lo}, h.content, key
+	return event.ID{Hi: sum.Hi, Lo: sum.Lo}
 }

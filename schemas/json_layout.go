@@ -49,6 +49,9 @@ func newLiteral(text []byte) literal {
 	return l
 }
 
+// word returns the eight bytes at i.
+func word(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8 : i+8]) }
+
 // firstBytes masks the first n bytes of a word.
 func firstBytes(n int) uint64 {
 	if n >= 8 {
@@ -138,89 +141,4 @@ func (f *field) usualToken() textKind {
 // nullWhenAbsent reports whether a field that does not stand there is null.
 func (f *field) nullWhenAbsent() bool {
 	return f.Nullable && (f.byDef == nil || f.byDef.null)
-}
-
-// span is where the raw text of a value is; the zero span is a null.
-type span struct{ from, to int32 }
-
-// scanLine reads the line of a block that begins at i and returns where the
-// next one begins, or false when it is not written as the layout says.
-func (d *Decoder) scanLine(b []byte, i, row int) (next int, ok bool) {
-	l := &d.layout
-	for k := range l.steps {
-		s := &l.steps[k]
-		if !s.front.at(b, i) {
-			if !s.spare {
-				return i, false
-			}
-			if s.field >= 0 {
-				d.block.spans[s.field*blockLines+row] = span{}
-			}
-			continue
-		}
-		i += len(s.front.text)
-		if s.field < 0 {
-			if i, ok = d.passOver(b, i); !ok {
-				return i, false
-			}
-			continue
-		}
-		from, to := i, i
-		switch c := b[i]; {
-		case c == '"' && s.token == quotedText:
-			from = i + 1
-			if to = special(b, from); to == len(b) || b[to] != '"' {
-				return i, false
-			}
-			i = to + 1
-		case c == 'n':
-			if string(b[i:i+4]) != "null" {
-				return i, false
-			}
-			from, to, i = 0, 0, i+4
-		case s.token == number:
-			if to = scanNumber(b, i); to == i {
-				return i, false
-			}
-			i = to
-		case s.token == isTrue: // or false
-			if to = i + wordLen(b[i:]); to == i {
-				return i, false
-			}
-			i = to
-		default:
-			return i, false
-		}
-		d.block.spans[s.field*blockLines+row] = span{int32(from), int32(to)}
-	}
-	if !l.end.at(b, i) {
-		return i, false
-	}
-	return i + len(l.end.text), true
-}
-
-// wordLen returns how long the true or false at the beginning of b is, or 0.
-func wordLen(b []byte) int {
-	switch {
-	case string(b[:4]) == "true":
-		return 4
-	case string(b[:5]) == "false":
-		return 5
-	}
-	return 0
-}
-
-// passOver returns the place behind the value at i, which the schema does not
-// name.
-func (d *Decoder) passOver(b []byte, i int) (next int, ok bool) {
-	if b[i] == '{' || b[i] == '[' { // inside of it a line end would pass for white space
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			return i, false
-		}
-		b = b[:i+n]
-	}
-	d.scratch = d.scratch[:0]
-	next, err := skipValue(b, i, 0, &d.scratch)
-	return next, err == nil
 }

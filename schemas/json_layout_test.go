@@ -122,6 +122,9 @@ func (p *producer) value(key string, n int) string {
 	case "unknown":
 		return pick("1", `"x"`, `{"a":[1,"}"]}`, "[]", "true")
 	}
+	if p.r.IntN(300) == 0 {
+		return `"` + strings.Repeat(pick("long", "l\u00f6ng", `l\"ng`), p.r.IntN(12000)) + `"`
+	}
 	return pick(`""`, `"a"`, `"seven b"`, `"eight by"`, `"nine byte"`, `"sixteen letters!"`, `"seventeen letters"`, `"\u00e9"`, `"é"`, fmt.Sprintf(`"%08d"`, p.r.IntN(50)), fmt.Sprintf(`"%020d"`, p.r.IntN(50)))
 }
 
@@ -165,5 +168,10 @@ func TestOneWayOfWritingIsReadInBlocks(t *testing.T) {
 	// The first line is parsed, and each that ends too close to the end of the window.
 	if got.N != 5000 || d.layout.odd > 40 {
 		t.Errorf("%d rows, %d of them parsed", got.N, d.layout.odd)
+	}
+	d.layout.odd = 0
+	got = decodeAll(t, d, bytes.NewReader(bytes.ReplaceAll(payments(5000), []byte(`"C1`), []byte(`"Ç1`))))
+	if got.N != 5000 || d.layout.odd > 40 {
+		t.Errorf("%d rows with letters beyond ASCII, %d of them parsed", got.N, d.layout.odd)
 	}
 }

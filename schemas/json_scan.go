@@ -35,17 +35,29 @@ const (
 	highs = 0x8080808080808080
 )
 
+// specials sets the high bit of the first byte of w that needs a look inside of a
+// string (a quote, a backslash, a control byte or one that is not ASCII), and
+// perhaps of bytes above it.
+//
+// As long as no byte is above 0x7f, which w itself tells, taking one off sets
+// the high bit of a zero byte only. It borrows from bytes behind the first hit,
+// so that the lowest set bit is right.
+func specials(w uint64) uint64 {
+	return (((w ^ lows*'"') - lows) | ((w ^ lows*'\\') - lows) | (w - lows*0x20) | w) & highs
+}
+
+// wordEnds is specials for what ends a number or a word: a comma, a closing brace, a
+// byte up to a space or one that is not ASCII.
+func wordEnds(w uint64) uint64 {
+	return (((w ^ lows*',') - lows) | ((w ^ lows*'}') - lows) | (w - lows*0x21) | w) & highs
+}
+
 // special returns the place of the first byte from i on that needs a look
 // inside of a string: a quote, a backslash, a control byte or one that is not
 // ASCII. Eight bytes are looked at together.
 func special(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		// As long as no byte is above 0x7f, which w itself tells, taking one off
-		// sets the high bit of a zero byte only. It borrows from bytes behind
-		// the first hit, so that the lowest set bit is right.
-		hit := ((w ^ lows*'"') - lows) | ((w ^ lows*'\\') - lows) | (w - lows*0x20) | w
-		if hit &= highs; hit != 0 {
+		if hit := specials(binary.LittleEndian.Uint64(b[i:])); hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
 		}
 	}

@@ -1,5 +1,7 @@
 package schemas
 
+import "encoding/binary"
+
 // Times stay inside the years 1 to 9999, which every reader understands.
 const (
 	minMicros = -62135596800 * 1000000
@@ -46,17 +48,28 @@ func (d *lastDate) parse(b []byte) (int64, numberError) {
 // microseconds since 1970. A moment in time (zoned) is moved to UTC; without a
 // zone it is taken as UTC. A wall clock stays as written, whatever its zone.
 func parseTimestamp(b []byte, zoned bool, last *lastDate) (int64, numberError) {
-	if len(b) < 19 || b[10]|0x20 != 't' && b[10] != ' ' || b[13] != ':' || b[16] != ':' {
+	if len(b) < 19 || b[10]|0x20 != 't' && b[10] != ' ' {
 		return 0, notNumber
 	}
 	day, what := last.parse(b[:10])
-	hour, minute, second := two(b[11:]), two(b[14:]), two(b[17:])
-	if what != 0 || uint(hour) > 23 || uint(minute) > 59 || uint(second) > 59 {
+	clock, ok := parseClock(binary.LittleEndian.Uint64(b[11:]))
+	if what != 0 || !ok {
 		return 0, notNumber
 	}
-	micros := day*dayMicros + int64((hour*60+minute)*60+second)*1000000
+	micros := day*dayMicros + clock
+	if len(b) == 19 {
+		return micros, 0
+	}
+	if n := len(b) - 21; uint(n-1) < 6 && b[19] == '.' && b[20+n]|0x20 == 'z' { // most are
+		part := binary.LittleEndian.Uint64(b[13+n:]) >> (56 - 8*n) & firstBytes(n)
+		part -= zeros & firstBytes(n)
+		if !areDigits(part) {
+			return 0, notNumber
+		}
+		return micros + int64(eightDigits(part<<16)), 0
+	}
 	b = b[19:]
-	if len(b) > 0 && b[0] == '.' {
+	if b[0] == '.' {
 		n, unit := 1, int64(100000)
 		for ; n < len(b) && isDigit(b[n]); n++ {
 			micros += int64(b[n]-'0') * unit
@@ -75,6 +88,25 @@ func parseTimestamp(b []byte, zoned bool, last *lastDate) (int64, numberError) {
 		micros -= offset
 	}
 	return micros, 0
+}
+
+// parseClock reads the eight bytes of 12:50:00.
+func parseClock(w uint64) (micros int64, ok bool) {
+	const (
+		colons = 0x0000ff0000ff0000
+		digits = ^uint64(colons)
+	)
+	w ^= ':'<<16 | ':'<<40
+	if w&colons != 0 {
+		return 0, false
+	}
+	w -= zeros & digits
+	pairs := w*10 + w>>8
+	hour, minute, second := pairs&0xff, pairs>>24&0xff, pairs>>48&0xff
+	if !areDigits(w) || hour > 23 || minute > 59 || second > 59 {
+		return 0, false
+	}
+	return int64((hour*60+minute)*60+second) * 1000000, true
 }
 
 // parseZone reads Z, +01:00 or nothing.

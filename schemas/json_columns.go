@@ -1,0 +1,176 @@
+package schemas
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/zeebo/xxh3"
+
+	"anabranch/event"
+)
+
+// texts are the raw texts of one field in a block.
+type texts struct {
+	b     []byte // with slack behind each text
+	spans []span
+	sums  []uint64 // the hash of each text is added here
+	seed  uint64   // of those hashes
+}
+
+// addBlock adds rows, the first of them row first, as add would one by one, and
+// returns how many it took: it stops at one that add has to refuse, or that is
+// empty where something is required.
+func (c *builder) addBlock(first int, t *texts, required bool) int {
+	switch {
+	case c.texts && c.token == quotedText:
+		return c.addTexts(first, t, required)
+	case c.token == quotedText && c.Type.Kind == event.Timestamp && c.field.layout == "":
+		return c.addTimes(first, t, required)
+	case c.token == number && (c.Type.Kind == event.Decimal && c.Type.Storage() == event.InInts || c.Type.Kind == event.Int32 || c.Type.Kind == event.Int64):
+		return c.addNumbers(first, t, required)
+	case c.token == isTrue && c.Type.Kind == event.Bool:
+		return c.addBools(first, t, required)
+	}
+	for i := range t.spans {
+		if !c.addSpan(first, i, t, required) {
+			return i
+		}
+	}
+	return len(t.spans)
+}
+
+// addSpan adds a value of any type, as Decoder.event does.
+func (c *builder) addSpan(first, i int, t *texts, required bool) bool {
+	s := t.spans[i]
+	cell := cellText{raw: t.b[s.from:s.to], token: c.token}
+	switch {
+	case len(cell.raw) > 0:
+		if !c.written(&cell) {
+			return false
+		}
+		cell.hash = xxh3.HashSeed(cell.raw, t.seed)
+		t.sums[i] += cell.hash
+	case required:
+		return false
+	case s == (span{}) && c.token != absent:
+		cell.token = null
+	case s != (span{}) && c.token != quotedText: // no word at all
+		return false
+	}
+	code, _ := c.add(first+i, &cell)
+	return code == ""
+}
+
+// written reports whether the text of a cell is what its token says, where that
+// has not been looked at yet.
+func (c *builder) written(cell *cellText) bool {
+	switch c.token {
+	case number:
+		return isJSONNumber(cell.raw)
+	case isTrue:
+		if string(cell.raw) == "false" {
+			cell.token = isFalse
+			return true
+		}
+		return string(cell.raw) == "true"
+	}
+	return c.token == quotedText
+}
+
+// addTexts adds strings.
+func (c *builder) addTexts(first int, t *texts, required bool) int {
+	for i, s := range t.spans {
+		raw := t.b[s.from:s.to]
+		var code uint32
+		var hash uint64
+		switch {
+		case len(raw) == 0:
+			if !c.addSpan(first, i, t, required) {
+				return i
+			}
+			continue
+		case len(raw) <= shortText && !c.interner.varied:
+			code, hash = c.interner.shortCode(t.b, s)
+		default:
+			hash = xxh3.HashSeed(raw, t.seed)
+			code = c.interner.codeOf(raw, hash)
+		}
+		t.sums[i] += hash
+		c.Codes = append(c.Codes, code)
+		if c.Valid != nil {
+			c.Valid.Set(first + i)
+		}
+	}
+	return len(t.spans)
+}
+
+// addTimes adds timestamps that are written as ISO 8601 has them.
+func (c *builder) addTimes(first int, t *texts, required bool) int {
+	for i, s := range t.spans {
+		raw := t.b[s.from:s.to]
+		v, what := parseTimestamp(raw, c.field.zoned, &c.date)
+		if what != 0 || v < minMicros || v > maxMicros {
+			if !c.addSpan(first, i, t, required) { // a null, perhaps
+				return i
+			}
+			continue
+		}
+		c.addInt64(first+i, v)
+		t.sums[i] += xxh3.HashSeed(raw, t.seed)
+	}
+	return len(t.spans)
+}
+
+// addNumbers adds whole numbers, and decimals of at most 18 digits.
+func (c *builder) addNumbers(first int, t *texts, required bool) int {
+	scale, limit := 0, int64(math.MaxInt32)
+	if c.Type.Kind == event.Decimal {
+		scale, limit = int(c.Type.Scale), powersNarrow[c.Type.Precision]-1
+	}
+	for i, s := range t.spans {
+		raw := t.b[s.from:s.to]
+		w, n := binary.LittleEndian.Uint64(t.b[s.from:]), len(raw)
+		negative := int64(0)
+		if byte(w) == '-' {
+			w, n, negative = binary.LittleEndian.Uint64(t.b[s.from+1:]), n-1, -1
+		}
+		digits, behind, ok := shortNumber(w, n)
+		if up := scale - behind; !ok || uint(up) > 10 || int64(digits)*powersNarrow[up] > limit {
+			if !c.addSpan(first, i, t, required) {
+				return i
+			}
+			continue
+		} else {
+			v := int64(digits) * powersNarrow[up]
+			c.addInt64(first+i, (v^negative)-negative)
+		}
+		t.sums[i] += xxh3.HashSeed(raw, t.seed)
+	}
+	return len(t.spans)
+}
+
+// addBools adds true and false, whose hashes are known.
+func (c *builder) addBools(first int, t *texts, required bool) int {
+	texts := [2]uint64{0x65757274, 0x65736c6166} // true, false
+	hashes := [2]uint64{xxh3.HashStringSeed("true", t.seed), xxh3.HashStringSeed("false", t.seed)}
+	for i, s := range t.spans {
+		n := int(s.to - s.from)
+		isFalse := n & 1
+		if n|1 != 5 || binary.LittleEndian.Uint64(t.b[s.from:])&firstBytes(n) != texts[isFalse] {
+			if !c.addSpan(first, i, t, required) {
+				return i
+			}
+			continue
+		}
+		c.addInt64(first+i, int64(1-isFalse))
+		t.sums[i] += hashes[isFalse]
+	}
+	return len(t.spans)
+}
+
+func (c *builder) addInt64(row int, v int64) {
+	c.Ints = append(c.Ints, v)
+	if c.Valid != nil {
+		c.Valid.Set(row)
+	}
+}
