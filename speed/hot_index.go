@@ -172,29 +172,37 @@ func (x *index) grow(n int, id func(place int) event.ID) {
 	// ids for each: the places of all fit in the other bits.
 	x.place = uint8(8*slotBytes - hashBits + bits.Len64(x.pages) - 1)
 
+	var taken [pageSlots + 1]uint64
 	to, next := 0, 0 // the page that is written, and its first slot behind what is
+	into := x.page[to]
 	for i := range old.page {
 		p := &old.page[i]
-		was := *p.slots
-		clear(p.slots[:])
-		for s := range pageSlots {
-			e := was.get(s)
-			if e == 0 {
-				continue
-			}
+		for _, e := range taken[:p.take(&taken)] {
 			hash, place := old.read(p, e)
 			n, home := x.of(hash)
 			if n != to {
-				to, next = n, 0
+				to, next, into = n, 0, x.page[n]
 			}
 			if next = max(next, home); next == pageSlots {
 				x.aside(id(place), place)
 				continue
 			}
-			x.page[n].set(next, x.slot(&x.page[n], hash, place))
+			into.set(next, x.slot(&into, hash, place))
 			next++
 		}
 	}
+}
+
+// take empties a page and returns how many slots were taken, which are in to. Whether
+// one is cannot be foretold, so each is written and the next goes over a free one.
+func (p *slots) take(to *[pageSlots + 1]uint64) (n int) {
+	for s := range pageSlots {
+		e := p.get(s)
+		to[n] = e
+		n += int(-e >> 63) // 1 but for 0
+	}
+	clear(p[:])
+	return n
 }
 
 // bytes returns the memory held.
