@@ -15,12 +15,12 @@ import (
 // bytes an id: docs/proposals/016 says what else was thought of. It belongs to
 // the loop of its partition.
 type hot struct {
-	index  index
-	chunk  [][]seen // each of chunkLen; place p is chunk[p/chunkLen][p%chunkLen]
-	n      int      // ids held
-	frame  []framed // which frame the ids came with, ascending
-	hashes []uint64 // scratch of add
-	warm   uint64
+	index index
+	chunk [][]seen         // each of chunkLen; place p is chunk[p/chunkLen][p%chunkLen]
+	n     int              // ids held
+	frame []framed         // which frame the ids came with, ascending
+	homes [touchAhead]home // scratch of add
+	warm  uint64
 }
 
 // seen is one id with the content hash of its first event.
@@ -60,18 +60,17 @@ func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32
 	for len(ids) > 0 {
 		n := min(touchAhead, len(ids))
 		// Touch: independent loads of the slots, whose misses overlap.
-		sums := h.hashes[:0]
+		homes := h.homes[:n]
 		var warm uint64
-		for i := range n {
-			hash := hashOf(ids[i])
-			sums = append(sums, hash)
-			n, home := h.index.of(hash)
-			p := &h.index.page[n]
-			warm |= p.get(home) | p.get(home+touchBeside)
+		for i := range homes {
+			at := h.index.home(hashOf(ids[i]))
+			homes[i] = at
+			p := &h.index.page[at.page]
+			warm |= p.get(int(at.slot)) | p.get(int(at.slot)+touchBeside)
 		}
-		h.hashes, h.warm = sums, warm // warm keeps the compiler from dropping the loads
-		for i, hash := range sums {
-			places[i], fresh[i] = h.enter(ids[i], hashes[i], hash)
+		h.warm = warm // keeps the compiler from dropping the loads
+		for i := range homes {
+			places[i], fresh[i] = h.enter(ids[i], hashes[i], homes[i])
 		}
 		ids, hashes, places, fresh = ids[n:], hashes[n:], places[n:], fresh[n:]
 	}
@@ -80,16 +79,17 @@ func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32
 	}
 }
 
-// enter remembers an id with this hash unless it is known, and returns its
+// enter remembers an id with this home unless it is known, and returns its
 // place and whether it is new.
-func (h *hot) enter(id event.ID, content, hash uint64) (place int32, fresh bool) {
+func (h *hot) enter(id event.ID, content uint64, at home) (place int32, fresh bool) {
 	if len(h.index.rest) > 0 {
 		if place, known := h.index.rest[id]; known {
 			return int32(place), false
 		}
 	}
 	x := &h.index
-	p, s, free := x.search(hash)
+	hash := at.hash
+	p, s, free := x.search(at)
 	for i := s; i < free; i++ {
 		other, place := x.read(p, p.get(i))
 		if other != hash {

@@ -61,8 +61,19 @@ func (p *slots) set(i int, e uint64) {
 	p[i*slotBytes+4] = byte(e >> 32)
 }
 
+// home is where the search for a hash begins.
+type home struct {
+	hash       uint64
+	page, slot uint32
+}
+
+func (x *index) home(hash uint64) home {
+	n, slot := x.of(hash)
+	return home{hash, uint32(n), uint32(slot)}
+}
+
 // of returns the number of the page for a hash and where the search begins.
-func (x *index) of(hash uint64) (n, home int) {
+func (x *index) of(hash uint64) (n, slot int) {
 	at := hash * x.pages
 	return int(at >> hashBits), int(at & (1<<hashBits - 1) * pageHomes >> hashBits)
 }
@@ -79,11 +90,10 @@ func (x *index) read(p *page, e uint64) (hash uint64, place int) {
 
 // search returns the page for a hash, the slot there that is the first with
 // this hash or would be, and the first free one behind it.
-func (x *index) search(hash uint64) (p *page, s, free int) {
-	n, home := x.of(hash)
-	p = &x.page[n]
-	least := x.slot(p, hash, -1)
-	s, free = home, home
+func (x *index) search(at home) (p *page, s, free int) {
+	p = &x.page[at.page]
+	least := x.slot(p, at.hash, -1)
+	s, free = int(at.slot), int(at.slot)
 	for e := p.get(free); e != 0; e = p.get(free) {
 		s += int((e - least) >> 63) // 1 where e is less: which it is cannot be foretold
 		free++
@@ -104,7 +114,7 @@ func (p *page) insert(s, free int, e uint64) bool {
 // enter enters an id that is not there.
 func (x *index) enter(id event.ID, place int) {
 	hash := hashOf(id)
-	if p, s, free := x.search(hash); !p.insert(s, free, x.slot(p, hash, place)) {
+	if p, s, free := x.search(x.home(hash)); !p.insert(s, free, x.slot(p, hash, place)) {
 		x.aside(id, place)
 	}
 }
@@ -124,7 +134,7 @@ func (x *index) remove(id event.ID, place int) {
 		return
 	}
 	hash := hashOf(id)
-	p, s, _ := x.search(hash)
+	p, s, _ := x.search(x.home(hash))
 	for want := x.slot(p, hash, place); p.get(s) != want; {
 		s++
 	}

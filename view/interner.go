@@ -1,6 +1,7 @@
 package view
 
 import (
+	"encoding/binary"
 	"math"
 
 	"anabranch/event"
@@ -45,7 +46,7 @@ func (d *interner) translation(from *event.Dict) []uint32 {
 
 // intern returns the code of v.
 func (d *interner) intern(v []byte) (uint32, error) {
-	h := xxh3.Hash(v)
+	h := textHash(v)
 	if n := d.values.Len(); n*3 >= len(d.index)*2 {
 		d.rehash(max(1<<6, len(d.index)*2))
 	}
@@ -66,11 +67,22 @@ func (d *interner) intern(v []byte) (uint32, error) {
 	return c, nil
 }
 
+// textHash is the hash of a text in an interner. Many keys are short: a text of two
+// words is hashed as a record of keys is.
+func textHash(v []byte) uint64 {
+	n := len(v)
+	if n < 8 || n > 16 {
+		return xxh3.Hash(v)
+	}
+	h := fold64(binary.LittleEndian.Uint64(v), uint64(n))
+	return fold64(h^binary.LittleEndian.Uint64(v[n-8:]), uint64(n))
+}
+
 func (d *interner) rehash(size int) {
 	d.index = make([]uint64, size)
 	mask := uint64(size - 1)
 	for c := range d.values.Len() {
-		h := xxh3.Hash(d.values.Value(uint32(c)))
+		h := textHash(d.values.Value(uint32(c)))
 		p := h & mask
 		for d.index[p] != 0 {
 			p = (p + 1) & mask

@@ -4,8 +4,6 @@ import (
 	"math"
 
 	"anabranch/event"
-
-	"github.com/zeebo/xxh3"
 )
 
 // Pick takes some groups of a view: those whose keys have given values and lie
@@ -110,7 +108,7 @@ func (d *interner) find(v []byte) (uint32, bool) {
 	if len(d.index) == 0 {
 		return 0, false
 	}
-	h, mask := xxh3.Hash(v), uint64(len(d.index)-1)
+	h, mask := textHash(v), uint64(len(d.index)-1)
 	for p := h & mask; d.index[p] != 0; p = (p + 1) & mask {
 		if e := d.index[p]; (e^h)>>32 == 0 {
 			if c := uint32(e) - 1; string(d.values.Value(c)) == string(v) {
