@@ -110,3 +110,61 @@ func TestSumsBeyondTheirCells(t *testing.T) {
 		}
 	}
 }
+
+// TestQuantilesBeyondHalfAWord counts values past what half a word holds, by
+// folding, merging and reading, and compares the buckets with a map.
+func TestQuantilesBeyondHalfAWord(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(7, 8))
+	slabOf := func() *quantileSlab { return &quantileSlab{q: 0.5, in: event.Type{Kind: event.Int64}} }
+	for range 50 {
+		const groups = 3
+		s := slabOf()
+		s.grow(groups)
+		var want [groups]map[uint64]uint64
+		for g := range want {
+			want[g] = map[uint64]uint64{}
+		}
+		for range 20 {
+			g := uint32(r.IntN(groups))
+			switch r.IntN(3) {
+			case 0:
+				f := &folding{arg: &event.Column{}}
+				few := 1 + r.Int64N(1<<r.IntN(12))
+				for i := range uint32(1000) {
+					v := r.Int64N(few) - few/3
+					f.slots, f.sel, f.arg.Ints = append(f.slots, g), append(f.sel, i), append(f.arg.Ints, v)
+					want[g][bucketOf(float64(v))]++
+				}
+				s.fold(f)
+			case 1: // what somebody else has counted
+				o, v, n := slabOf(), float64(r.IntN(100)), 1+r.Uint64N(1<<(1+r.IntN(20)))
+				o.grow(1)
+				o.add(0, bucketOf(v), n)
+				want[g][bucketOf(v)] += n
+				rd := &reader{b: o.encoder(nil)(nil, 0)}
+				if s.decode(rd, g); rd.bad || len(rd.b) > 0 {
+					t.Fatalf("%d values of %v are not read", n, v)
+				}
+			case 2:
+				s.merge(s.clone(), []uint32{0, 1, 2})
+				for g := range want {
+					for bucket := range want[g] {
+						want[g][bucket] *= 2
+					}
+				}
+			}
+		}
+		for g := range want {
+			got := s.entries(nil, uint32(g))
+			if len(got) != len(want[g]) {
+				t.Fatalf("group %d has %d buckets, want %d", g, len(got), len(want[g]))
+			}
+			for _, e := range got {
+				if n := want[g][e>>bucketShift]; e&bucketCount != n {
+					t.Fatalf("group %d: %d values in bucket %d, want %d", g, e&bucketCount, e>>bucketShift, n)
+				}
+			}
+		}
+	}
+}

@@ -17,10 +17,13 @@ import (
 // 1/129 < 1 % of the value that quantile_disc gives, see quantileRank; integers
 // are rounded after that. Magnitudes below 2^-1022 count as zero. NaN is above all, as in SQL.
 //
-// A group's buckets are a hash table: bucket<<46 + count in one word, 0 empty.
+// A group's buckets are a hash table: bucket<<46 + count in one word, 0 empty; as
+// long as no count needs more, bucket<<14 + count in half a word.
 const (
 	bucketShift = 46
 	bucketCount = 1<<bucketShift - 1
+	smallShift  = 14
+	smallCount  = 1<<smallShift - 1
 	zeroBucket  = 1 << 17 // so that the buckets of negative values stay positive
 	topBucket   = zeroBucket + 0x7ff8<<2
 )
@@ -63,16 +66,18 @@ func bucketValue(k uint64) float64 {
 
 // quantileSlab is approx_quantile.
 type quantileSlab struct {
-	q       float64
-	in      event.Type
-	cells   []quantileCell
-	buckets arena[uint64]
+	q     float64
+	in    event.Type
+	cells []quantileCell
+	small arena[uint32]
+	large arena[uint64]
 }
 
 type quantileCell struct {
-	off   uint32
-	used  uint32
-	class uint8 // 0 is none
+	off     uint32 // in small or large
+	used    uint32
+	class   uint8 // 0 is none
+	isLarge bool
 }
 
 func (s *quantileSlab) grow(n int) { s.cells = extend(s.cells, n-len(s.cells)) }
@@ -96,14 +101,41 @@ func (s *quantileSlab) fold(f *folding) {
 
 func (s *quantileSlab) add(g uint32, bucket, n uint64) {
 	c := &s.cells[g]
+	if c.isLarge {
+		s.addLarge(c, bucket, n)
+		return
+	}
 	if c.class == 0 {
 		c.class = 2
-		c.off = s.buckets.alloc(c.class)
+		c.off = s.small.alloc(c.class)
 	}
-	t := s.buckets.block(c.off, c.class)
-	mask := uint64(len(t) - 1)
+	t := s.small.block(c.off, c.class)
+	mask := uint32(len(t) - 1)
 	// Neighbours in value are neighbours here: a group's values are mostly
 	// within a few octaves, which then fill the table without collisions.
+	p := uint32(bucket) & mask
+	for t[p] != 0 && t[p]>>smallShift != uint32(bucket) {
+		p = (p + 1) & mask
+	}
+	if uint64(t[p]&smallCount)+n > smallCount {
+		s.widen(c)
+		s.addLarge(c, bucket, n)
+		return
+	}
+	if t[p] != 0 {
+		t[p] += uint32(n)
+		return
+	}
+	t[p] = uint32(bucket<<smallShift | n)
+	if c.used++; int(c.used)*4 > len(t)*3 {
+		enlarge(c, &s.small, smallShift)
+	}
+}
+
+// addLarge is add where entries are words.
+func (s *quantileSlab) addLarge(c *quantileCell, bucket, n uint64) {
+	t := s.large.block(c.off, c.class)
+	mask := uint64(len(t) - 1)
 	p := bucket & mask
 	for t[p] != 0 && t[p]>>bucketShift != bucket {
 		p = (p + 1) & mask
@@ -115,52 +147,77 @@ func (s *quantileSlab) add(g uint32, bucket, n uint64) {
 	}
 	t[p] = bucket<<bucketShift | min(n, bucketCount)
 	if c.used++; int(c.used)*4 > len(t)*3 {
-		s.enlarge(c)
+		enlarge(c, &s.large, bucketShift)
 	}
 }
 
-func (s *quantileSlab) enlarge(c *quantileCell) {
+// widen gives c the same table with words as entries.
+func (s *quantileSlab) widen(c *quantileCell) {
+	off := s.large.alloc(c.class)
+	t := s.large.block(off, c.class)
+	for p, e := range s.small.block(c.off, c.class) {
+		t[p] = widened(e)
+	}
+	s.small.release(c.off, c.class)
+	c.off, c.isLarge = off, true
+}
+
+func widened(e uint32) uint64 { return uint64(e>>smallShift)<<bucketShift | uint64(e&smallCount) }
+
+// enlarge gives c a table of twice the size.
+func enlarge[E uint32 | uint64](c *quantileCell, in *arena[E], shift int) {
 	oldOff, oldClass := c.off, c.class
 	c.class++
-	c.off = s.buckets.alloc(c.class)
-	t := s.buckets.block(c.off, c.class)
-	mask := uint64(len(t) - 1)
-	for _, e := range s.buckets.block(oldOff, oldClass) {
+	c.off = in.alloc(c.class)
+	t := in.block(c.off, c.class)
+	mask := E(len(t) - 1)
+	for _, e := range in.block(oldOff, oldClass) {
 		if e != 0 {
-			p := e >> bucketShift & mask
+			p := e >> shift & mask
 			for t[p] != 0 {
 				p = (p + 1) & mask
 			}
 			t[p] = e
 		}
 	}
-	s.buckets.release(oldOff, oldClass)
+	in.release(oldOff, oldClass)
+}
+
+// used appends the buckets of group g that are in use.
+func (s *quantileSlab) used(dst []uint64, g uint32) []uint64 {
+	c := &s.cells[g]
+	switch {
+	case c.class == 0:
+	case c.isLarge:
+		for _, e := range s.large.block(c.off, c.class) {
+			if e != 0 {
+				dst = append(dst, e)
+			}
+		}
+	default:
+		for _, e := range s.small.block(c.off, c.class) {
+			if e != 0 {
+				dst = append(dst, widened(e))
+			}
+		}
+	}
+	return dst
 }
 
 // entries appends the buckets of group g that are in use, lowest value first.
 func (s *quantileSlab) entries(dst []uint64, g uint32) []uint64 {
-	c := &s.cells[g]
-	if c.class == 0 {
-		return dst
-	}
-	for _, e := range s.buckets.block(c.off, c.class) {
-		if e != 0 {
-			dst = append(dst, e)
-		}
-	}
+	dst = s.used(dst, g)
 	slices.Sort(dst)
 	return dst
 }
 
 func (s *quantileSlab) merge(from slab, to []uint32) {
 	o := from.(*quantileSlab)
+	var entries []uint64
 	for g := range o.cells {
-		if c := &o.cells[g]; c.class != 0 {
-			for _, e := range o.buckets.block(c.off, c.class) {
-				if e != 0 {
-					s.add(to[g], e>>bucketShift, e&bucketCount)
-				}
-			}
+		entries = o.used(entries[:0], uint32(g))
+		for _, e := range entries {
+			s.add(to[g], e>>bucketShift, e&bucketCount)
 		}
 	}
 }
@@ -303,12 +360,13 @@ func wideOf(v float64, t event.Type) event.Int128 {
 }
 
 func (s *quantileSlab) clone() slab {
-	return &quantileSlab{q: s.q, in: s.in, cells: append([]quantileCell(nil), s.cells...), buckets: s.buckets.clone()}
+	return &quantileSlab{q: s.q, in: s.in, cells: append([]quantileCell(nil), s.cells...), small: s.small.clone(), large: s.large.clone()}
 }
 
 func (s *quantileSlab) reset() {
 	s.cells = s.cells[:0]
-	s.buckets.reset()
+	s.small.reset()
+	s.large.reset()
 }
 
-func (s *quantileSlab) bytes() int64 { return sliceBytes(s.cells) + s.buckets.bytes() }
+func (s *quantileSlab) bytes() int64 { return sliceBytes(s.cells) + s.small.bytes() + s.large.bytes() }
