@@ -65,6 +65,7 @@ type Decoder struct {
 	rows    Rows
 	ids     []event.ID
 	hashes  []uint64
+	fresh   bool // the columns are nobody else's yet
 	begun   bool // the head of the body has been read
 	over    bool // nothing more comes from this body
 	skip    bool // the rest of a line that is too long is passed over
@@ -131,10 +132,13 @@ const (
 func (d *Decoder) Next() (*Rows, error) {
 	d.in.slide()
 	d.rows = Rows{Keys: d.rows.Keys[:0], Lines: d.rows.Lines[:0], bounds: d.rows.bounds[:0]}
-	hint := len(d.ids) + len(d.ids)/8 + 16
-	d.ids, d.hashes = make([]event.ID, 0, hint), make([]uint64, 0, hint)
-	for i := range d.columns {
-		d.columns[i].reset(hint)
+	if !d.fresh { // what a call that found no more events has made is still there
+		hint := len(d.ids) + len(d.ids)/8 + 16
+		d.ids, d.hashes = make([]event.ID, 0, hint), make([]uint64, 0, hint)
+		for i := range d.columns {
+			d.columns[i].reset(hint)
+		}
+		d.fresh = true
 	}
 	for !d.over && len(d.ids)+len(d.rows.Bad) < MaxRows {
 		switch d.one() {
@@ -185,7 +189,7 @@ func (d *Decoder) take() *Rows {
 	for i := range d.columns {
 		b.Columns[i] = d.columns[i].take(n)
 	}
-	d.rows.Batch, d.rows.raw = b, d.in.buf
+	d.rows.Batch, d.rows.raw, d.fresh = b, d.in.buf, false
 	return &d.rows
 }
 

@@ -35,8 +35,8 @@ type slot struct {
 
 const (
 	minSlots      = 64
-	enoughValues  = 1024 // to tell whether they repeat
-	distinctDicts = 15   // until values are looked for again
+	enoughValues  = 512 // to tell whether they repeat
+	distinctDicts = 15  // until values are looked for again
 )
 
 // next is reset for who takes dictionaries in which a value stands twice;

@@ -28,7 +28,7 @@ type jsonBlock struct {
 	starts      [blockLines + 1]int // where each line begins
 	at          [blockLines]int     // how far each has been read
 	sums        [blockLines]uint64  // what each says
-	parts       []byte              // what keys and ids are hashes of, partRoom bytes for each line
+	parts       []byte              // what keys and ids are hashes of, partSlot bytes for each line
 	ends        [blockLines]int     // how many of them are taken
 }
 
@@ -36,7 +36,7 @@ type jsonBlock struct {
 type span struct{ from, to int32 }
 
 func newBlock(fields int) jsonBlock {
-	k := jsonBlock{limit: blockLines, spans: make([]span, fields*blockLines), parts: make([]byte, blockLines*partRoom), quotes: make([]byte, blockBytes/8+8), odd: make([]byte, blockBytes/8)}
+	k := jsonBlock{limit: blockLines, spans: make([]span, fields*blockLines), parts: make([]byte, blockLines*partSlot), quotes: make([]byte, blockBytes/8+8), odd: make([]byte, blockBytes/8)}
 	k.quotes[blockBytes/8] = 1
 	return k
 }

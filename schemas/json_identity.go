@@ -11,6 +11,9 @@ import (
 // may have, to be put together for a whole block.
 const partRoom = 128
 
+// partSlot is how many bytes there are for them.
+const partSlot = partRoom + 36
+
 // identify takes down what the first n lines of a block are known by.
 func (d *Decoder) identify(b []byte, n int) {
 	k, h, first := &d.block, d.hasher, len(d.ids)
@@ -63,30 +66,30 @@ func (k *jsonBlock) hash(b []byte, h *hasher, ids []event.ID, keys []uint64) boo
 }
 
 // part is what the id, or the key, of a line is the hash of.
-func (k *jsonBlock) part(row int) []byte { return k.parts[row*partRoom:][:k.ends[row]] }
+func (k *jsonBlock) part(row int) []byte { return k.parts[row*partSlot:][:k.ends[row]] }
 
 // pack does for n lines of a block what hasher.appendParts does for one, or returns
-// false. It copies words, and so some bytes behind a text.
+// false. Of a text it copies 32 bytes at once, whatever stands behind it.
 func (k *jsonBlock) pack(b []byte, fields []int, n int) bool {
 	for _, i := range fields {
 		for row, s := range k.spans[i*blockLines:][:n] {
 			at, length := k.ends[row], int(s.to-s.from)
-			if at+length > partRoom-12 {
-				return false
-			}
-			part := k.parts[row*partRoom+at:][:length+12]
-			text := b[s.from:][:length+8]
-			binary.LittleEndian.PutUint32(part, uint32(length))
-			part = part[4:]
-			for len(part) >= 16 && len(text) >= 16 {
-				binary.LittleEndian.PutUint64(part, binary.LittleEndian.Uint64(text))
-				binary.LittleEndian.PutUint64(part[8:], binary.LittleEndian.Uint64(text[8:]))
-				part, text = part[16:], text[16:]
-			}
-			if len(part) >= 8 && len(text) >= 8 {
-				binary.LittleEndian.PutUint64(part, binary.LittleEndian.Uint64(text))
-			}
 			k.ends[row] = at + 4 + length
+			switch {
+			case at+4+length > partRoom:
+				return false
+			case length <= 32 && int(s.from)+32 <= len(b):
+				part, text := k.parts[row*partSlot+at:][:36:36], b[s.from:][:32:32]
+				binary.LittleEndian.PutUint32(part, uint32(length))
+				binary.LittleEndian.PutUint64(part[4:], binary.LittleEndian.Uint64(text))
+				binary.LittleEndian.PutUint64(part[12:], binary.LittleEndian.Uint64(text[8:]))
+				binary.LittleEndian.PutUint64(part[20:], binary.LittleEndian.Uint64(text[16:]))
+				binary.LittleEndian.PutUint64(part[28:], binary.LittleEndian.Uint64(text[24:]))
+			default:
+				part := k.parts[row*partSlot+at:]
+				binary.LittleEndian.PutUint32(part, uint32(length))
+				copy(part[4:], b[s.from:s.to])
+			}
 		}
 	}
 	return true

@@ -3,10 +3,13 @@ package schemas
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+
+	"anabranch/event"
 )
 
 // compareLayouts decodes NDJSON as it comes and, by a decoder that never learns
@@ -173,5 +176,39 @@ func TestOneWayOfWritingIsReadInBlocks(t *testing.T) {
 	got = decodeAll(t, d, bytes.NewReader(bytes.ReplaceAll(payments(5000), []byte(`"C1`), []byte(`"Ç1`))))
 	if got.N != 5000 || d.layout.odd > 40 {
 		t.Errorf("%d rows with letters beyond ASCII, %d of them parsed", got.N, d.layout.odd)
+	}
+}
+
+// TestBatchesKeepWhatTheyHave: a batch is its taker's for ever, whatever bodies the
+// decoder reads behind it, empty ones among them.
+func TestBatchesKeepWhatTheyHave(t *testing.T) {
+	t.Parallel()
+	s := mustParse(t, 1, cardAvro)
+	id := Identity{Fields: []string{"event_id"}, Time: "event_time", Key: []string{"card"}}
+	d := decoder(t, s, NDJSON, id)
+	lines := bytes.SplitAfter(payments(3000), newline)
+	var batches []*event.Batch
+	var bodies [][]byte
+	r := seeded(t, 51)
+	for range 60 {
+		n := []int{0, 1, 7, 900, 1100}[r.IntN(5)]
+		from := r.IntN(len(lines) - n)
+		body := slices.Concat(lines[from : from+n]...)
+		d.Reset(bytes.NewReader(body))
+		for {
+			rows, err := d.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil || len(rows.Bad) > 0 {
+				t.Fatal(err, rows.Bad)
+			}
+			batches, bodies = append(batches, rows.Batch), append(bodies, body)
+		}
+	}
+	for i, b := range batches {
+		if diff := sameBatch(b, decodeAll(t, decoder(t, s, NDJSON, id), bytes.NewReader(bodies[i])).Batch); diff != "" {
+			t.Fatalf("batch %d: %s", i, diff)
+		}
 	}
 }
