@@ -139,5 +139,5 @@ CREATE MACRO regclass_name(o) AS (SELECT any_value(CASE WHEN rn.nspname = 'pg_ca
 CREATE MACRO to_regtype(t) AS (SELECT min(rt.oid) FROM pg_type rt WHERE replace(replace(t::VARCHAR, 'pg_catalog.', ''), '"', '') IN (rt.typname, format_type(rt.oid, NULL), rt.oid::VARCHAR));
 CREATE MACRO to_regnamespace(t) AS (SELECT min(rn.oid) FROM pg_namespace rn WHERE replace(t::VARCHAR, '"', '') IN (rn.nspname, rn.oid::VARCHAR));
 CREATE MACRO regnamespace_name(o) AS (SELECT any_value(quote_ident(rn.nspname)) FROM pg_namespace rn WHERE rn.oid = o::UINTEGER);
-CREATE MACRO to_regproc(t) AS replace(t::VARCHAR, 'pg_catalog.', '');
+CREATE MACRO to_regproc(t) AS split_part(replace(t::VARCHAR, 'pg_catalog.', ''), '(', 1);
 CREATE MACRO to_regrole(t) AS CASE t::VARCHAR WHEN 'anabranch' THEN 10::UINTEGER WHEN getvariable('usr') THEN 16000::UINTEGER END;

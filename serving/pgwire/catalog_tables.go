@@ -104,12 +104,20 @@ var systemOIDs = map[string]uint32{"pg_class": 1259, "pg_type": 1247, "pg_proc":
 const (
 	catalogSchema     = 11
 	informationSchema = 13000
+	firstFunction     = 12000
 )
 
 // fixedRows are what never changes: types, the catalog's own relations.
 func (c *catalog) fixedRows() (script []string) {
-	var types, named []string
+	var types, named, functions []string
+	seen := map[string]bool{}
 	for _, t := range pgTypes() {
+		for _, does := range []string{"in", "out", "recv", "send"} {
+			if f := t.function(does); !seen[f] {
+				functions = append(functions, fmt.Sprintf("(%d, %s, 11, 10, 12, 1, 0, 0, 'f', false, false, true, false, 'i', 's', 1, 0, %d, %s)", firstFunction+len(seen), sqlText(f), t.returned(does), sqlText(f)))
+				seen[f] = true
+			}
+		}
 		types = append(types, fmt.Sprintf("(%d, %s, 11, 10, %s, %v, %s, %s, %v, true, ',', 0, %s, %s, %s, %s, %s, %s, 'i', 'p', false, 0, -1, 0, %d)", t.oid, sqlText(t.name), t.size, t.size != "-1" && t.size != "-2",
 			sqlText(t.family), sqlText(t.category), t.name == "text" || t.name == "float8" || t.name == "bool" || t.name == "timestamptz", t.elem, t.array, sqlText(t.function("in")), sqlText(t.function("out")), sqlText(t.function("recv")), sqlText(t.function("send")),
 			map[bool]int{true: 100}[t.category == "S"]))
@@ -118,6 +126,7 @@ func (c *catalog) fixedRows() (script []string) {
 	c.types = "MAP {" + strings.Join(named, ", ") + "}"
 	script = append(script,
 		"INSERT INTO pg_type (oid, typname, typnamespace, typowner, typlen, typbyval, typtype, typcategory, typispreferred, typisdefined, typdelim, typrelid, typelem, typarray, typinput, typoutput, typreceive, typsend, typalign, typstorage, typnotnull, typbasetype, typtypmod, typndims, typcollation) VALUES "+strings.Join(types, ", "),
+		"INSERT INTO pg_proc (oid, proname, pronamespace, proowner, prolang, procost, prorows, provariadic, prokind, prosecdef, proleakproof, proisstrict, proretset, provolatile, proparallel, pronargs, pronargdefaults, prorettype, prosrc) VALUES "+strings.Join(functions, ", "),
 		"INSERT INTO pg_am (oid, amname, amhandler, amtype) VALUES (2, 'heap', 'heap_tableam_handler', 't'), (403, 'btree', 'bthandler', 'i')",
 		"INSERT INTO pg_collation (oid, collname, collnamespace, collowner, collprovider, collisdeterministic, collencoding) VALUES (100, 'default', 11, 10, 'd', true, -1), (950, 'C', 11, 10, 'c', true, -1)",
 		"INSERT INTO pg_language (oid, lanname, lanowner, lanispl, lanpltrusted) VALUES (12, 'internal', 10, false, false), (14, 'sql', 10, false, true)",

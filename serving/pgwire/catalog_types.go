@@ -30,16 +30,30 @@ func pgTypes() (out []typeRow) {
 }
 
 // underscored are the types whose functions have an underscore in their names.
-var underscored = []string{"date", "time", "timetz", "timestamp", "timestamptz", "interval", "numeric", "uuid", "json", "jsonb", "bit", "varbit", "inet", "record", "void"}
+var underscored = []string{"date", "time", "timetz", "timestamp", "timestamptz", "interval", "numeric", "uuid", "json", "jsonb", "bit", "varbit", "inet", "record", "void", "any", "anyarray", "anyelement", "cstring", "trigger"}
 
 // function names the function that reads or writes values of a type: "in",
 // "out", "recv" or "send". Clients know types by it.
 func (t typeRow) function(does string) string {
 	switch {
-	case t.category == "A":
+	case t.category == "A", strings.HasPrefix(t.name, "_"):
 		return "array_" + does
 	case slices.Contains(underscored, t.name):
 		return t.name + "_" + does
 	}
 	return t.name + does
+}
+
+// returned is the OID of what such a function returns.
+func (t typeRow) returned(does string) uint32 {
+	const bytea, cstring, anyArray = 17, 2275, 2277
+	switch {
+	case does == "out":
+		return cstring
+	case does == "send":
+		return bytea
+	case strings.HasPrefix(t.function(does), "array_"):
+		return anyArray
+	}
+	return t.oid
 }

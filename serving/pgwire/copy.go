@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -162,7 +161,7 @@ func (p *portal) runCopy() error {
 			return err
 		}
 	}
-	zone := ses.zone()
+	in := ses.style()
 	for {
 		row, err := p.result.rows.next()
 		if err != nil {
@@ -171,7 +170,7 @@ func (p *portal) runCopy() error {
 		if row == nil {
 			break
 		}
-		if err := p.copyData(func(dst []byte) []byte { return c.row(append(dst, head...), p.cols, row, zone) }); err != nil {
+		if err := p.copyData(func(dst []byte) []byte { return c.row(append(dst, head...), p.cols, row, in) }); err != nil {
 			return err
 		}
 		head = ""
@@ -206,11 +205,11 @@ func (p *portal) copyData(fill func([]byte) []byte) error {
 // more. It comes in one message with the first row, as clients expect.
 const binaryCopy = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
 
-func (c *copyOut) row(dst []byte, columns []column, row []any, zone *time.Location) []byte {
+func (c *copyOut) row(dst []byte, columns []column, row []any, in style) []byte {
 	if c.binary {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(row)))
 		for i, v := range row {
-			dst = appendValue(dst, columns[i].typ, v, 1, zone)
+			dst = appendValue(dst, columns[i].typ, v, 1, in)
 		}
 		return dst
 	}
@@ -218,7 +217,7 @@ func (c *copyOut) row(dst []byte, columns []column, row []any, zone *time.Locati
 		if row[i] == nil {
 			return "", true
 		}
-		return string(appendText(nil, columns[i].typ, row[i], zone)), false
+		return string(appendText(nil, columns[i].typ, row[i], in)), false
 	})
 }
 

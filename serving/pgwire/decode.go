@@ -125,9 +125,9 @@ func decodeBinary(oid uint32, b []byte) (any, error) {
 		return time.UnixMicro(int64(be.Uint64(b)) + epoch.UnixMicro()).UTC(), nil
 	case 1186:
 		i := duckdb.Interval{Micros: int64(be.Uint64(b)), Days: int32(be.Uint32(b[8:])), Months: int32(be.Uint32(b[12:]))}
-		return string(appendInterval(nil, i)), nil
+		return string(appendUnits(nil, i)), nil
 	case 2950:
-		return string(appendText(nil, &pgType{kind: kUUID}, b, time.UTC)), nil
+		return string(appendText(nil, &pgType{kind: kUUID}, b, style{zone: time.UTC})), nil
 	case 0, 18, 19, 25, 114, 705, 1042, 1043:
 		return string(b), nil
 	case 3802:

@@ -17,8 +17,14 @@ import (
 // epoch is where PostgreSQL's dates and times begin.
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// style is how a session wants texts to be written.
+type style struct {
+	zone *time.Location // of TIMESTAMPTZ
+	iso  bool           // intervals as ISO 8601
+}
+
 // appendText writes a value, never nil, as PostgreSQL's text of its type.
-func appendText(dst []byte, t *pgType, v any, zone *time.Location) []byte {
+func appendText(dst []byte, t *pgType, v any, in style) []byte {
 	if document, ok := v.(sql.JSON); ok {
 		return append(dst, document...)
 	}
@@ -35,11 +41,11 @@ func appendText(dst []byte, t *pgType, v any, zone *time.Location) []byte {
 		return hex.AppendEncode(append(dst, `\x`...), b)
 	case kDate, kTime, kTimeTZ, kTimestamp, kTimestampTZ:
 		if at, ok := v.(time.Time); ok {
-			return appendTime(dst, t.kind, at, zone)
+			return appendTime(dst, t.kind, at, in)
 		}
 	case kInterval:
 		if i, ok := v.(duckdb.Interval); ok {
-			return appendInterval(dst, i)
+			return appendInterval(dst, i, in)
 		}
 	case kUUID:
 		if b, ok := v.([]byte); ok && len(b) == 16 {
@@ -47,11 +53,11 @@ func appendText(dst []byte, t *pgType, v any, zone *time.Location) []byte {
 		}
 	case kArray:
 		if list, ok := v.([]any); ok && t.elem.array != 0 {
-			return appendArray(dst, t.elem, list, zone)
+			return appendArray(dst, t.elem, list, in)
 		}
-		return appendJSON(dst, t, v, zone)
+		return appendJSON(dst, t, v, in)
 	case kJSON:
-		return appendJSON(dst, t, v, zone)
+		return appendJSON(dst, t, v, in)
 	}
 	return appendPlain(dst, v)
 }
@@ -167,7 +173,7 @@ func infinite(k kind, at time.Time) int {
 	return 0
 }
 
-func appendTime(dst []byte, k kind, at time.Time, zone *time.Location) []byte {
+func appendTime(dst []byte, k kind, at time.Time, in style) []byte {
 	switch infinite(k, at) {
 	case 1:
 		return append(dst, "infinity"...)
@@ -175,7 +181,7 @@ func appendTime(dst []byte, k kind, at time.Time, zone *time.Location) []byte {
 		return append(dst, "-infinity"...)
 	}
 	if k == kTimestampTZ {
-		at = at.In(zone)
+		at = at.In(in.zone)
 	} else if k != kTimeTZ {
 		at = at.UTC()
 	}
@@ -206,46 +212,7 @@ func appendTime(dst []byte, k kind, at time.Time, zone *time.Location) []byte {
 	return dst
 }
 
-// appendInterval writes an interval in the style "postgres".
-func appendInterval(dst []byte, i duckdb.Interval) []byte {
-	from := len(dst)
-	unit := func(n int32, name string) {
-		if n == 0 {
-			return
-		}
-		if len(dst) > from {
-			dst = append(dst, ' ')
-		}
-		dst = strconv.AppendInt(dst, int64(n), 10)
-		dst = append(append(dst, ' '), name...)
-		if n != 1 {
-			dst = append(dst, 's')
-		}
-	}
-	unit(i.Months/12, "year")
-	unit(i.Months%12, "mon")
-	unit(i.Days, "day")
-	if i.Micros == 0 && len(dst) > from {
-		return dst
-	}
-	if len(dst) > from {
-		dst = append(dst, ' ')
-	}
-	us := uint64(i.Micros)
-	if i.Micros < 0 {
-		dst, us = append(dst, '-'), -us
-	}
-	dst = fmt.Appendf(dst, "%02d:%02d:%02d", us/3_600_000_000, us/60_000_000%60, us/1_000_000%60)
-	if f := us % 1_000_000; f > 0 {
-		dst = fmt.Appendf(dst, ".%06d", f)
-		for dst[len(dst)-1] == '0' {
-			dst = dst[:len(dst)-1]
-		}
-	}
-	return dst
-}
-
-func appendArray(dst []byte, elem *pgType, list []any, zone *time.Location) []byte {
+func appendArray(dst []byte, elem *pgType, list []any, in style) []byte {
 	dst = append(dst, '{')
 	for i, v := range list {
 		if i > 0 {
@@ -256,11 +223,11 @@ func appendArray(dst []byte, elem *pgType, list []any, zone *time.Location) []by
 			continue
 		}
 		if n := elem.kind; n != kText && n != kJSON && n != kBytes && n != kInterval && n != kTimestamp && n != kTimestampTZ {
-			dst = appendText(dst, elem, v, zone)
+			dst = appendText(dst, elem, v, in)
 			continue
 		}
 		dst = append(dst, '"')
-		for _, c := range appendText(nil, elem, v, zone) {
+		for _, c := range appendText(nil, elem, v, in) {
 			if c == '"' || c == '\\' {
 				dst = append(dst, '\\')
 			}
@@ -272,7 +239,7 @@ func appendArray(dst []byte, elem *pgType, list []any, zone *time.Location) []by
 }
 
 // appendValue writes a value with its length before it; nil has the length -1.
-func appendValue(dst []byte, t *pgType, v any, format int16, zone *time.Location) []byte {
+func appendValue(dst []byte, t *pgType, v any, format int16, in style) []byte {
 	at := len(dst)
 	dst = append(dst, 0xff, 0xff, 0xff, 0xff)
 	if v == nil {
@@ -281,7 +248,7 @@ func appendValue(dst []byte, t *pgType, v any, format int16, zone *time.Location
 	if format == 1 {
 		dst = appendBinary(dst, t, v)
 	} else {
-		dst = appendText(dst, t, v, zone)
+		dst = appendText(dst, t, v, in)
 	}
 	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	return dst

@@ -50,7 +50,7 @@ func appendBinary(dst []byte, t *pgType, v any) []byte {
 			return appendBinaryArray(dst, t.elem, list)
 		}
 	}
-	return appendText(dst, t, v, time.UTC)
+	return appendText(dst, t, v, style{zone: time.UTC})
 }
 
 func appendBinaryTime(dst []byte, k kind, at time.Time) []byte {
@@ -106,7 +106,7 @@ func appendBinaryArray(dst []byte, elem *pgType, list []any) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(list)))
 	dst = binary.BigEndian.AppendUint32(dst, 1) // the first index
 	for _, v := range list {
-		dst = appendValue(dst, elem, v, 1, time.UTC)
+		dst = appendValue(dst, elem, v, 1, style{zone: time.UTC})
 	}
 	return dst
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
-	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
 
@@ -13,7 +12,7 @@ import (
 )
 
 // appendJSON writes a value as JSON. Numbers keep every digit.
-func appendJSON(dst []byte, t *pgType, v any, zone *time.Location) []byte {
+func appendJSON(dst []byte, t *pgType, v any, in style) []byte {
 	return sql.AppendJSON(dst, t.duck, v, func(dst []byte, duck *sql.Type, v any) ([]byte, bool) {
 		switch x := v.(type) {
 		case bool:
@@ -31,7 +30,7 @@ func appendJSON(dst []byte, t *pgType, v any, zone *time.Location) []byte {
 		if !ok {
 			s = scalars["VARCHAR"]
 		}
-		dst = appendText(dst, &s, v, zone)
+		dst = appendText(dst, &s, v, in)
 		switch s.kind {
 		case kInt2, kInt4, kInt8, kNumeric:
 			return dst, true

@@ -188,7 +188,7 @@ func (p *portal) run(limit int) (err error) {
 	if len(p.formats) > 1 && len(p.formats) != len(p.cols) {
 		return protocolError("%d formats for %d columns", len(p.formats), len(p.cols))
 	}
-	zone := ses.zone()
+	in := ses.style()
 	for n := 0; limit == 0 || n < limit; n++ {
 		row, err := p.result.rows.next()
 		if err != nil {
@@ -199,7 +199,7 @@ func (p *portal) run(limit int) (err error) {
 			return ses.send(&pgproto3.CommandComplete{CommandTag: []byte(p.tag(p.sent))})
 		}
 		ses.conn.buffer()
-		ses.conn.out = p.appendRow(ses.conn.out, p.cols, row, zone)
+		ses.conn.out = p.appendRow(ses.conn.out, p.cols, row, in)
 		p.sent++
 		if err := ses.conn.spill(); err != nil {
 			return broken{err}
@@ -223,12 +223,12 @@ func (p *portal) finish() {
 }
 
 // appendRow writes a DataRow.
-func (p *portal) appendRow(dst []byte, columns []column, row []any, zone *time.Location) []byte {
+func (p *portal) appendRow(dst []byte, columns []column, row []any, in style) []byte {
 	from := len(dst)
 	dst = append(dst, 'D', 0, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(row)))
 	for i, v := range row {
-		dst = appendValue(dst, columns[i].typ, v, p.format(i), zone)
+		dst = appendValue(dst, columns[i].typ, v, p.format(i), in)
 	}
 	binary.BigEndian.PutUint32(dst[from+1:], uint32(len(dst)-from-1))
 	return dst

@@ -49,30 +49,6 @@ func (ses *session) query(st statement) (action, error) {
 	}, nil
 }
 
-// inDuckDB writes what tools say in PostgreSQL's words only: the times between
-// which a panel asks, as to_timestamp('...', 'YYYY-MM-DD HH24:MI:SS.US').
-func inDuckDB(st statement) statement {
-	var b strings.Builder
-	from := 0
-	for i, t := range st.tokens {
-		as := map[string]string{"to_timestamp": "TIMESTAMP", "to_date": "DATE"}[t.name()]
-		if as == "" || i+5 >= len(st.tokens) {
-			continue
-		}
-		a := st.tokens[i+1 : i+6]
-		if !a[0].is("(") || a[1].kind != str || !a[2].is(",") || a[3].kind != str || !a[4].is(")") || !strings.HasPrefix(strings.ToUpper(a[3].value()), "YYYY-MM-DD") {
-			continue
-		}
-		fmt.Fprintf(&b, "%s%s %s", st.text[from:t.start], as, a[1].text)
-		from = a[4].end()
-	}
-	if from == 0 {
-		return st
-	}
-	text := b.String() + st.text[from:]
-	return statement{text: text, tokens: lex(text)}
-}
-
 // typed casts the parameters that have no type to text.
 func typed(text string, params []string) string {
 	var b strings.Builder

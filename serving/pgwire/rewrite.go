@@ -63,6 +63,7 @@ func rewrite(st statement) string {
 			r.pattern(i)
 		case t.is("="):
 			r.anyOf(i)
+			r.functionOf(i)
 		case t.is("like"), t.is("ilike"):
 			r.escape(i)
 		case regprocs[t.name()] && (r.at(i+1).is("!=") || r.at(i+1).is("<>") || r.at(i+1).is("=")) && r.at(i+2).text == "0":
@@ -77,6 +78,20 @@ func rewrite(st statement) string {
 		b.WriteString(t.text)
 	}
 	return b.String()
+}
+
+// functionOf compares a function's name with a column that holds functions,
+// where its number is compared: such columns hold names here.
+func (r *rewriter) functionOf(i int) {
+	left, right := i-1, i+1
+	if r.at(i + 2).is(".") {
+		right = i + 3
+	}
+	for _, sides := range [][2]int{{left, right}, {right, left}} {
+		if number, function := r.at(sides[0]), r.at(sides[1]); number.name() == "oid" && regprocs[function.name()] {
+			r.toks[sides[0]] = plain("proname")
+		}
+	}
 }
 
 // anyOf writes x = ANY(column) as a function: DuckDB makes a subquery of it,

@@ -9,7 +9,7 @@ var regTypes = map[string]bool{"regclass": true, "regtype": true, "regproc": tru
 
 // castTypes are the types that are called otherwise.
 var castTypes = map[string]string{"oid": "uinteger", "xid": "uinteger", "name": "varchar", "cstring": "varchar", "int2vector": "smallint[]", "oidvector": "uinteger[]",
-	"regoper": "varchar", "regoperator": "varchar", "regprocedure": "varchar", "aclitem": "varchar", "char": "varchar", "inet": "varchar", "pg_node_tree": "varchar", "sql_identifier": "varchar", "information_schema": ""}
+	"regoper": "varchar", "regoperator": "varchar", "aclitem": "varchar", "char": "varchar", "inet": "varchar", "pg_node_tree": "varchar", "sql_identifier": "varchar", "information_schema": ""}
 
 // cast writes the cast at i anew, where it must be, and returns where to go on.
 func (r *rewriter) cast(i int) int {
@@ -23,7 +23,7 @@ func (r *rewriter) cast(i int) int {
 	case regTypes[n] && r.at(i+2).is("["):
 		r.put(i+1, 1, plain("uinteger")) // lists of them stay numbers
 		return i + 3
-	case regTypes[n] && n != "regoper" && n != "regoperator" && n != "regprocedure":
+	case regTypes[n] && n != "regoper" && n != "regoperator":
 		return r.regCast(from, i, n)
 	case r.at(i+2).is("[") && r.at(i+3).is("]"):
 		if i == from+1 && r.toks[from].kind == str {
@@ -68,7 +68,7 @@ func (r *rewriter) regCast(from, i int, n string) int {
 	null := []token{{kind: sign, text: ","}, plain("NULL")}
 	var out []token
 	switch {
-	case n == "regproc":
+	case n == "regproc", n == "regprocedure":
 		out = call("to_regproc", operand)
 	case n == "regrole" && !name:
 		out = call("pg_get_userbyid", operand)

@@ -48,7 +48,7 @@ var defaults = map[string]string{
 var fixed = map[string][]string{
 	"client_encoding": {"utf8", "utf-8", "unicode"}, "server_encoding": nil, "integer_datetimes": nil, "server_version": nil, "server_version_num": nil,
 	"is_superuser": nil, "in_hot_standby": nil, "max_identifier_length": nil, "max_index_keys": nil, "block_size": nil, "lc_collate": nil, "lc_ctype": nil,
-	"standard_conforming_strings": {"on", "true", "1"}, "bytea_output": {"hex"}, "intervalstyle": {"postgres"},
+	"standard_conforming_strings": {"on", "true", "1"}, "bytea_output": {"hex"},
 	"transaction_read_only": {"on", "true", "1"}, "default_transaction_read_only": {"on", "true", "1"},
 	"session_authorization": {"default"}, "role": {"none", "default"},
 }
@@ -169,6 +169,11 @@ func (ses *session) check(name string, value *string) error {
 		}
 		*value = defaults[name]
 	}
+	if name == "intervalstyle" {
+		if *value = strings.ToLower(strings.TrimSpace(*value)); *value != isoIntervals && *value != defaults[name] {
+			return fault.WithCode(fault.New(fault.Invalid, "IntervalStyle cannot be %q: there is %q and %q", *value, defaults[name], isoIntervals), "setting_value")
+		}
+	}
 	if _, ok := defaults[name]; !ok && !strings.Contains(name, ".") {
 		return fault.WithCode(fault.New(fault.Invalid, "unrecognized configuration parameter %q", name), "setting")
 	}
@@ -218,4 +223,6 @@ func (ses *session) timeout() time.Duration {
 	return ses.limited
 }
 
-func (ses *session) zone() *time.Location { return ses.zones }
+func (ses *session) style() style {
+	return style{zone: ses.zones, iso: ses.get("intervalstyle") == isoIntervals}
+}

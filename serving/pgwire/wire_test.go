@@ -61,6 +61,10 @@ func TestSimpleAndExtended(t *testing.T) {
 		if rows, bad := pgx.CollectRows(plan, pgx.RowToMap); err != nil || bad != nil || len(rows) != 2 || rows[0]["view"] != "shops.by_shop" {
 			t.Errorf("%s: EXPLAIN with parameters: %v %v %v", mode, rows, err, bad)
 		}
+		all, err := c.Query(t.Context(), `SELECT "shops"."by_shop".* FROM "shops"."by_shop" WHERE "shops"."by_shop"."shop" = $1`, "shop '3'")
+		if rows, bad := pgx.CollectRows(all, pgx.RowToMap); err != nil || bad != nil || len(rows) != 1 || rows[0]["shop"] != "shop '3'" {
+			t.Errorf("%s: all columns of a table by its schema: %v %v %v", mode, rows, err, bad)
+		}
 		if err := c.QueryRow(t.Context(), "SELECT $1", "x").Scan(new(string)); err != nil {
 			t.Errorf("%s: a parameter without a type: %v", mode, err)
 		}
