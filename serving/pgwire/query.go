@@ -14,11 +14,11 @@ import (
 // query is the action of a statement that returns rows: of the catalog's, or
 // of the engine's.
 func (ses *session) query(st statement) (action, error) {
-	st = withLists(st)
+	st = ses.inDuckDB(withLists(st))
 	if asksCatalog(st) {
 		return ses.catalogQuery(st)
 	}
-	text := ses.qualify(inDuckDB(st))
+	text := ses.qualify(st)
 	return action{
 		rows: true,
 		run: func(ctx context.Context, args []any) (result, error) {

@@ -32,7 +32,8 @@ func asksCatalog(st statement) bool {
 		case strings.HasPrefix(n, "pg_") || n == "information_schema" || n == "_pg_expandarray":
 			return true
 		case t.is("from"):
-			reads = true
+			next := st.tokens[min(i+1, len(st.tokens)-1)]
+			reads = reads || !(slices.Contains(sessionFunctions, next.name()) && i+2 < len(st.tokens) && st.tokens[i+2].is("("))
 		case i > 0 && st.tokens[i-1].is("::") && regTypes[n]:
 			return true
 		case slices.Contains(sessionFunctions, n) && (t.kind == word || t.kind == quoted) && !(i > 0 && st.tokens[i-1].is(".")):
@@ -51,6 +52,7 @@ type rewriter struct{ toks []token }
 func rewrite(st statement) string {
 	r := &rewriter{toks: slices.Clone(st.tokens)}
 	r.names()
+	r.listsInFrom()
 	r.functionsInFrom()
 	r.seriesOfRows()
 	r.inOrder()
@@ -181,96 +183,6 @@ func (r *rewriter) names() {
 		}
 	}
 	r.toks = out
-}
-
-// functionsInFrom names the column of a function in FROM like the function's
-// alias, as it is in PostgreSQL.
-func (r *rewriter) functionsInFrom() {
-	for i := 1; i < len(r.toks); i++ {
-		f := r.toks[i].name()
-		scalar := f == "string_to_array" || f == "current_schemas" || f == "parse_ident" || f == "regexp_split_to_array"
-		if f != "generate_series" && f != "unnest" && f != "generate_subscripts" && !scalar || !r.at(i+1).is("(") || !(r.at(i-1).is("from") || r.at(i-1).is("join") || r.at(i-1).is(",") || r.at(i-1).is("lateral")) {
-			continue
-		}
-		end, depth := i+1, 0
-		for ; end < len(r.toks); end++ {
-			if r.toks[end].is("(") {
-				depth++
-			}
-			if r.toks[end].is(")") {
-				if depth--; depth == 0 {
-					break
-				}
-			}
-		}
-		alias := end + 1
-		if r.at(alias).is("as") {
-			alias++
-		}
-		t := r.at(alias)
-		if t.name() == "" || t.kind == word && afterTable[strings.ToLower(t.text)] || r.at(alias+1).is("(") {
-			continue
-		}
-		// In the list of a SELECT, behind a comma, this would be a column.
-		if r.at(i-1).is(",") && !r.inFrom(i) {
-			continue
-		}
-		r.put(alias+1, 0, token{kind: sign, text: "("}, t, token{kind: sign, text: ")"})
-		if scalar { // a function of one value is a table of one row
-			r.put(end+1, 0, token{kind: sign, text: ")"})
-			r.put(i, 0, token{kind: sign, text: "("}, plain("SELECT"))
-			i += 2
-		}
-	}
-}
-
-// seriesOfRows makes rows of a generate_series in the list of a SELECT: DuckDB's
-// is a list there.
-func (r *rewriter) seriesOfRows() {
-	for i := 1; i < len(r.toks); i++ {
-		if r.toks[i].name() != "generate_series" || !r.at(i+1).is("(") || !(r.at(i-1).is("select") || r.at(i-1).is(",")) || r.inFrom(i) {
-			continue
-		}
-		end, depth := i+1, 0
-		for ; end < len(r.toks); end++ {
-			if r.toks[end].is("(") {
-				depth++
-			}
-			if r.toks[end].is(")") {
-				if depth--; depth == 0 {
-					break
-				}
-			}
-		}
-		r.put(min(end+1, len(r.toks)), 0, token{kind: sign, text: ")"})
-		r.put(i, 0, plain("unnest"), token{kind: sign, text: "("})
-		i += 2
-	}
-}
-
-// afterTable are the words that may follow a table without an alias.
-var afterTable = map[string]bool{"where": true, "group": true, "order": true, "limit": true, "on": true, "join": true, "left": true, "right": true, "inner": true, "cross": true, "full": true, "union": true, "having": true, "offset": true, "using": true, "with": true}
-
-// inFrom reports whether the token at i stands in a FROM.
-func (r *rewriter) inFrom(i int) bool {
-	depth := 0
-	for i--; i >= 0; i-- {
-		switch t := r.toks[i]; {
-		case t.is(")"):
-			depth++
-		case t.is("("):
-			if depth == 0 {
-				return false
-			}
-			depth--
-		case depth > 0:
-		case t.is("from"):
-			return true
-		case t.is("select"), t.is("where"), t.is("by"):
-			return false
-		}
-	}
-	return false
 }
 
 // pattern makes the regular expression behind an operator match anywhere, as

@@ -1,6 +1,8 @@
 package pgwire
 
 import (
+	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -55,6 +57,40 @@ func milliseconds(d time.Duration) string {
 	return strconv.Itoa(int(d/time.Millisecond)) + "ms"
 }
 
+// Besides names and hours, zones are written as an interval to the east of
+// Greenwich, SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE, and as POSIX has
+// them, to the west of it: GMT-02:00 and <+02>-02 are in the east.
+var (
+	offsetInterval = regexp.MustCompile(`^(?i:interval) ([+-]?)(\d{1,2}):(\d{2})(?i: hour to minute)?$`)
+	offsetPOSIX    = regexp.MustCompile(`^(?:[A-Za-z]{3,}|<[A-Za-z0-9+:-]+>)?([+-]?)(\d{1,2})(?::(\d{2}))?$`)
+)
+
+// offset returns seconds.
+func offset(sign, hours, minutes string) int {
+	h, _ := strconv.Atoi(hours)
+	m, _ := strconv.Atoi(minutes) // 0 without any
+	if sign == "-" {
+		h, m = -h, -m
+	}
+	return (h*60 + m) * 60
+}
+
+// posixZone is how PostgreSQL shows an offset in seconds to the east.
+func posixZone(east int) string {
+	at := func(seconds int, sign byte) string {
+		if seconds < 0 {
+			seconds = -seconds
+			sign = map[byte]byte{'+': '-', '-': '+'}[sign]
+		}
+		s := fmt.Sprintf("%c%02d", sign, seconds/3600)
+		if m := seconds / 60 % 60; m > 0 {
+			s += fmt.Sprintf(":%02d", m)
+		}
+		return s
+	}
+	return "<" + at(east, '+') + ">" + at(east, '-')
+}
+
 func readZone(value string) (zone *time.Location, shown string, err error) {
 	value = strings.TrimSpace(value)
 	switch strings.ToLower(value) {
@@ -63,6 +99,14 @@ func readZone(value string) (zone *time.Location, shown string, err error) {
 	}
 	if hours, err := strconv.ParseFloat(value, 64); err == nil && hours > -24 && hours < 24 {
 		return time.FixedZone(value, int(hours*3600)), value, nil
+	}
+	if m := offsetInterval.FindStringSubmatch(value); m != nil {
+		east := offset(m[1], m[2], m[3])
+		shown = posixZone(east)
+		return time.FixedZone(shown, east), shown, nil
+	}
+	if m := offsetPOSIX.FindStringSubmatch(value); m != nil {
+		return time.FixedZone(value, -offset(m[1], m[2], m[3])), value, nil
 	}
 	zone, err = time.LoadLocation(value)
 	if err != nil {

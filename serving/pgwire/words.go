@@ -1,11 +1,16 @@
 package pgwire
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"anabranch/serving/sql"
+)
 
 // inDuckDB writes what clients say in PostgreSQL's words only. What is put in
 // is as long as what it replaces, where that is possible: places in errors are
 // those of the client's text.
-func inDuckDB(st statement) statement {
+func (ses *session) inDuckDB(st statement) statement {
 	var b strings.Builder
 	from := 0
 	put := func(start, end int, words string) {
@@ -18,6 +23,8 @@ func inDuckDB(st statement) statement {
 		if start, end, words := timeOfText(toks); words != "" {
 			put(start, end, words)
 		} else if start, end := schemaOfStar(toks); end > from && start >= from {
+			put(start, end, strings.Repeat(" ", end-start))
+		} else if start, end := ses.ownDatabase(st.tokens, i); end > 0 {
 			put(start, end, strings.Repeat(" ", end-start))
 		}
 	}
@@ -48,4 +55,28 @@ func schemaOfStar(toks []token) (start, end int) {
 		return 0, 0
 	}
 	return toks[0].start, toks[1].end()
+}
+
+// ownDatabase finds the database before schema.table at i, as dbt and others
+// write it, and returns where it stands with its dot. Pipeline and database may
+// have one name: only what goes on with a table of that schema is meant.
+func (ses *session) ownDatabase(toks []token, i int) (start, end int) {
+	at := func(n int) token {
+		if i+n < 0 || i+n >= len(toks) {
+			return token{kind: sign}
+		}
+		return toks[i+n]
+	}
+	if at(0).name() != ses.database || !at(1).is(".") || !at(3).is(".") || at(-1).is(".") {
+		return 0, 0
+	}
+	schema, table := at(2).name(), at(4).name()
+	known := schema == "pg_catalog" || schema == "information_schema"
+	if !known && schema != "" {
+		known = slices.ContainsFunc(ses.tables(), func(t sql.Table) bool { return t.Schema == schema && t.Name == table })
+	}
+	if !known {
+		return 0, 0
+	}
+	return at(0).start, at(1).end()
 }

@@ -1,0 +1,160 @@
+package pgwire
+
+import (
+	"slices"
+	"strings"
+)
+
+// listsInFrom makes subqueries of what DuckDB has no table functions for: an
+// unnest of several lists side by side, or with numbered rows, and
+// generate_subscripts.
+func (r *rewriter) listsInFrom() {
+	for i := 1; i < len(r.toks); i++ {
+		f := r.toks[i].name()
+		if f != "unnest" && f != "generate_subscripts" || !r.at(i+1).is("(") || !r.inFrom(i) {
+			continue
+		}
+		lists, end := r.arguments(i + 1)
+		numbered := r.at(end+1).is("with") && r.at(end+2).is("ordinality")
+		if end == len(r.toks) || f == "unnest" && len(lists) < 2 && !numbered {
+			continue
+		}
+		words := []token{{kind: sign, text: "("}, plain("SELECT")}
+		call := func(f string, args ...token) {
+			if len(words) > 2 {
+				words = append(words, token{kind: sign, text: ","})
+			}
+			words = append(append(append(words, plain(f), token{kind: sign, text: "("}), args...), token{kind: sign, text: ")"})
+		}
+		subscripts := slices.Concat(lists[0], []token{{kind: sign, text: ","}, {kind: number, text: "1"}})
+		if f == "unnest" {
+			for _, list := range lists {
+				call(f, list...)
+			}
+		} else {
+			call(f, subscripts...)
+			if name := r.alias(end + 1); name.name() != "" {
+				words = append(words, plain("AS"), name)
+			}
+		}
+		if numbered {
+			call("generate_subscripts", subscripts...)
+			words = append(words, plain("AS"), plain("ordinality"))
+			end += 2
+		}
+		words = append(words, token{kind: sign, text: ")"})
+		r.put(i, end+1-i, words...)
+		i += len(words) - 1
+	}
+}
+
+// alias returns the name that a table gets whose own ends before i, if any.
+func (r *rewriter) alias(i int) token {
+	if r.at(i).is("as") {
+		i++
+	}
+	if t := r.at(i); t.kind == quoted || t.kind == word && !afterTable[strings.ToLower(t.text)] {
+		return t
+	}
+	return token{kind: sign}
+}
+
+// arguments returns what stands between the commas of the call whose
+// parenthesis opens at i, and where it closes.
+func (r *rewriter) arguments(i int) (list [][]token, end int) {
+	from, depth := i+1, 0
+	for end = i; end < len(r.toks); end++ {
+		switch t := r.toks[end]; {
+		case t.is("("), t.is("["):
+			depth++
+		case t.is(")"), t.is("]"):
+			depth--
+		}
+		if depth == 0 || depth == 1 && r.toks[end].is(",") {
+			list = append(list, slices.Clone(r.toks[from:end]))
+			from = end + 1
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	return list, end
+}
+
+// functionsInFrom names the column of a function in FROM like the function's
+// alias, as it is in PostgreSQL.
+func (r *rewriter) functionsInFrom() {
+	for i := 1; i < len(r.toks); i++ {
+		f := r.toks[i].name()
+		single := slices.Contains(ofOneValue, f) || slices.Contains(sessionFunctions, f)
+		if f != "generate_series" && f != "unnest" && !single || !r.at(i+1).is("(") || !(r.at(i-1).is("from") || r.at(i-1).is("join") || r.at(i-1).is(",") || r.at(i-1).is("lateral")) {
+			continue
+		}
+		// In the list of a SELECT, behind a comma, this would be a column.
+		if r.at(i-1).is(",") && !r.inFrom(i) {
+			continue
+		}
+		_, end := r.arguments(i + 1)
+		if end == len(r.toks) {
+			return
+		}
+		at, name := end+1, r.alias(end+1)
+		if r.at(at).is("as") {
+			at++
+		}
+		switch columns := r.at(at + 1).is("("); {
+		case single: // a table of one row
+			if name.name() == "" {
+				name = plain(f)
+			}
+			r.put(end+1, 0, plain("AS"), name, token{kind: sign, text: ")"})
+			r.put(i, 0, token{kind: sign, text: "("}, plain("SELECT"))
+			i += 2
+		case name.name() != "" && !columns:
+			r.put(at+1, 0, token{kind: sign, text: "("}, name, token{kind: sign, text: ")"})
+		}
+	}
+}
+
+// ofOneValue are functions that PostgreSQL lets stand in FROM, besides those of
+// the session.
+var ofOneValue = []string{"string_to_array", "parse_ident", "regexp_split_to_array"}
+
+// seriesOfRows makes rows of a generate_series in the list of a SELECT: DuckDB's
+// is a list there.
+func (r *rewriter) seriesOfRows() {
+	for i := 1; i < len(r.toks); i++ {
+		if r.toks[i].name() != "generate_series" || !r.at(i+1).is("(") || !(r.at(i-1).is("select") || r.at(i-1).is(",")) || r.inFrom(i) {
+			continue
+		}
+		_, end := r.arguments(i + 1)
+		r.put(min(end+1, len(r.toks)), 0, token{kind: sign, text: ")"})
+		r.put(i, 0, plain("unnest"), token{kind: sign, text: "("})
+		i += 2
+	}
+}
+
+// afterTable are the words that may follow a table without an alias.
+var afterTable = map[string]bool{"where": true, "group": true, "order": true, "limit": true, "on": true, "join": true, "left": true, "right": true, "inner": true, "cross": true, "full": true, "union": true, "having": true, "offset": true, "using": true, "with": true}
+
+// inFrom reports whether the token at i stands in a FROM.
+func (r *rewriter) inFrom(i int) bool {
+	depth := 0
+	for i--; i >= 0; i-- {
+		switch t := r.toks[i]; {
+		case t.is(")"):
+			depth++
+		case t.is("("):
+			if depth == 0 {
+				return false
+			}
+			depth--
+		case depth > 0:
+		case t.is("from"):
+			return true
+		case t.is("select"), t.is("where"), t.is("by"):
+			return false
+		}
+	}
+	return false
+}

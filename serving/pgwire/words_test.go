@@ -1,0 +1,93 @@
+package pgwire_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Clients write a table with its schema before a star, and with its database
+// before its schema.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	b.fold("shops", 1, 500)
+	for database, queries := range map[string][]string{
+		"shops": {`SELECT * FROM "shops"."shops"."by_shop"`, `SELECT shops.shops.by_shop.* FROM shops.shops.by_shop`, `SELECT shops.by_shop.* FROM shops.by_shop`,
+			`SELECT by_shop.*, shops.by_shop.n * 2 FROM shops.by_shop`, `SELECT shops.by_shop.n FROM shops.shops.by_shop JOIN (VALUES (1)) AS one(x) ON shops.shops.by_shop.n > one.x`,
+			`SELECT * FROM shops.information_schema.tables`, `SELECT * FROM "shops".pg_catalog.pg_class`},
+		"anabranch": {`SELECT * FROM anabranch.shops.by_shop`, `SELECT "anabranch"."shops"."by_shop".* FROM anabranch.shops.by_shop`},
+	} {
+		c := b.connect("database=" + database)
+		for _, q := range queries {
+			all, err := c.Query(t.Context(), q)
+			if rows, bad := pgx.CollectRows(all, pgx.RowToMap); err != nil || bad != nil || len(rows) == 0 {
+				t.Errorf("%s: %d rows, %v %v", q, len(rows), err, bad)
+			}
+		}
+		for q, want := range map[string]string{"SELECT * FROM other.shops.by_shop": "42P01", "SELECT shops.by_shop.nothing FROM shops.by_shop": "42703", "SELECT * FROM " + database + ".shops.nothing": "42P01"} {
+			if _, err := c.Exec(t.Context(), q); state(err) != want {
+				t.Errorf("%s: %v, want %s", q, err, want)
+			}
+		}
+	}
+}
+
+// What DuckDB has no functions in FROM for.
+func TestListsInFrom(t *testing.T) {
+	t.Parallel()
+	c := open(t).connect()
+	for q, want := range map[string]int{
+		"SELECT typname, a, b, n FROM pg_type, unnest(ARRAY[1, 2], ARRAY['x', 'y']) WITH ORDINALITY AS l(a, b, n) WHERE oid = 23 AND n = 2 AND b = 'y'": 1,
+		"SELECT x, ordinality FROM pg_type t CROSS JOIN LATERAL unnest(ARRAY['x', t.typname]) WITH ORDINALITY l(x) WHERE t.oid = 23":                    2,
+		"SELECT k FROM pg_type t, generate_subscripts(ARRAY[7, 8, 9], 1) AS k(k) WHERE t.oid = 23 AND k < 3":                                            2,
+		"SELECT s FROM pg_type t, generate_subscripts(ARRAY[7, 8, 9], 1) s WHERE t.oid = 23":                                                            3,
+		"SELECT * FROM current_schema()":                                                      1,
+		"SELECT current_database FROM current_database()":                                     1,
+		"SELECT v FROM version() v WHERE v LIKE 'PostgreSQL%'":                                1,
+		"SELECT a.b FROM current_schemas(false) a(b)":                                         1,
+		"SELECT typname FROM pg_type WHERE oid IN (SELECT x FROM unnest(ARRAY[23, 25]) AS x)": 2,
+	} {
+		all, err := c.Query(t.Context(), q)
+		if rows, bad := pgx.CollectRows(all, pgx.RowToMap); err != nil || bad != nil || len(rows) != want {
+			t.Errorf("%s: %v, %v %v", q, rows, err, bad)
+		}
+	}
+}
+
+// The ways in which clients say a time zone, and what PostgreSQL 15 shows.
+func TestZones(t *testing.T) {
+	t.Parallel()
+	c := open(t).connect()
+	for zone, want := range map[string][2]string{
+		"INTERVAL '+00:00' HOUR TO MINUTE": {"<+00>-00", "2011-07-01 12:00:00+00"},
+		"INTERVAL '+05:30' HOUR TO MINUTE": {"<+05:30>-05:30", "2011-07-01 17:30:00+05:30"},
+		"INTERVAL '-08:00' HOUR TO MINUTE": {"<-08>+08", "2011-07-01 04:00:00-08"},
+		"-7":                               {"-7", "2011-07-01 05:00:00-07"},
+		"'GMT-01:00'":                      {"GMT-01:00", "2011-07-01 13:00:00+01"},
+		"'<+02>-02'":                       {"<+02>-02", "2011-07-01 14:00:00+02"},
+		"'America/New_York'":               {"America/New_York", "2011-07-01 08:00:00-04"},
+		"'Etc/GMT+5'":                      {"Etc/GMT+5", "2011-07-01 07:00:00-05"},
+	} {
+		if _, err := c.Exec(t.Context(), "SET TIME ZONE "+zone); err != nil {
+			t.Error(zone, err)
+			continue
+		}
+		var at, shown string
+		if err := c.QueryRow(t.Context(), "SHOW TIME ZONE", pgx.QueryExecModeSimpleProtocol).Scan(&shown); err != nil || shown != want[0] {
+			t.Errorf("%s: shown as %q, want %q: %v", zone, shown, want[0], err)
+		}
+		results, err := c.PgConn().Exec(t.Context(), "SELECT TIMESTAMPTZ '2011-07-01 12:00:00Z'").ReadAll()
+		if err != nil || len(results) != 1 {
+			t.Fatal(zone, err)
+		}
+		if at = string(results[0].Rows[0][0]); at != want[1] {
+			t.Errorf("%s: %s, want %s", zone, at, want[1])
+		}
+	}
+	for _, zone := range []string{"INTERVAL '+0' MINUTE", "'Nowhere'", "'GMT+99:99:99'"} {
+		if _, err := c.Exec(t.Context(), "SET TIME ZONE "+zone); state(err) != "22023" {
+			t.Errorf("%s: %v", zone, err)
+		}
+	}
+}
