@@ -76,7 +76,10 @@ func withLists(st statement) statement {
 		if in == "" || !at(i+2).is("(") || at(i+3).kind != str {
 			continue
 		}
-		end := i + 4
+		end, named := i+4, ""
+		if at(end).is("::") && regTypes[at(end+1).name()] {
+			named = "::" + at(end+1).name() // what the catalog knows by names and by numbers
+		}
 		if at(end).is("::") && castOf(st.tokens[end+1:]) != 0 {
 			for end++; !at(end).is("]"); end++ {
 			}
@@ -90,7 +93,7 @@ func withLists(st statement) statement {
 		for k, v := range list {
 			elements[k] = "NULL"
 			if text, ok := v.(string); ok {
-				elements[k] = sqlText(text)
+				elements[k] = sqlText(text) + named
 			}
 		}
 		if len(list) == 0 {

@@ -136,7 +136,8 @@ CREATE MACRO to_regclass(t) AS (SELECT min(rc.oid) FROM pg_class rc JOIN pg_name
 			OR lower(replace(t::VARCHAR, '"', '')) = lower(rc.relname) AND (rn.nspname = 'pg_catalog' OR list_contains(getvariable('path'), rn.nspname)) END);
 CREATE MACRO regclass_name(o) AS (SELECT any_value(CASE WHEN rn.nspname = 'pg_catalog' OR list_contains(getvariable('path'), rn.nspname) THEN '' ELSE quote_ident(rn.nspname) || '.' END || quote_ident(rc.relname))
 	FROM pg_class rc JOIN pg_namespace rn ON rn.oid = rc.relnamespace WHERE rc.oid = o::UINTEGER);
-CREATE MACRO to_regtype(t) AS (SELECT min(rt.oid) FROM pg_type rt WHERE replace(replace(t::VARCHAR, 'pg_catalog.', ''), '"', '') IN (rt.typname, format_type(rt.oid, NULL), rt.oid::VARCHAR));
+CREATE MACRO regtype_alias(t) AS coalesce(MAP {'int': 'int4', 'decimal': 'numeric', 'float': 'float8', 'dec': 'numeric'}[t], t);
+CREATE MACRO to_regtype(t) AS (SELECT min(rt.oid) FROM pg_type rt WHERE regtype_alias(replace(replace(t::VARCHAR, '"', ''), 'pg_catalog.', '')) IN (rt.typname, format_type(rt.oid, NULL), rt.oid::VARCHAR));
 CREATE MACRO to_regnamespace(t) AS (SELECT min(rn.oid) FROM pg_namespace rn WHERE replace(t::VARCHAR, '"', '') IN (rn.nspname, rn.oid::VARCHAR));
 CREATE MACRO regnamespace_name(o) AS (SELECT any_value(quote_ident(rn.nspname)) FROM pg_namespace rn WHERE rn.oid = o::UINTEGER);
 CREATE MACRO to_regproc(t) AS split_part(replace(t::VARCHAR, 'pg_catalog.', ''), '(', 1);

@@ -33,7 +33,7 @@ func (c *catalog) relations() (script []string) {
 
 // views are the relations that say the same as others, or something of the
 // session that asks.
-var views = []string{
+var views = append(statistics(), []string{
 	`CREATE VIEW pg_database AS SELECT (5 + i)::UINTEGER AS oid, n AS datname, 10::UINTEGER AS datdba, 6 AS encoding, 'c' AS datlocprovider, false AS datistemplate, true AS datallowconn,
 		-1 AS datconnlimit, 0::UINTEGER AS datfrozenxid, 1::UINTEGER AS datminmxid, 1663::UINTEGER AS dattablespace, 'C' AS datcollate, 'C' AS datctype, NULL::VARCHAR AS daticulocale,
 		NULL::VARCHAR AS datcollversion, NULL::VARCHAR[] AS datacl FROM (SELECT unnest(list_distinct(['anabranch', getvariable('db')])) AS n, generate_subscripts(list_distinct(['anabranch', getvariable('db')]), 1) AS i)`,
@@ -72,8 +72,29 @@ var views = []string{
 	`CREATE VIEW info.enabled_roles AS SELECT rolname AS role_name FROM pg_roles`,
 	`CREATE VIEW info.table_privileges AS SELECT 'anabranch' AS grantor, getvariable('usr') AS grantee, table_catalog, table_schema, table_name, 'SELECT' AS privilege_type, 'NO' AS is_grantable, 'YES' AS with_hierarchy FROM info.tables`,
 	`CREATE VIEW info.role_table_grants AS FROM info.table_privileges`,
-	`CREATE VIEW pg_stat_user_tables AS SELECT c.oid AS relid, n.nspname AS schemaname, c.relname, 0::BIGINT AS seq_scan, 0::BIGINT AS seq_tup_read, 0::BIGINT AS idx_scan, 0::BIGINT AS idx_tup_fetch, 0::BIGINT AS n_tup_ins, 0::BIGINT AS n_tup_upd,
-		0::BIGINT AS n_tup_del, 0::BIGINT AS n_live_tup, 0::BIGINT AS n_dead_tup FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384`,
+}...)
+
+// statistics are views of all tables of their kind, with nothing counted: tools
+// join them with other things of a table.
+func statistics() (script []string) {
+	of := map[string]string{"pg_stat_all_tables": "true", "pg_stat_user_tables": "c.oid >= 16384", "pg_statio_all_tables": "true", "pg_statio_user_tables": "c.oid >= 16384"}
+	for line := range strings.Lines(relationsText) {
+		f := strings.Fields(line)
+		if len(f) == 0 || of[f[0]] == "" {
+			continue
+		}
+		columns := []string{"c.oid AS relid", "n.nspname AS schemaname", "c.relname"}
+		for _, col := range f[4:] {
+			name, typ, _ := strings.Cut(col, ":")
+			value := "NULL"
+			if typ == "int8" {
+				value = "0"
+			}
+			columns = append(columns, value+"::"+duckTypes[typ]+" AS "+name)
+		}
+		script = append(script, "CREATE VIEW "+f[0]+" AS SELECT "+strings.Join(columns, ", ")+" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE "+of[f[0]])
+	}
+	return script
 }
 
 // viewed are the names of views.

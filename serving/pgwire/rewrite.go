@@ -66,6 +66,8 @@ func rewrite(st statement) string {
 		case t.is("="):
 			r.anyOf(i)
 			r.functionOf(i)
+		case t.is("select") && r.at(i+1).is("from"): // in EXISTS (SELECT FROM ...)
+			r.put(i+1, 0, token{kind: number, text: "1"})
 		case t.is("like"), t.is("ilike"):
 			r.escape(i)
 		case regprocs[t.name()] && (r.at(i+1).is("!=") || r.at(i+1).is("<>") || r.at(i+1).is("=")) && r.at(i+2).text == "0":
@@ -192,6 +194,13 @@ func (r *rewriter) pattern(i int) {
 	fold := strings.HasSuffix(r.toks[i].text, "*")
 	if fold {
 		r.toks[i].text = strings.TrimSuffix(r.toks[i].text, "*")
+	}
+	if t.kind == param { // which is not known yet
+		before := "'.*('"
+		if fold {
+			before = "'(?i).*('"
+		}
+		r.put(i+1, 1, token{kind: sign, text: "("}, token{kind: str, text: before}, token{kind: sign, text: "||"}, t, token{kind: sign, text: "::"}, plain("varchar"), token{kind: sign, text: "||"}, token{kind: str, text: "').*'"}, token{kind: sign, text: ")"})
 	}
 	if t.kind != str {
 		return

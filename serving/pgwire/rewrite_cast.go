@@ -21,6 +21,9 @@ func (r *rewriter) cast(i int) int {
 	from := r.operand(i)
 	switch {
 	case regTypes[n] && r.at(i+2).is("["):
+		if names, err := parseArray(r.toks[from].value()); i == from+1 && r.toks[from].kind == str && err == nil {
+			return r.regList(from, i+4-from, n, names)
+		}
 		r.put(i+1, 1, plain("uinteger")) // lists of them stay numbers
 		return i + 3
 	case regTypes[n] && n != "regoper" && n != "regoperator":
@@ -42,6 +45,21 @@ func (r *rewriter) cast(i int) int {
 	return i + 1
 }
 
+// regList puts the numbers of things in the place of '{names}'::regtype[],
+// which has n tokens from from on.
+func (r *rewriter) regList(from, n int, reg string, names []any) int {
+	words := []token{{kind: sign, text: "["}}
+	for i, name := range names {
+		if i > 0 {
+			words = append(words, token{kind: sign, text: ","})
+		}
+		text, _ := name.(string)
+		words = append(words, plain("to_"+reg), token{kind: sign, text: "("}, token{kind: str, text: sqlText(text)}, token{kind: sign, text: ")"})
+	}
+	r.put(from, n, append(words, token{kind: sign, text: "]"})...)
+	return from + len(words)
+}
+
 // regCast writes operand::regclass and its kin: what is a name becomes a
 // number, what is a number becomes a name.
 func (r *rewriter) regCast(from, i int, n string) int {
@@ -54,6 +72,7 @@ func (r *rewriter) regCast(from, i int, n string) int {
 	if len(operand) > 2 && operand[len(operand)-2].is("::") && slices.Contains([]string{"text", "varchar", "cstring"}, last.name()) {
 		name = true
 	}
+	name = name || slices.ContainsFunc(operand, func(t token) bool { return t.is("||") })
 	toText := r.at(i+2).is("::") && slices.Contains([]string{"text", "varchar", "name"}, r.at(i+3).name())
 	toOID := r.at(i+2).is("::") && slices.Contains([]string{"oid", "int", "int4", "int8", "integer", "bigint"}, r.at(i+3).name())
 	call := func(f string, inner []token, more ...token) []token {

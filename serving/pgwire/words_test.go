@@ -1,6 +1,7 @@
 package pgwire_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -88,6 +89,27 @@ func TestZones(t *testing.T) {
 	for _, zone := range []string{"INTERVAL '+0' MINUTE", "'Nowhere'", "'GMT+99:99:99'"} {
 		if _, err := c.Exec(t.Context(), "SET TIME ZONE "+zone); state(err) != "22023" {
 			t.Errorf("%s: %v", zone, err)
+		}
+	}
+}
+
+// A pattern that comes as a parameter matches anywhere, as a written one does.
+func TestPatterns(t *testing.T) {
+	t.Parallel()
+	c := open(t).connect()
+	for _, x := range []struct {
+		where, pattern string
+		want           int
+	}{
+		{"typname ~ $1", "^int[48]$", 2}, {"typname ~ $1", "nt8$", 2}, {"typname ~* $1", "^INT8$", 1}, {"typname !~ $1", ".", 0}, {"typname ~ $1", "t8|t4", 4},
+	} {
+		var n, written int
+		if err := c.QueryRow(t.Context(), "SELECT count(*) FROM pg_type WHERE oid IN (20, 23, 1007, 1016) AND "+x.where, x.pattern).Scan(&n); err != nil || n != x.want {
+			t.Errorf("%s, %s: %d, want %d: %v", x.where, x.pattern, n, x.want, err)
+		}
+		q := strings.Replace(x.where, "$1", "'"+x.pattern+"'", 1)
+		if err := c.QueryRow(t.Context(), "SELECT count(*) FROM pg_type WHERE oid IN (20, 23, 1007, 1016) AND "+q).Scan(&written); err != nil || written != x.want {
+			t.Errorf("%s: %d, want %d: %v", q, written, x.want, err)
 		}
 	}
 }
