@@ -3,6 +3,7 @@ package flightsql
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/flight"
@@ -14,33 +15,19 @@ import (
 
 // describe registers what the server tells about itself.
 func (d *Door) describe() error {
-	for id, v := range map[flightsql.SqlInfo]any{
-		flightsql.SqlInfoFlightSqlServerName:           "anabranch",
-		flightsql.SqlInfoFlightSqlServerVersion:        d.o.Version,
-		flightsql.SqlInfoFlightSqlServerArrowVersion:   arrow.PkgVersion,
-		flightsql.SqlInfoFlightSqlServerReadOnly:       true,
-		flightsql.SqlInfoFlightSqlServerSql:            true,
-		flightsql.SqlInfoFlightSqlServerSubstrait:      false,
-		flightsql.SqlInfoFlightSqlServerTransaction:    int32(flightsql.SqlTransactionNone),
-		flightsql.SqlInfoFlightSqlServerCancel:         true,
-		flightsql.SqlInfoFlightSqlServerBulkIngestion:  false,
-		flightsql.SqlInfoDDLCatalog:                    false,
-		flightsql.SqlInfoDDLSchema:                     false,
-		flightsql.SqlInfoDDLTable:                      false,
-		flightsql.SqlInfoIdentifierQuoteChar:           `"`,
-		flightsql.SqlInfoAllTablesAreASelectable:       true,
-		flightsql.SqlInfoSearchStringEscape:            `\`,
-		flightsql.SqlInfoSupportsColumnAliasing:        true,
-		flightsql.SqlInfoNullPlusNullIsNull:            true,
-		flightsql.SqlInfoSupportsTableCorrelationNames: true,
-		flightsql.SqlInfoSupportsExpressionsInOrderBy:  true,
-		flightsql.SqlInfoSupportsOrderByUnrelated:      true,
-		flightsql.SqlInfoSupportsLikeEscapeClause:      true,
-		flightsql.SqlInfoSupportsNonNullableColumns:    true,
-		flightsql.SqlInfoSchemaTerm:                    "pipeline",
-		flightsql.SqlInfoCatalogTerm:                   "",
-		flightsql.SqlInfoTransactionsSupported:         false,
-	} {
+	told := dialect()
+	maps.Copy(told, map[flightsql.SqlInfo]any{
+		flightsql.SqlInfoFlightSqlServerName:          "anabranch",
+		flightsql.SqlInfoFlightSqlServerVersion:       d.o.Version,
+		flightsql.SqlInfoFlightSqlServerArrowVersion:  arrow.PkgVersion,
+		flightsql.SqlInfoFlightSqlServerReadOnly:      true,
+		flightsql.SqlInfoFlightSqlServerSql:           true,
+		flightsql.SqlInfoFlightSqlServerSubstrait:     false,
+		flightsql.SqlInfoFlightSqlServerTransaction:   int32(flightsql.SqlTransactionNone),
+		flightsql.SqlInfoFlightSqlServerCancel:        true,
+		flightsql.SqlInfoFlightSqlServerBulkIngestion: false,
+	})
+	for id, v := range told {
 		if err := d.RegisterSqlInfo(id, v); err != nil {
 			return fault.Wrap(fault.Bug, fmt.Errorf("describe the server: %w", err))
 		}
