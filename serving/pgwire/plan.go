@@ -28,8 +28,10 @@ func (ses *session) plan(st statement) (action, error) {
 	nothing := func() error { return nil }
 	first := strings.ToUpper(st.tokens[0].text)
 	switch first {
-	case "SELECT", "WITH", "VALUES", "TABLE", "FROM", "(", "DESCRIBE", "DESC", "SUMMARIZE", "PIVOT", "UNPIVOT", "EXPLAIN":
+	case "SELECT", "WITH", "VALUES", "TABLE", "FROM", "(", "DESCRIBE", "DESC", "SUMMARIZE", "PIVOT", "UNPIVOT":
 		return ses.query(st)
+	case "EXPLAIN":
+		return ses.explain(st)
 	case "SHOW":
 		return ses.show(st)
 	case "SET":

@@ -1,0 +1,169 @@
+package pgwire
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"anabranch/fault"
+	"anabranch/serving/sql"
+)
+
+// explain answers EXPLAIN. Alone it is the engine's, a table of where rows come
+// from; with PostgreSQL's options, of which FORMAT JSON means something, it is
+// what programs send: pgAdmin and DBeaver to draw a plan, sqlx to learn which
+// columns may be null.
+func (ses *session) explain(st statement) (action, error) {
+	asked, format, err := explained(st)
+	if err != nil {
+		return action{}, err
+	}
+	text := "EXPLAIN "
+	switch {
+	case len(asked) == 0:
+	case asked[0].is("execute"):
+		query, err := ses.executed(asked)
+		if err != nil {
+			return action{}, err
+		}
+		text += query
+	default:
+		text += st.text[asked[0].start:]
+	}
+	plan, err := ses.query(statement{text: text, tokens: lex(text)})
+	if err != nil || format == "text" {
+		return plan, err
+	}
+	columns := []column{{name: "QUERY PLAN", typ: typeOf("JSON")}}
+	return action{
+		rows: true,
+		run: func(ctx context.Context, args []any) (result, error) {
+			r, err := plan.run(ctx, args)
+			if err != nil {
+				return result{}, err
+			}
+			defer r.rows.close()
+			document, err := planDocument(r.rows)
+			return result{rows: &fewRows{columns, [][]any{{sql.JSON(document)}}}, tag: "EXPLAIN"}, err
+		},
+		describe: func(ctx context.Context, n int) ([]*pgType, []column, error) {
+			params, _, err := plan.describe(ctx, n)
+			return params, columns, err
+		},
+	}, nil
+}
+
+// explained returns what an EXPLAIN is of, and the format that it asks for.
+func explained(st statement) (rest []token, format string, err error) {
+	format, rest = "text", st.tokens[1:]
+	analyze := false
+	if len(rest) > 0 && rest[0].is("(") && len(rest) > 1 && !rest[1].is("select") && !rest[1].is("with") && !rest[1].is("(") {
+		end := slices.IndexFunc(rest, func(t token) bool { return t.is(")") })
+		if end < 0 {
+			end = len(rest) - 1
+		}
+		var option []string
+		for _, t := range rest[1 : end+1] {
+			if !t.is(",") && !t.is(")") {
+				option = append(option, strings.ToLower(t.value()))
+				continue
+			}
+			switch on := len(option) < 2 || !slices.Contains([]string{"off", "false", "0"}, option[1]); {
+			case len(option) == 2 && option[0] == "format":
+				format = option[1]
+			case len(option) > 0 && option[0] == "analyze":
+				analyze = on
+			}
+			option = nil
+		}
+		rest = rest[end+1:]
+	} else {
+		for len(rest) > 0 && (rest[0].is("analyze") || rest[0].is("verbose")) {
+			analyze = analyze || rest[0].is("analyze")
+			rest = rest[1:]
+		}
+	}
+	switch {
+	case analyze:
+		return nil, "", fault.WithCode(fault.New(fault.Denied, "EXPLAIN ANALYZE would run the query, and is not answered: leave ANALYZE out"), "read_only")
+	case format != "text" && format != "json":
+		return nil, "", fault.WithCode(fault.New(fault.Invalid, "EXPLAIN is written as TEXT or JSON, not as %q", format), "unsupported")
+	}
+	return rest, format, nil
+}
+
+// executed returns the prepared statement that EXECUTE name (arguments) names,
+// with its arguments where its parameters were.
+func (ses *session) executed(toks []token) (string, error) {
+	var name string
+	if len(toks) > 1 {
+		name = toks[1].name()
+	}
+	p, ok := ses.statements[name]
+	if !ok {
+		return "", fault.WithCode(fault.New(fault.NotFound, "prepared statement %q does not exist", name), "no_statement")
+	}
+	r := &rewriter{toks: toks}
+	arguments, _ := r.arguments(2)
+	var b strings.Builder
+	from := 0
+	for _, t := range p.statement.tokens {
+		if t.kind != param {
+			continue
+		}
+		b.WriteString(p.statement.text[from:t.start])
+		if n := number1(t.text[1:]); n > 0 && n <= len(arguments) && len(toks) > 2 {
+			for _, a := range arguments[n-1] {
+				b.WriteString(a.text)
+				b.WriteByte(' ')
+			}
+		} else {
+			b.WriteString("NULL")
+		}
+		from = t.end()
+	}
+	b.WriteString(p.statement.text[from:])
+	return b.String(), nil
+}
+
+// planDocument writes the rows of the engine's EXPLAIN as PostgreSQL's JSON:
+// one node over one for each source of rows.
+func planDocument(r rows) (string, error) {
+	type node map[string]any
+	nodes := []node{}
+	for {
+		row, err := r.next()
+		if err != nil {
+			return "", err
+		}
+		if row == nil {
+			break
+		}
+		scan := node{"Node Type": "Seq Scan", "Parent Relationship": "Member"}
+		for i, c := range r.columns() {
+			if row[i] == nil {
+				continue
+			}
+			switch text := fmt.Sprint(row[i]); c.name {
+			case "view":
+				schema, table, _ := strings.Cut(text, ".")
+				scan["Schema"], scan["Relation Name"], scan["Alias"] = schema, table, table
+			case "rows_read":
+				scan["Plan Rows"] = row[i]
+			case "filters":
+				scan["Filter"] = text
+			default:
+				words := strings.Split(c.name, "_")
+				for k, w := range words {
+					words[k] = strings.ToUpper(w[:1]) + w[1:]
+				}
+				scan[strings.Join(words, " ")] = row[i]
+			}
+		}
+		nodes = append(nodes, scan)
+	}
+	text, err := json.Marshal([]node{{"Plan": node{"Node Type": "Append", "Plans": nodes}}})
+	return string(text), fault.Wrap(fault.Bug, err)
+}
