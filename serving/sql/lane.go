@@ -139,6 +139,7 @@ type lane struct {
 
 	mu      sync.Mutex // guards the fields below
 	running bool
+	step    int // number of what it does or did last
 	taken   time.Duration
 	fallen  int // how many of falls were reached
 }
@@ -199,6 +200,7 @@ func (l *lane) run(f func()) {
 	l.mu.Lock()
 	began := time.Now()
 	l.running = true
+	l.step++
 	falling := l.watch()
 	l.mu.Unlock()
 	f()
@@ -216,12 +218,12 @@ func (l *lane) watch() *time.Timer {
 	if l.fallen == len(falls) {
 		return nil
 	}
-	began := time.Now()
+	began, step := time.Now(), l.step
 	var t *time.Timer
 	t = time.AfterFunc(falls[l.fallen].after-l.taken, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if !l.running {
+		if !l.running || l.step != step { // it rang as its step ended
 			return
 		}
 		setNice(int(l.c.id), falls[l.fallen].nice)
