@@ -19,7 +19,15 @@ import (
 // accounts of each published manifest; segments and log against what speed
 // says of the events above its cut. A finding that concerns no single
 // partition has partition -1.
-func (p *pipeline) bisect(ctx context.Context) ([]api.Parting, error) {
+func (p *pipeline) bisect(ctx context.Context) (found []api.Parting, err error) {
+	err = settled(ctx, func() error {
+		found, err = p.bisectOnce(ctx)
+		return err
+	})
+	return found, err
+}
+
+func (p *pipeline) bisectOnce(ctx context.Context) ([]api.Parting, error) {
 	history, err := p.manifests(ctx)
 	if err != nil {
 		if fault.Is(err, fault.Corrupt) {
@@ -94,7 +102,7 @@ func (p *pipeline) bisectPartition(ctx context.Context, n int, history []*archiv
 	}
 	part, err := p.bisectManifests(ctx, n, c, history)
 	if part == nil && err == nil {
-		part, err = p.bisectSpeed(ctx, n, c, history, stats)
+		part, err = p.bisectSpeed(ctx, n, c, stats)
 	}
 	if err != nil {
 		return nil, err
@@ -146,15 +154,17 @@ func (p *pipeline) bisectManifests(ctx context.Context, n int, c chain, history 
 
 // bisectSpeed compares what lies above the cut that speed counts from with
 // what it has counted.
-func (p *pipeline) bisectSpeed(ctx context.Context, n int, c chain, history []*archive.Manifest, st speed.PartitionStats) (*api.Parting, error) {
+func (p *pipeline) bisectSpeed(ctx context.Context, n int, c chain, st speed.PartitionStats) (*api.Parting, error) {
 	if st.Err != nil {
 		return &api.Parting{Offset: st.Next, Below: st.Next + 1, Where: "speed", Reason: "it is " + st.State + ": " + st.Err.Error()}, nil
 	}
 	from := uint64(0)
-	for _, m := range history {
-		if m.Version == st.Manifest {
-			from = m.Cut[n]
+	if st.Manifest > 0 { // it may be newer than all of history
+		m, err := p.archive.Manifest(ctx, st.Manifest)
+		if err != nil {
+			return nil, err
 		}
+		from = m.Cut[n]
 	}
 	if st.State != "folding" || st.Next < from {
 		return nil, nil // on its way to the cut: it has counted nothing yet

@@ -29,7 +29,15 @@ func getLedger(r *http.Request, p *pipeline) (api.Ledger, error) {
 // (in segments and in the log's tail) on one side; on the other what batch
 // says it did below its cut (in the manifest), what speed says it did above
 // (in its generations), and the dead letters.
-func (p *pipeline) ledger(ctx context.Context) (api.Ledger, error) {
+func (p *pipeline) ledger(ctx context.Context) (l api.Ledger, err error) {
+	err = settled(ctx, func() error {
+		l, err = p.balance(ctx)
+		return err
+	})
+	return l, err
+}
+
+func (p *pipeline) balance(ctx context.Context) (api.Ledger, error) {
 	l := api.Ledger{Pipeline: p.def.Name, Filtered: map[string]int64{}, DeadLettered: map[string]int64{}}
 	letters, err := p.letters.Counts(ctx)
 	if err != nil {

@@ -265,41 +265,52 @@ func (p *pipeline) cutAt(ctx context.Context, t time.Time) (event.Cut, error) {
 	after := t.UnixMicro()
 	cut := make(event.Cut, p.def.Partitions)
 	for n := range cut {
-		c, err := p.segments.refresh(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		_, head, err := p.log.Bounds(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		end := c.begin
-		if len(c.segments) > 0 {
-			end = c.segments[len(c.segments)-1].To
-		}
-		cut[n] = max(head, end)
-		err = tail(ctx, p.log, n, end, head, func(offset uint64, h event.Header, _ []byte) error {
-			if h.Kind == event.Rows && h.Ingested > after {
-				cut[n] = min(cut[n], offset)
-			}
-			return nil
+		err := settled(ctx, func() (err error) {
+			cut[n], err = p.partitionCutAt(ctx, n, after)
+			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		// Clocks of gateways differ a little: the search ends in front of a
-		// segment that has nothing of later.
-		for _, s := range slices.Backward(c.segments) {
-			first, found, err := p.archive.IngestedAfter(ctx, s, after)
-			if err != nil {
-				return nil, err
-			}
-			if !found && s.Rows > 0 {
-				break
-			}
-			if found {
-				cut[n] = min(cut[n], first)
-			}
+	}
+	return cut, nil
+}
+
+func (p *pipeline) partitionCutAt(ctx context.Context, n int, after int64) (cut uint64, err error) {
+	c, err := p.segments.refresh(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	_, head, err := p.log.Bounds(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	end := c.begin
+	if len(c.segments) > 0 {
+		end = c.segments[len(c.segments)-1].To
+	}
+	cut = max(head, end)
+	err = tail(ctx, p.log, n, end, head, func(offset uint64, h event.Header, _ []byte) error {
+		if h.Kind == event.Rows && h.Ingested > after {
+			cut = min(cut, offset)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	// Clocks of gateways differ a little: the search ends in front of a
+	// segment that has nothing of later.
+	for _, s := range slices.Backward(c.segments) {
+		first, found, err := p.archive.IngestedAfter(ctx, s, after)
+		if err != nil {
+			return 0, err
+		}
+		if !found && s.Rows > 0 {
+			break
+		}
+		if found {
+			cut = min(cut, first)
 		}
 	}
 	return cut, nil

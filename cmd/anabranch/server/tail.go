@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"anabranch/event"
@@ -44,4 +45,20 @@ func tail(ctx context.Context, log stream.Log, partition int, from, head uint64,
 		}
 	}
 	return nil
+}
+
+// looks is how often segments and log are looked at anew; each time the log
+// has been trimmed meanwhile.
+const looks = 10
+
+// settled looks at segments and log, one after the other, and looks again
+// where the log was trimmed in between: what it has forgotten is in a segment
+// by then.
+func settled(ctx context.Context, look func() error) error {
+	for n := 1; ; n++ {
+		err := look()
+		if !errors.Is(err, stream.ErrTrimmed) || n == looks || ctx.Err() != nil {
+			return err
+		}
+	}
 }

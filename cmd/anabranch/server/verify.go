@@ -180,51 +180,6 @@ func (o *oracle) write(ctx context.Context, path string, at event.Cut) error {
 	return f.Close()
 }
 
-// raw reads the events of a partition below an offset, in log order: from
-// segments as far as they go, then from the log.
-func (p *pipeline) raw(ctx context.Context, partition int, below uint64, fn func(b *event.Batch, offsets []uint64, rows []int32) error) error {
-	c, err := p.segments.refresh(ctx, partition)
-	if err != nil {
-		return err
-	}
-	if c.begin > 0 {
-		return fault.WithHint(fault.WithCode(fault.New(fault.Invalid, "the raw events of partition %d below %d have expired: there is nothing to compare all of the views with", partition, c.begin), archive.RawGone),
-			"`anabranch audit %s` compares the days whose events are there", p.def.Name)
-	}
-	from := uint64(0)
-	for _, s := range c.segments {
-		if s.From >= below {
-			break
-		}
-		if err := p.archive.ReadSegment(ctx, s, fn); err != nil {
-			return err
-		}
-		from = s.To
-	}
-	newest := p.set.Newest()
-	return tail(ctx, p.log, partition, from, below, func(offset uint64, h event.Header, body []byte) error {
-		if h.Kind != event.Rows {
-			return nil
-		}
-		schema, ok := p.set.Get(h.Schema)
-		if !ok {
-			return fault.New(fault.Corrupt, "partition %d, offset %d: schema version %d is not known", partition, offset, h.Schema)
-		}
-		b, err := schema.DecodeFrame(body)
-		if err != nil {
-			return fmt.Errorf("partition %d, offset %d: %w", partition, offset, err)
-		}
-		if b, err = newest.Upgrade(b, schema); err != nil {
-			return err
-		}
-		offsets, rows := make([]uint64, b.N), make([]int32, b.N)
-		for i := range rows {
-			offsets[i], rows[i] = offset, int32(i)
-		}
-		return fn(b, offsets, rows)
-	})
-}
-
 // withPosition adds the position and the id to the rows below an offset.
 func withPosition(b *event.Batch, shape *event.Shape, partition int, offsets []uint64, rows []int32, below uint64) *event.Batch {
 	var keep []uint32
