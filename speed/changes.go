@@ -79,7 +79,7 @@ func (s *Speed) Changes(ctx context.Context, k uint64, views []string, before ma
 	if some {
 		d, err = s.changes(ctx, k, asked, had, now)
 	} else {
-		d, err = s.since(ctx, k, asked, mergeInto, now)
+		d, err = s.since(ctx, k, asked, nil, now)
 	}
 	if err != nil {
 		return nil, err
@@ -91,16 +91,40 @@ func (s *Speed) Changes(ctx context.Context, k uint64, views []string, before ma
 	return d, nil
 }
 
-// changes answers with what changed after had. A group may have a part in
-// every partition, and those that did not touch it have to be asked as of the
-// position that is told: so all of them are held up together, while what has
-// changed is copied.
+// changes answers with what changed after had, and of views most of which did,
+// with all.
 func (s *Speed) changes(ctx context.Context, k uint64, asked []int, had, now []*stand) (*view.Delta, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("speed since barrier %d: %w", k, err)
 	}
 	d := newDelta(k, len(asked))
 	d.Partial = map[string]bool{}
+	whole, err := s.changesHeld(k, asked, had, now, d)
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range asked {
+		if len(whole[i]) == 0 {
+			continue
+		}
+		name := s.opt.Views[n].Name()
+		into := whole[i][0]
+		for _, from := range whole[i][1:] {
+			if err := into.Merge(from); err != nil {
+				return nil, fmt.Errorf("speed of pipeline %q, since barrier %d: %w", s.opt.Pipeline, k, err)
+			}
+		}
+		d.States[name] = into
+	}
+	return d, nil
+}
+
+// changesHeld does the part of changes that needs the locks. A group may have a
+// part in every partition, and those that did not touch it have to be asked as of
+// the position that is told: so all of them are held up together, while what has
+// changed is copied into d. Of views that are handed out whole it returns what is to
+// be merged, the first of which is the reader's: merging takes ten times as long as copying.
+func (s *Speed) changesHeld(k uint64, asked []int, had, now []*stand, d *view.Delta) (whole [][]*view.State, err error) {
 	gens := make([][]*generation, len(s.part))
 	for i, p := range s.part {
 		p.mu.Lock()
@@ -112,24 +136,28 @@ func (s *Speed) changes(ctx context.Context, k uint64, asked []int, had, now []*
 		p.tell(d, gens[i])
 	}
 	for i, n := range asked {
-		st, partial, err := changed(s.opt.Views[n], n, gens, had[i], s.eager)
+		st, all, err := changed(s.opt.Views[n], n, gens, had[i], s.eager)
 		if err != nil {
 			return nil, fmt.Errorf("speed of pipeline %q, since barrier %d: %w", s.opt.Pipeline, k, err)
 		}
+		whole = append(whole, all)
 		name := s.opt.Views[n].Name()
-		d.States[name], d.Partial[name] = st, partial
+		if d.Partial[name] = st != nil; st != nil {
+			d.States[name] = st
+		}
 		for _, of := range gens {
 			now[i].note(of, n)
 		}
 	}
-	return d, nil
+	return whole, nil
 }
 
-// changed returns the groups of view n that changed after had, or all of them.
-func changed(v *view.View, n int, gens [][]*generation, had *stand, eager bool) (st *view.State, partial bool, err error) {
+// changed returns the groups of view n that changed after had, or the states that
+// have all of them: copies of those that may change, then the others.
+func changed(v *view.View, n int, gens [][]*generation, had *stand, eager bool) (st *view.State, whole []*view.State, err error) {
 	var states []*view.State
 	var marks []view.Mark
-	partial = had != nil
+	partial := had != nil
 	for i, of := range gens {
 		for _, g := range of {
 			states = append(states, g.states[n])
@@ -146,12 +174,19 @@ func changed(v *view.View, n int, gens [][]*generation, had *stand, eager bool) 
 	}
 	if partial {
 		st, err = v.Changed(states, marks)
-		return st, true, err
+		return st, nil, err
 	}
-	for _, from := range states {
-		if err := mergeInto(&st, from); err != nil {
-			return nil, false, err
+	for _, of := range gens {
+		open, err := copied(of[len(of)-1].states[n])
+		if err != nil {
+			return nil, nil, err
+		}
+		whole = append(whole, open)
+	}
+	for _, of := range gens {
+		for _, g := range of[:len(of)-1] {
+			whole = append(whole, g.states[n])
 		}
 	}
-	return st, false, nil
+	return nil, whole, nil
 }

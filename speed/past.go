@@ -41,7 +41,7 @@ func (s *Speed) Past(ctx context.Context, m *archive.Manifest, at event.Cut, vie
 		p := newPartition(&o, &progress{}, n)
 		err := p.reach(ctx, m, at[n])
 		if err == nil {
-			err = p.since(m.K, asked, into, d, mergeInto, nil)
+			err = p.since(m.K, asked, into, d, nil, nil)
 		}
 		p.closeRuns()
 		if err != nil {
