@@ -135,7 +135,8 @@ import (
 // from it while it has one of the few places that Go runs at, and everybody
 // would wait for a thread that waits for everybody.
 type lane struct {
-	c *C.lane
+	c     *C.lane
+	ticks *ticks // told while it works at a low priority; may be nil
 
 	mu      sync.Mutex // guards the fields below
 	running bool
@@ -155,12 +156,12 @@ var falls = []struct {
 const poolNice = 10
 
 // newLane starts the thread. Error: Transient when the system gives none.
-func newLane() (*lane, error) {
+func newLane(t *ticks) (*lane, error) {
 	c := C.lane_new()
 	if c == nil {
 		return nil, fault.New(fault.Transient, "run a query: the system gives no thread for it")
 	}
-	return &lane{c: c}, nil
+	return &lane{c: c, ticks: t}, nil
 }
 
 // On no lane at all, which is nil, DuckDB works where it is called.
@@ -201,11 +202,17 @@ func (l *lane) run(f func()) {
 	began := time.Now()
 	l.running = true
 	l.step++
+	if l.fallen > 0 {
+		l.ticks.begin()
+	}
 	falling := l.watch()
 	l.mu.Unlock()
 	f()
 	l.mu.Lock()
 	l.running = false
+	if l.fallen > 0 {
+		l.ticks.end()
+	}
 	l.taken += time.Since(began)
 	if falling != nil {
 		falling.Stop()
@@ -227,6 +234,9 @@ func (l *lane) watch() *time.Timer {
 			return
 		}
 		setNice(int(l.c.id), falls[l.fallen].nice)
+		if l.fallen == 0 {
+			l.ticks.begin()
+		}
 		if l.fallen++; l.fallen < len(falls) {
 			t.Reset(falls[l.fallen].after - l.taken - time.Since(began))
 		}

@@ -28,7 +28,7 @@ func niceOf(thread int) (nice int, ok bool) {
 
 func TestALongStepGivesWay(t *testing.T) {
 	t.Parallel()
-	l, err := newLane()
+	l, err := newLane(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

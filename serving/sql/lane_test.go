@@ -20,7 +20,7 @@ func TestTheTimerOfAStepThatEnded(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 500 {
-				l, err := newLane()
+				l, err := newLane(nil)
 				if err != nil {
 					t.Error(err)
 					return

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package sql
+
+import "time"
+
+// Elsewhere a thread has no priority of its own, and nobody waits for one that
+// is low.
+
+func usable() []int { return nil }
+
+type tickers struct{}
+
+func newTickers([]int, time.Duration) *tickers { return &tickers{} }
+
+func (*tickers) set(bool) {}
+func (*tickers) close()   {}
