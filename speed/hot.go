@@ -59,16 +59,11 @@ func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32
 	before := h.n
 	for len(ids) > 0 {
 		n := min(touchAhead, len(ids))
-		// Touch: independent loads of the slots, whose misses overlap.
 		homes := h.homes[:n]
-		var warm uint64
 		for i := range homes {
-			at := h.index.home(hashOf(ids[i]))
-			homes[i] = at
-			p := &h.index.page[at.page]
-			warm |= p.get(int(at.slot)) | p.get(int(at.slot)+touchBeside)
+			homes[i] = h.index.home(hashOf(ids[i]))
 		}
-		h.warm = warm // keeps the compiler from dropping the loads
+		h.touch(homes)
 		for i := range homes {
 			places[i], fresh[i] = h.enter(ids[i], hashes[i], homes[i])
 		}
@@ -138,9 +133,28 @@ func (h *hot) reserve(n int) {
 func (h *hot) reindex() {
 	h.index = index{}
 	h.reserve(h.n)
-	for place := range h.n {
-		h.index.enter(h.at(place).id, place)
+	for from := 0; from < h.n; from += touchAhead {
+		homes := h.homes[:min(touchAhead, h.n-from)]
+		for i := range homes {
+			homes[i] = h.index.home(hashOf(h.at(from + i).id))
+		}
+		h.touch(homes)
+		for i, at := range homes {
+			if p, s, free := h.index.search(at); !p.insert(s, free, h.index.slot(p, at.hash, from+i)) {
+				h.index.aside(h.at(from+i).id, from+i)
+			}
+		}
 	}
+}
+
+// touch loads the slots of some homes, each for itself, so that their misses overlap.
+func (h *hot) touch(homes []home) {
+	var warm uint64
+	for i := range homes {
+		p, slot := &h.index.page[homes[i].page], int(homes[i].slot)
+		warm |= p.get(slot) | p.get(slot+touchBeside)
+	}
+	h.warm = warm // keeps the compiler from dropping the loads
 }
 
 // forget drops the ids whose first event lies in a frame below offset.

@@ -111,14 +111,6 @@ func (p *page) insert(s, free int, e uint64) bool {
 	return true
 }
 
-// enter enters an id that is not there.
-func (x *index) enter(id event.ID, place int) {
-	hash := hashOf(id)
-	if p, s, free := x.search(x.home(hash)); !p.insert(s, free, x.slot(p, hash, place)) {
-		x.aside(id, place)
-	}
-}
-
 func (x *index) aside(id event.ID, place int) {
 	if x.rest == nil {
 		x.rest = map[event.ID]int{}
