@@ -142,3 +142,8 @@ CREATE MACRO to_regnamespace(t) AS (SELECT min(rn.oid) FROM pg_namespace rn WHER
 CREATE MACRO regnamespace_name(o) AS (SELECT any_value(quote_ident(rn.nspname)) FROM pg_namespace rn WHERE rn.oid = o::UINTEGER);
 CREATE MACRO to_regproc(t) AS split_part(replace(t::VARCHAR, 'pg_catalog.', ''), '(', 1);
 CREATE MACRO to_regrole(t) AS CASE t::VARCHAR WHEN 'anabranch' THEN 10::UINTEGER WHEN getvariable('usr') THEN 16000::UINTEGER END;
+CREATE MACRO pg_show_all_settings() AS TABLE FROM pg_settings;
+CREATE MACRO pg_blocking_pids(p) AS []::INTEGER[];
+CREATE MACRO pg_available_extensions() AS TABLE FROM pg_available_extensions;
+-- aclexplode in a list of columns: there are no privileges to be told.
+CREATE MACRO aclexplode_rows(a) AS unnest([]::STRUCT(grantor UINTEGER, grantee UINTEGER, privilege_type VARCHAR, is_grantable BOOLEAN)[]);

@@ -34,7 +34,7 @@ func (c *catalog) relations() (script []string) {
 // views are the relations that say the same as others, or something of the
 // session that asks.
 var views = append(statistics(), []string{
-	`CREATE VIEW pg_database AS SELECT (5 + i)::UINTEGER AS oid, n AS datname, 10::UINTEGER AS datdba, 6 AS encoding, 'c' AS datlocprovider, false AS datistemplate, true AS datallowconn,
+	`CREATE VIEW pg_database AS SELECT (16384 + i)::UINTEGER AS oid, n AS datname, 10::UINTEGER AS datdba, 6 AS encoding, 'c' AS datlocprovider, false AS datistemplate, true AS datallowconn,
 		-1 AS datconnlimit, 0::UINTEGER AS datfrozenxid, 1::UINTEGER AS datminmxid, 1663::UINTEGER AS dattablespace, 'C' AS datcollate, 'C' AS datctype, NULL::VARCHAR AS daticulocale,
 		NULL::VARCHAR AS datcollversion, NULL::VARCHAR[] AS datacl FROM (SELECT unnest(list_distinct(['anabranch', getvariable('db')])) AS n, generate_subscripts(list_distinct(['anabranch', getvariable('db')]), 1) AS i)`,
 	`CREATE VIEW pg_roles AS SELECT n AS rolname, false AS rolsuper, true AS rolinherit, false AS rolcreaterole, false AS rolcreatedb, true AS rolcanlogin, false AS rolreplication,

@@ -66,6 +66,10 @@ func rewrite(st statement) string {
 		case t.is("="):
 			r.anyOf(i)
 			r.functionOf(i)
+		case t.name() == "aclexplode" && r.at(i+1).is("(") && !r.inFrom(i):
+			r.toks[i] = plain("aclexplode_rows")
+		case t.is("substring"):
+			r.substringOfPattern(i)
 		case t.is("select") && r.at(i+1).is("from"): // in EXISTS (SELECT FROM ...)
 			r.put(i+1, 0, token{kind: number, text: "1"})
 		case t.is("like"), t.is("ilike"):
@@ -122,7 +126,8 @@ func madeHere(toks []token, i int) bool {
 	}
 	alias := toks[i-2].name()
 	for j := 1; j < len(toks); j++ { // ) AS alias
-		if toks[j].name() == alias && (toks[j-1].is(")") || j > 1 && toks[j-1].is("as") && toks[j-2].is(")")) {
+		named := j+1 == len(toks) || !toks[j+1].is(".") // not the beginning of a column
+		if toks[j].name() == alias && named && (toks[j-1].is(")") || j > 1 && toks[j-1].is("as") && toks[j-2].is(")")) {
 			return true
 		}
 	}
@@ -162,6 +167,10 @@ func (r *rewriter) names() {
 			if r.at(i + 1).is(".") {
 				i += 2
 			}
+		case t.kind == word && r.at(i-1).is("as") && t.text != strings.ToLower(t.text): // as PostgreSQL folds names
+			out = append(out, plain(strings.ToLower(t.text)))
+		case t.is("at") && !r.at(i+1).is("time"): // DuckDB has another use for the word
+			out = append(out, token{kind: quoted, text: `"at"`})
 		case n == "pg_catalog" && dot && (t.kind == word || t.kind == quoted):
 			i++
 		case n == "information_schema" && dot:
@@ -220,6 +229,28 @@ func (r *rewriter) pattern(i int) {
 		p = "(?i)" + p
 	}
 	r.toks[i+1].text = sqlText(p)
+}
+
+// substringOfPattern writes substring(text FROM 'pattern'), which is what the
+// pattern's first group matches.
+func (r *rewriter) substringOfPattern(i int) {
+	args, end := r.arguments(i + 1)
+	if !r.at(i+1).is("(") || len(args) != 1 || end == len(r.toks) {
+		return
+	}
+	list := args[0]
+	n := len(list)
+	if n < 3 || list[n-1].kind != str || !list[n-2].is("from") {
+		return
+	}
+	group := "0"
+	if strings.Contains(list[n-1].value(), "(") {
+		group = "1"
+	}
+	words := append([]token{plain("nullif"), {kind: sign, text: "("}, plain("regexp_extract"), {kind: sign, text: "("}}, list[:n-2]...)
+	words = append(words, token{kind: sign, text: ","}, list[n-1], token{kind: sign, text: ","}, token{kind: number, text: group}, token{kind: sign, text: ")"},
+		token{kind: sign, text: ","}, token{kind: str, text: "''"}, token{kind: sign, text: ")"})
+	r.put(i, end+1-i, words...)
 }
 
 // inOrder sorts the columns of tables by their numbers where a question shows

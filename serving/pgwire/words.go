@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -11,28 +12,44 @@ import (
 // is as long as what it replaces, where that is possible: places in errors are
 // those of the client's text.
 func (ses *session) inDuckDB(st statement) statement {
-	var b strings.Builder
-	from := 0
-	put := func(start, end int, words string) {
-		b.WriteString(st.text[from:start])
-		b.WriteString(words)
-		from = end
-	}
+	var edits []edit
 	for i := range st.tokens {
 		toks := st.tokens[i:]
 		if start, end, words := timeOfText(toks); words != "" {
-			put(start, end, words)
-		} else if start, end := schemaOfStar(toks); end > from && start >= from {
-			put(start, end, strings.Repeat(" ", end-start))
-		} else if start, end := ses.ownDatabase(st.tokens, i); end > 0 {
-			put(start, end, strings.Repeat(" ", end-start))
+			edits = append(edits, edit{start, end, words})
+		}
+		if name, format := charOfTime(toks); format != nil {
+			edits = append(edits, edit{name.start, name.end(), "strftime"}, edit{format.start, format.end(), sqlText(strftimeOf(format.value()))})
+		}
+		if start, end := schemaOfStar(toks); end > 0 {
+			edits = append(edits, edit{start, end, strings.Repeat(" ", end-start)})
+		}
+		if start, end := ses.ownDatabase(st.tokens, i); end > 0 {
+			edits = append(edits, edit{start, end, strings.Repeat(" ", end-start)})
 		}
 	}
-	if from == 0 {
+	if len(edits) == 0 {
 		return st
+	}
+	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
+	var b strings.Builder
+	from := 0
+	for _, e := range edits {
+		if e.start < from {
+			continue // inside of what is written anew already
+		}
+		b.WriteString(st.text[from:e.start])
+		b.WriteString(e.words)
+		from = e.end
 	}
 	text := b.String() + st.text[from:]
 	return statement{text: text, tokens: lex(text)}
+}
+
+// edit puts words in the place of the bytes in [start, end).
+type edit struct {
+	start, end int
+	words      string
 }
 
 // timeOfText finds to_timestamp('...', 'YYYY-MM-DD HH24:MI:SS.US') at the
@@ -45,6 +62,65 @@ func timeOfText(toks []token) (start, end int, words string) {
 		return 0, 0, ""
 	}
 	return toks[0].start, toks[5].end(), as + " " + toks[2].text
+}
+
+// charOfTime finds to_char(time, 'YYYY-MM-DD') at the beginning of toks, and
+// returns its name and its format. Formats of numbers, and patterns that
+// strftime has nothing for, are left alone: there is no such function then.
+func charOfTime(toks []token) (name, format *token) {
+	if toks[0].name() != "to_char" || len(toks) < 2 || !toks[1].is("(") {
+		return nil, nil
+	}
+	args, end := (&rewriter{toks: toks}).arguments(1)
+	if end == len(toks) || len(args) != 2 || len(args[1]) != 1 || args[1][0].kind != str || strftimeOf(args[1][0].value()) == "" {
+		return nil, nil
+	}
+	return &toks[0], &args[1][0]
+}
+
+// patterns are those of to_char, the longer ones before what they begin with,
+// and what strftime has for them.
+var patterns = strings.Split("YYYY %Y YY %y MM %m DDD %j DD %d HH24 %H HH12 %I HH %I MI %M SS %S MS %g US %f Month %B Mon %b Day %A Dy %a AM %p PM %p IYYY %G IW %V ID %u TZ %Z OF %z", " ")
+
+// strftimeOf writes a format of to_char as strftime's; empty where there is a
+// pattern that it does not know.
+func strftimeOf(format string) string {
+	var b strings.Builder
+	known := false
+	for i := 0; i < len(format); {
+		n := 0
+		for k := 0; k < len(patterns); k += 2 {
+			if strings.HasPrefix(format[i:], patterns[k]) || strings.HasPrefix(format[i:], strings.ToLower(patterns[k])) {
+				b.WriteString(patterns[k+1])
+				n = len(patterns[k])
+				break
+			}
+		}
+		switch c := format[i]; {
+		case n > 0:
+			known = true
+			i += n
+			continue
+		case c == '"':
+			end := strings.IndexByte(format[i+1:], '"')
+			if end < 0 {
+				return ""
+			}
+			b.WriteString(strings.ReplaceAll(format[i+1:i+1+end], "%", "%%"))
+			i += end + 2
+			continue
+		case letter(c) && c != '_' && (c < '0' || c > '9'):
+			return ""
+		case c == '%':
+			b.WriteByte('%')
+		}
+		b.WriteByte(format[i])
+		i++
+	}
+	if !known {
+		return "" // of a number
+	}
+	return b.String()
 }
 
 // schemaOfStar finds schema.table.* at the beginning of toks, which Rails and
