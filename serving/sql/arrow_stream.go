@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
-	"strings"
 	"time"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
@@ -85,30 +84,9 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 	state := s.lane.executePending(pending, s.result)
 	s.opened = true
 	if state == bindings.StateError {
-		if text := bindings.PendingError(pending); text != "" {
-			return typed(text)
-		}
 		return s.failure()
 	}
 	return nil
-}
-
-// prefixes are how DuckDB begins errors of those types that we tell apart: a
-// query that has no result yet tells the text of its error only.
-var prefixes = map[string]duckdb.ErrorType{
-	"Out of Memory Error": duckdb.ErrorTypeOutOfMemory, "INTERRUPT Error": duckdb.ErrorTypeInterrupt, "IO Error": duckdb.ErrorTypeIO,
-	"INTERNAL Error": duckdb.ErrorTypeInternal, "FATAL Error": duckdb.ErrorTypeFatal, "Serialization Error": duckdb.ErrorTypeSerialization,
-	"Permission Error": duckdb.ErrorTypePermission, "Conversion Error": duckdb.ErrorTypeConversion, "Mismatch Type Error": duckdb.ErrorTypeMismatchType,
-	"Out of Range Error": duckdb.ErrorTypeOutOfRange,
-}
-
-func typed(text string) error {
-	prefix, _, _ := strings.Cut(text, ": ")
-	t, known := prefixes[prefix]
-	if !known {
-		t = duckdb.ErrorTypeInvalid
-	}
-	return &duckdb.Error{Type: t, Msg: text}
 }
 
 // next returns the next chunk, which the caller destroys; at the end one

@@ -5,7 +5,6 @@ package sql
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 #ifdef __linux__
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,8 +16,6 @@ typedef struct {
 	void *names, *error, *data;
 } result;
 extern int duckdb_execute_pending(void *pending, result *out);
-extern int duckdb_pending_execute_task(void *pending);
-extern const char *duckdb_pending_error(void *pending);
 extern int duckdb_execute_prepared(void *statement, result *out);
 extern void *duckdb_fetch_chunk(result of);
 
@@ -37,29 +34,6 @@ typedef struct {
 	pthread_t thread;
 } lane;
 
-// What there is after a task of a query; else its first rows are there.
-enum { task_done = 1, task_failed = 2, no_tasks = 3 };
-
-// execute works on a query until it has rows. DuckDB by itself asks without a
-// pause for tasks where all that are left are at work elsewhere; that took a
-// tenth of a short query's processor time.
-static int execute(void *pending, result *out) {
-	const struct timespec moment = {0, 20000};
-	for (;;) {
-		switch (duckdb_pending_execute_task(pending)) {
-		case task_done:
-			continue;
-		case no_tasks:
-			nanosleep(&moment, NULL);
-			continue;
-		case task_failed:
-			if (duckdb_pending_error(pending))
-				return 1; // and pending keeps the error, which is gone with its end
-		}
-		return duckdb_execute_pending(pending, out);
-	}
-}
-
 static void *lane_main(void *arg) {
 	lane *l = arg;
 	pthread_mutex_lock(&l->mu);
@@ -75,7 +49,7 @@ static void *lane_main(void *arg) {
 		pthread_mutex_unlock(&l->mu);
 		switch (work) {
 		case execute_pending:
-			l->state = execute(l->of, l->into);
+			l->state = duckdb_execute_pending(l->of, l->into);
 			break;
 		case execute_prepared:
 			l->state = duckdb_execute_prepared(l->of, l->into);
@@ -192,8 +166,6 @@ func newLane(t *ticks) (*lane, error) {
 
 // On no lane at all, which is nil, DuckDB works where it is called.
 
-// executePending works on a query until its first rows are there. Its error is
-// that of p, or, without a lane or where p has none, that of the result.
 func (l *lane) executePending(p bindings.PendingResult, into *bindings.Result) bindings.State {
 	if l == nil {
 		return bindings.ExecutePending(p, into)
