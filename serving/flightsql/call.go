@@ -1,6 +1,7 @@
 package flightsql
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime/debug"
@@ -42,8 +43,8 @@ func (d *Door) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo,
 	ctx, cancel := d.ending(ctx)
 	defer cancel()
 	err = next(srv, &streamOf{ServerStream: s, ctx: ctx})
-	if err == nil { // rows may have ended because the call did
-		err = context.Cause(ctx)
+	if err == nil { // rows may have ended because the call did, or the door, of which ctx learns a moment later
+		err = cmp.Or(context.Cause(ctx), context.Cause(d.ctx))
 	}
 	return statusOf(d.why(ctx, err))
 }
