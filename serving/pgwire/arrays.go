@@ -16,8 +16,7 @@ import (
 
 // withArrays writes the casts, and takes down in declared what is an array.
 func withArrays(st statement, declared []uint32) statement {
-	var b strings.Builder
-	from := 0
+	var edits []edit
 	at := func(i int) token {
 		if i < 0 || i >= len(st.tokens) {
 			return token{kind: sign}
@@ -44,21 +43,15 @@ func withArrays(st statement, declared []uint32) statement {
 		case elem == 0:
 			continue
 		}
-		fmt.Fprintf(&b, "%sCAST(%s AS %s[])", st.text[from:t.start], t.text, duckName(elem))
-		from = t.end()
+		edits = append(edits, edit{t.start, t.end(), fmt.Sprintf("CAST(%s AS %s[])", t.text, duckName(elem))})
 	}
-	if from == 0 {
-		return st
-	}
-	text := b.String() + st.text[from:]
-	return statement{text: text, tokens: lex(text)}
+	return st.edited(edits)
 }
 
 // withLists writes x = ANY('{a,b}') as x IN ('a', 'b'), and x <> ALL as NOT IN:
 // the elements are then of the type that x has, as in PostgreSQL.
 func withLists(st statement) statement {
-	var b strings.Builder
-	from := 0
+	var edits []edit
 	at := func(i int) token {
 		if i < len(st.tokens) {
 			return st.tokens[i]
@@ -99,14 +92,9 @@ func withLists(st statement) statement {
 		if len(list) == 0 {
 			elements = []string{"SELECT NULL WHERE false"}
 		}
-		fmt.Fprintf(&b, "%s%s (%s)", st.text[from:t.start], in, strings.Join(elements, ", "))
-		from = at(end).end()
+		edits = append(edits, edit{t.start, at(end).end(), in + " (" + strings.Join(elements, ", ") + ")"})
 	}
-	if from == 0 {
-		return st
-	}
-	text := b.String() + st.text[from:]
-	return statement{text: text, tokens: lex(text)}
+	return st.edited(edits)
 }
 
 // castOf returns the OID of the elements that a cast to an array names, 0 for

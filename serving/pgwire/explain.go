@@ -105,27 +105,22 @@ func (ses *session) executed(toks []token) (string, error) {
 	if !ok {
 		return "", fault.WithCode(fault.New(fault.NotFound, "prepared statement %q does not exist", name), "no_statement")
 	}
-	r := &rewriter{toks: toks}
-	arguments, _ := r.arguments(2)
-	var b strings.Builder
-	from := 0
+	given, _ := arguments(toks, 2)
+	var edits []edit
 	for _, t := range p.statement.tokens {
 		if t.kind != param {
 			continue
 		}
-		b.WriteString(p.statement.text[from:t.start])
-		if n := number1(t.text[1:]); n > 0 && n <= len(arguments) && len(toks) > 2 {
-			for _, a := range arguments[n-1] {
-				b.WriteString(a.text)
-				b.WriteByte(' ')
+		words := "NULL"
+		if n := number1(t.text[1:]); n > 0 && n <= len(given) {
+			words = ""
+			for _, a := range given[n-1] {
+				words += a.text + " "
 			}
-		} else {
-			b.WriteString("NULL")
 		}
-		from = t.end()
+		edits = append(edits, edit{t.start, t.end(), words})
 	}
-	b.WriteString(p.statement.text[from:])
-	return b.String(), nil
+	return edited(p.statement.text, edits), nil
 }
 
 // planDocument writes the rows of the engine's EXPLAIN as PostgreSQL's JSON:

@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -222,4 +223,26 @@ func (s statement) begins(words ...string) bool {
 		}
 	}
 	return true
+}
+
+// arguments returns what stands between the commas of the call whose
+// parenthesis opens at i, and where it closes.
+func arguments(toks []token, i int) (list [][]token, end int) {
+	from, depth := i+1, 0
+	for end = i; end < len(toks); end++ {
+		switch t := toks[end]; {
+		case t.is("("), t.is("["):
+			depth++
+		case t.is(")"), t.is("]"):
+			depth--
+		}
+		if depth == 0 || depth == 1 && toks[end].is(",") {
+			list = append(list, slices.Clone(toks[from:end]))
+			from = end + 1
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	return list, end
 }

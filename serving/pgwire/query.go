@@ -2,7 +2,6 @@ package pgwire
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -51,8 +50,7 @@ func (ses *session) query(st statement) (action, error) {
 
 // typed casts the parameters that have no type to text.
 func typed(text string, params []string) string {
-	var b strings.Builder
-	from := 0
+	var edits []edit
 	for _, t := range lex(text) {
 		if t.kind != param {
 			continue
@@ -60,10 +58,9 @@ func typed(text string, params []string) string {
 		if n := number1(t.text[1:]); n > 0 && n <= len(params) && params[n-1] != "" {
 			continue
 		}
-		fmt.Fprintf(&b, "%sCAST(%s AS VARCHAR)", text[from:t.start], t.text)
-		from = t.end()
+		edits = append(edits, edit{t.start, t.end(), "CAST(" + t.text + " AS VARCHAR)"})
 	}
-	return b.String() + text[from:]
+	return edited(text, edits)
 }
 
 func number1(s string) int {
@@ -224,15 +221,13 @@ func (ses *session) qualify(st statement) string {
 			where[t.Name] = t.Schema
 		}
 	}
-	var b strings.Builder
-	from := 0
+	var edits []edit
 	for _, t := range names {
 		if schema, ok := where[t.name()]; ok {
-			fmt.Fprintf(&b, "%s%s.", st.text[from:t.start], quoteName(schema))
-			from = t.start
+			edits = append(edits, edit{t.start, t.start, quoteName(schema) + "."})
 		}
 	}
-	return b.String() + st.text[from:]
+	return edited(st.text, edits)
 }
 
 // bare finds the names after FROM, JOIN and the commas between them that have

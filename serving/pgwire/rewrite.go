@@ -234,7 +234,7 @@ func (r *rewriter) pattern(i int) {
 // substringOfPattern writes substring(text FROM 'pattern'), which is what the
 // pattern's first group matches.
 func (r *rewriter) substringOfPattern(i int) {
-	args, end := r.arguments(i + 1)
+	args, end := arguments(r.toks, i+1)
 	if !r.at(i+1).is("(") || len(args) != 1 || end == len(r.toks) {
 		return
 	}

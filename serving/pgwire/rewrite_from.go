@@ -14,7 +14,7 @@ func (r *rewriter) listsInFrom() {
 		if f != "unnest" && f != "generate_subscripts" || !r.at(i+1).is("(") || !r.inFrom(i) {
 			continue
 		}
-		lists, end := r.arguments(i + 1)
+		lists, end := arguments(r.toks, i+1)
 		numbered := r.at(end+1).is("with") && r.at(end+2).is("ordinality")
 		if end == len(r.toks) || f == "unnest" && len(lists) < 2 && !numbered {
 			continue
@@ -59,28 +59,6 @@ func (r *rewriter) alias(i int) token {
 	return token{kind: sign}
 }
 
-// arguments returns what stands between the commas of the call whose
-// parenthesis opens at i, and where it closes.
-func (r *rewriter) arguments(i int) (list [][]token, end int) {
-	from, depth := i+1, 0
-	for end = i; end < len(r.toks); end++ {
-		switch t := r.toks[end]; {
-		case t.is("("), t.is("["):
-			depth++
-		case t.is(")"), t.is("]"):
-			depth--
-		}
-		if depth == 0 || depth == 1 && r.toks[end].is(",") {
-			list = append(list, slices.Clone(r.toks[from:end]))
-			from = end + 1
-		}
-		if depth == 0 {
-			break
-		}
-	}
-	return list, end
-}
-
 // functionsInFrom names the column of a function in FROM like the function's
 // alias, as it is in PostgreSQL.
 func (r *rewriter) functionsInFrom() {
@@ -94,7 +72,7 @@ func (r *rewriter) functionsInFrom() {
 		if r.at(i-1).is(",") && !r.inFrom(i) {
 			continue
 		}
-		_, end := r.arguments(i + 1)
+		_, end := arguments(r.toks, i+1)
 		if end == len(r.toks) {
 			return
 		}
@@ -127,7 +105,7 @@ func (r *rewriter) seriesOfRows() {
 		if r.toks[i].name() != "generate_series" || !r.at(i+1).is("(") || !(r.at(i-1).is("select") || r.at(i-1).is(",")) || r.inFrom(i) {
 			continue
 		}
-		_, end := r.arguments(i + 1)
+		_, end := arguments(r.toks, i+1)
 		r.put(min(end+1, len(r.toks)), 0, token{kind: sign, text: ")"})
 		r.put(i, 0, plain("unnest"), token{kind: sign, text: "("})
 		i += 2

@@ -28,35 +28,18 @@ func (ses *session) inDuckDB(st statement) statement {
 			edits = append(edits, edit{start, end, strings.Repeat(" ", end-start)})
 		}
 	}
-	if len(edits) == 0 {
-		return st
-	}
 	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
-	var b strings.Builder
-	from := 0
-	for _, e := range edits {
-		if e.start < from {
-			continue // inside of what is written anew already
-		}
-		b.WriteString(st.text[from:e.start])
-		b.WriteString(e.words)
-		from = e.end
-	}
-	text := b.String() + st.text[from:]
-	return statement{text: text, tokens: lex(text)}
+	return st.edited(edits)
 }
 
-// edit puts words in the place of the bytes in [start, end).
-type edit struct {
-	start, end int
-	words      string
-}
+// timesOfText are the functions that make times of texts, with the types of these.
+var timesOfText = map[string]string{"to_timestamp": "TIMESTAMP", "to_date": "DATE"}
 
 // timeOfText finds to_timestamp('...', 'YYYY-MM-DD HH24:MI:SS.US') at the
 // beginning of toks: so panels say between which times they ask. DuckDB's has
 // another meaning.
 func timeOfText(toks []token) (start, end int, words string) {
-	as := map[string]string{"to_timestamp": "TIMESTAMP", "to_date": "DATE"}[toks[0].name()]
+	as := timesOfText[toks[0].name()]
 	if as == "" || len(toks) < 6 || !toks[1].is("(") || toks[2].kind != str || !toks[3].is(",") || toks[4].kind != str || !toks[5].is(")") ||
 		!strings.HasPrefix(strings.ToUpper(toks[4].value()), "YYYY-MM-DD") {
 		return 0, 0, ""
@@ -71,7 +54,7 @@ func charOfTime(toks []token) (name, format *token) {
 	if toks[0].name() != "to_char" || len(toks) < 2 || !toks[1].is("(") {
 		return nil, nil
 	}
-	args, end := (&rewriter{toks: toks}).arguments(1)
+	args, end := arguments(toks, 1)
 	if end == len(toks) || len(args) != 2 || len(args[1]) != 1 || args[1][0].kind != str || strftimeOf(args[1][0].value()) == "" {
 		return nil, nil
 	}
