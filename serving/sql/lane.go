@@ -6,6 +6,7 @@ package sql
 #include <stdint.h>
 #include <stdlib.h>
 #ifdef __linux__
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -39,6 +40,7 @@ static void *lane_main(void *arg) {
 	pthread_mutex_lock(&l->mu);
 #ifdef __linux__
 	l->id = syscall(SYS_gettid);
+	prctl(PR_SET_NAME, "query"); // what top -H and perf say
 #endif
 	for (;;) {
 		l->work = nothing;
@@ -259,6 +261,7 @@ func inPool(f func()) {
 		defer close(done)
 		runtime.LockOSThread() // for good: the thread ends
 		setNice(threadID(), poolNice)
+		setName("duckdb")
 		f()
 	}()
 	<-done

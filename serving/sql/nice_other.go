@@ -6,3 +6,6 @@ func threadID() int { return 0 }
 
 // setNice does nothing: elsewhere a thread has no priority of its own.
 func setNice(thread, nice int) {}
+
+// setName does nothing.
+func setName(name string) {}

@@ -70,6 +70,7 @@ static void *ticker_main(void *arg) {
 	if (!may) // the processor was taken from us, say
 		return NULL;
 	prctl(PR_SET_TIMERSLACK, 1);
+	prctl(PR_SET_NAME, "tick");
 	struct timespec every = {0, s->every};
 	for (;;) {
 		pthread_mutex_lock(&s->mu);
