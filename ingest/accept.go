@@ -125,6 +125,7 @@ func (r *request) read(ctx context.Context, d *schemas.Decoder) error {
 		if err := r.take(ctx, rows); err != nil {
 			return err
 		}
+		d.GiveBack() // frames and letters have copies
 	}
 }
 

@@ -37,6 +37,7 @@ func (g *Gateway) check(ctx context.Context, body io.Reader, m Meta) (refused []
 		if err := r.sort(got); err != nil {
 			return nil, 0, err
 		}
+		d.GiveBack() // letters have copies
 		for _, l := range r.lettersOfNow {
 			refused = append(refused, asError(l))
 		}

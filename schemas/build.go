@@ -18,19 +18,21 @@ type builder struct {
 	date     lastDate
 }
 
-func (c *builder) reset(hint int) {
-	coded := len(c.Codes)
+// reset begins a column with room for hint rows; again means that the one before
+// may be written over.
+func (c *builder) reset(hint int, again bool) {
+	old := c.Column
 	c.Column = event.Column{Type: c.field.Type}
 	switch c.Type.Storage() {
 	case event.InInts:
-		c.Ints = make([]int64, 0, hint)
+		c.Ints = renewed(old.Ints, hint, again)
 	case event.InFloats:
-		c.Floats = make([]float64, 0, hint)
+		c.Floats = renewed(old.Floats, hint, again)
 	case event.InWide:
-		c.Wide = make([]event.Int128, 0, hint)
+		c.Wide = renewed(old.Wide, hint, again)
 	case event.InCodes:
-		c.Codes = make([]uint32, 0, hint)
-		c.interner.next(coded)
+		c.Codes = renewed(old.Codes, hint, again)
+		c.interner.next(len(old.Codes), again)
 	}
 }
 

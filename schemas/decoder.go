@@ -37,7 +37,7 @@ const MaxRows = 4096
 
 // Rows is a number of decoded events.
 type Rows struct {
-	Batch *event.Batch // with IDs and Hashes; its columns and dictionaries stay valid for ever
+	Batch *event.Batch // with IDs and Hashes; its columns and dictionaries stay valid for ever, or until it is given back
 	Keys  []uint64     // hash of the key: the partition is Keys[i] % P
 	Lines []int        // where row i began in the body, 1-based
 	Bad   []Bad
@@ -65,7 +65,8 @@ type Decoder struct {
 	rows    Rows
 	ids     []event.ID
 	hashes  []uint64
-	fresh   bool // the columns are nobody else's yet
+	fresh   bool // the columns are empty and nobody else's yet
+	back    bool // they were given back
 	begun   bool // the head of the body has been read
 	over    bool // nothing more comes from this body
 	skip    bool // the rest of a line that is too long is passed over
@@ -127,18 +128,13 @@ const (
 // Next returns the next events, up to MaxRows of good and bad ones together,
 // and io.EOF when there are no more. A body that cannot be understood further
 // ends with a Bad. Rows, its Keys, Lines and raw bytes are valid until the
-// next call; its Batch and Bad are the caller's for ever. Other errors are
-// those of the body's reader, after the events that were whole.
+// next call; its Batch and Bad are the caller's for ever, or until GiveBack. Other
+// errors are those of the body's reader, after the events that were whole.
 func (d *Decoder) Next() (*Rows, error) {
 	d.in.slide()
 	d.rows = Rows{Keys: d.rows.Keys[:0], Lines: d.rows.Lines[:0], bounds: d.rows.bounds[:0]}
 	if !d.fresh { // what a call that found no more events has made is still there
-		hint := len(d.ids) + len(d.ids)/8 + 16
-		d.ids, d.hashes = make([]event.ID, 0, hint), make([]uint64, 0, hint)
-		for i := range d.columns {
-			d.columns[i].reset(hint)
-		}
-		d.fresh = true
+		d.renew()
 	}
 	for !d.over && len(d.ids)+len(d.rows.Bad) < MaxRows {
 		switch d.one() {
@@ -160,6 +156,29 @@ func (d *Decoder) Next() (*Rows, error) {
 	}
 	return d.take(), nil
 }
+
+// renew begins columns that are as large as those before, or the same again.
+func (d *Decoder) renew() {
+	hint := len(d.ids) + len(d.ids)/8 + 16
+	d.ids, d.hashes = renewed(d.ids, hint, d.back), renewed(d.hashes, hint, d.back)
+	for i := range d.columns {
+		d.columns[i].reset(hint, d.back)
+	}
+	d.fresh, d.back = true, false
+}
+
+// renewed returns an empty slice: s when it may be written over, or a new one.
+func renewed[T any](s []T, hint int, again bool) []T {
+	if again && s != nil {
+		return s[:0]
+	}
+	return make([]T, 0, hint)
+}
+
+// GiveBack ends the life of the latest batch: the next call of Next writes over
+// its columns and dictionaries. Who copies what a batch holds spares the memory of
+// new ones, which costs more than to fill them.
+func (d *Decoder) GiveBack() { d.back = !d.fresh }
 
 func (d *Decoder) one() step {
 	if !d.begun {

@@ -60,6 +60,20 @@ type decoded struct {
 
 func decodeAll(t testing.TB, d *Decoder, r io.Reader) decoded {
 	t.Helper()
+	return decodeEach(t, d, r, func(b *event.Batch) *event.Batch { return b })
+}
+
+// decodeCopied is decodeAll by one who copies each batch and gives it back.
+func decodeCopied(t testing.TB, d *Decoder, r io.Reader) decoded {
+	t.Helper()
+	return decodeEach(t, d, r, func(b *event.Batch) *event.Batch {
+		defer d.GiveBack()
+		return concat(d.s.shape, []*event.Batch{b})
+	})
+}
+
+func decodeEach(t testing.TB, d *Decoder, r io.Reader, kept func(*event.Batch) *event.Batch) decoded {
+	t.Helper()
 	var out decoded
 	var batches []*event.Batch
 	d.Reset(r)
@@ -74,7 +88,7 @@ func decodeAll(t testing.TB, d *Decoder, r io.Reader) decoded {
 		if n := rows.Batch.N; n != len(rows.Keys) || n != len(rows.Lines) || n+len(rows.Bad) == 0 || n+len(rows.Bad) > MaxRows {
 			t.Fatalf("%d rows, %d keys, %d lines, %d bad", n, len(rows.Keys), len(rows.Lines), len(rows.Bad))
 		}
-		batches = append(batches, rows.Batch)
+		batches = append(batches, kept(rows.Batch))
 		out.keys, out.lines, out.bad = append(out.keys, rows.Keys...), append(out.lines, rows.Lines...), append(out.bad, rows.Bad...)
 		for i := range rows.Batch.N {
 			out.raw = append(out.raw, string(rows.Raw(i)))

@@ -85,7 +85,7 @@ func (f *FrameBuilder) reset() {
 		c.nulls = 0
 		c.Valid, c.Ints, c.Floats, c.Wide, c.Codes = c.Valid[:0], c.Ints[:0], c.Floats[:0], c.Wide[:0], c.Codes[:0]
 		if c.Type.Storage() == event.InCodes {
-			c.interner.next(n)
+			c.interner.next(n, true)
 		}
 	}
 }

@@ -40,8 +40,9 @@ const (
 )
 
 // next is reset for who takes dictionaries in which a value stands twice;
-// asked is for how many values a code was asked.
-func (t *interner) next(asked int) {
+// asked is for how many values a code was asked, and again means that the old
+// dictionary may be written over.
+func (t *interner) next(asked int, again bool) {
 	if t.distinct > 0 {
 		t.distinct--
 	} else if asked >= enoughValues && 8*t.dict.Len() > 7*asked {
@@ -50,19 +51,27 @@ func (t *interner) next(asked int) {
 	if asked >= enoughValues {
 		t.varied = 2*t.dict.Len() > asked
 	}
-	t.reset()
+	t.begin(again)
 }
 
 // reset begins a new dictionary, since the old one may be in use elsewhere.
-// The new one is given the room that the old one needed.
-func (t *interner) reset() {
+func (t *interner) reset() { t.begin(false) }
+
+// begin is reset, for a dictionary in the memory of the old one where that may be
+// written over. It is another one still: who knows values by their dictionary
+// does not take it for the old one.
+func (t *interner) begin(again bool) {
 	t.last, t.lastHash = 0, 0
 	t.dicts++
-	values, data := 16, 256
-	if t.dict != nil {
-		values, data = max(values, len(t.dict.Offsets)), max(data, len(t.dict.Data))
+	if again && t.dict != nil {
+		t.dict = &event.Dict{Offsets: t.dict.Offsets[:1], Data: t.dict.Data[:0]}
+	} else {
+		values, data := 16, 256 // or what the old one needed
+		if t.dict != nil {
+			values, data = max(values, len(t.dict.Offsets)), max(data, len(t.dict.Data))
+		}
+		t.dict = &event.Dict{Offsets: make([]uint32, 1, values+values/8), Data: make([]byte, 0, data+data/8)}
 	}
-	t.dict = &event.Dict{Offsets: make([]uint32, 1, values+values/8), Data: make([]byte, 0, data+data/8)}
 	if t.slots == nil {
 		t.slots = make([]slot, minSlots)
 	} else {

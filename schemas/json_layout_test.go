@@ -16,7 +16,9 @@ import (
 // how lines are written, line by line; both must find the same.
 func compareLayouts(t testing.TB, s *Schema, id Identity, body []byte) (rows, bad int) {
 	t.Helper()
-	got := decodeAll(t, decoder(t, s, NDJSON, id), bytes.NewReader(body))
+	d := decoder(t, s, NDJSON, id)
+	decodeCopied(t, d, bytes.NewReader(body)) // and once more, into the same columns
+	got := decodeAll(t, d, bytes.NewReader(body))
 	var want []decoded
 	slowly := decoder(t, s, NDJSON, id)
 	for n, line := range bytes.SplitAfter(body, newline) {
@@ -180,7 +182,8 @@ func TestOneWayOfWritingIsReadInBlocks(t *testing.T) {
 }
 
 // TestBatchesKeepWhatTheyHave: a batch is its taker's for ever, whatever bodies the
-// decoder reads behind it, empty ones among them.
+// decoder reads behind it, empty ones among them, and whatever other batches were
+// given back.
 func TestBatchesKeepWhatTheyHave(t *testing.T) {
 	t.Parallel()
 	s := mustParse(t, 1, cardAvro)
@@ -203,7 +206,14 @@ func TestBatchesKeepWhatTheyHave(t *testing.T) {
 			if err != nil || len(rows.Bad) > 0 {
 				t.Fatal(err, rows.Bad)
 			}
-			batches, bodies = append(batches, rows.Batch), append(bodies, body)
+			bodies = append(bodies, body)
+			if r.IntN(3) > 0 {
+				batches = append(batches, rows.Batch)
+				continue
+			}
+			batches = append(batches, concat(s.shape, []*event.Batch{rows.Batch}))
+			d.GiveBack()
+			d.GiveBack() // a second time, or before there is anything, says nothing
 		}
 	}
 	for i, b := range batches {

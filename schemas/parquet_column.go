@@ -122,7 +122,7 @@ func (r *columnReader) startDict(c *event.Column, own bool) bool {
 		c.Dict = r.dict
 	default:
 		shared := c.Dict
-		r.interner.next(r.asked)
+		r.interner.next(r.asked, false)
 		r.asked = 0
 		c.Dict = r.interner.dict
 		if len(c.Codes) > 0 {

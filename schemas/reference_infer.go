@@ -55,7 +55,7 @@ func (r *ReferenceReader) infer(ctx context.Context, fields []event.Field, open 
 					}
 					fits[i][g] = guesses[g].looks.Match(value.raw)
 					if fits[i][g] {
-						try[g].reset(1)
+						try[g].reset(1, false)
 						wrong, _ := try[g].addValue(&value)
 						fits[i][g] = wrong == ""
 					}

@@ -297,6 +297,7 @@ func (f *frames) body(ctx context.Context, r io.Reader) error {
 				return err
 			}
 		}
+		f.decoder.GiveBack()
 	}
 }
 

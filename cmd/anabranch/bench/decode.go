@@ -67,6 +67,7 @@ func (j *decodeJob) run(context.Context) (int64, error) {
 		for _, v := range rows.Batch.Column("amount").Ints {
 			j.sum += v
 		}
+		j.decoder.GiveBack() // as the gateway does
 	}
 }
 
