@@ -57,7 +57,8 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 		return err
 	}
 	s.watch = context.AfterFunc(s.ctx, s.interrupt)
-	prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, query)
+	var prepared driver.Stmt
+	s.lane.patiently(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, query) })
 	if err != nil {
 		return err
 	}
@@ -75,13 +76,15 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 	}
 	var pending bindings.PendingResult
 	defer bindings.DestroyPending(&pending)
-	if bindings.PendingPreparedStreaming(*stmt, &pending) == bindings.StateError {
+	var state bindings.State
+	s.lane.patiently(func() { state = bindings.PendingPreparedStreaming(*stmt, &pending) })
+	if state == bindings.StateError {
 		return errorOf(bindings.PendingError(pending))
 	}
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	state := s.lane.executePending(pending, s.result)
+	state = s.lane.executePending(pending, s.result)
 	s.opened = true
 	if state == bindings.StateError {
 		return s.failure()

@@ -60,7 +60,7 @@ type Engine struct {
 	merging sync.Mutex      // guards mergers
 	mergers map[string]bool // functions that merge, by name
 	seats   seats           // of readers of large answers
-	ticks   *ticks
+	crowd   *crowd
 
 	mu     sync.Mutex // guards the fields below
 	epochs []*epoch   // the newest last
@@ -127,7 +127,7 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 	indexes := newChains(o.Lookup, s, func(what string, err error) {
 		o.Logger.Warn("overlays cost more than they have to", "what", what, "error", err)
 	})
-	return &Engine{chains: indexes, mergers: map[string]bool{}, serving: s, o: o, db: db, seats: newSeats(), ticks: newTicks(o.Threads - 1), folders: folders(o.CacheDirs), turns: &turns{max: o.MaxQueries, perUser: o.MaxPerUser, maxWaiting: o.MaxWaiting, patience: o.Patience, users: map[string]int{}}, cutting: make(chan struct{}, o.Threads)}, nil
+	return &Engine{chains: indexes, mergers: map[string]bool{}, serving: s, o: o, db: db, seats: newSeats(), crowd: newCrowd(o.Threads - 1), folders: folders(o.CacheDirs), turns: &turns{max: o.MaxQueries, perUser: o.MaxPerUser, maxWaiting: o.MaxWaiting, patience: o.Patience, users: map[string]int{}}, cutting: make(chan struct{}, o.Threads)}, nil
 }
 
 // Close ends the engine; queries that run fail.
@@ -143,7 +143,7 @@ func (e *Engine) Close() error {
 		}
 	}
 	e.chains.close()
-	defer e.ticks.close()
+	defer e.crowd.close()
 	return e.db.Close()
 }
 
@@ -170,7 +170,7 @@ type stay struct {
 	text    wording
 	args    []any
 	origins origins
-	ticks   *ticks
+	crowd   *crowd
 	// What it needs of the overlays, of which its connection reads no more.
 	filters map[string]*filter
 	leave   func() error      // gives all of it back
@@ -179,7 +179,7 @@ type stay struct {
 
 // onLane returns a lane that ends when the query leaves.
 func (s *stay) onLane() (*lane, error) {
-	l, err := newLane(s.ticks)
+	l, err := newLane(s.crowd)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +254,8 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 			return nil, err
 		}
 	}
-	if _, err := conn.ExecContext(ctx, "USE "+name(ep.catalog)); err != nil {
+	e.crowd.patiently(func() { _, err = conn.ExecContext(ctx, "USE "+name(ep.catalog)) })
+	if err != nil {
 		e.release(ep)
 		return nil, classify(err)
 	}
@@ -278,7 +279,7 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	}
 	give := done
 	done = nil
-	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, filters: filters, origins: c.origins, ticks: e.ticks, leave: func() error {
+	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, filters: filters, origins: c.origins, crowd: e.crowd, leave: func() error {
 		whole()
 		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return give()
@@ -287,7 +288,9 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 
 // leave takes a connection out of an epoch's catalog before the epoch may go.
 func (e *Engine) leave(ctx context.Context, conn *sql.Conn, ep *epoch) {
-	if _, err := conn.ExecContext(ctx, "USE memory"); err != nil {
+	var err error
+	e.crowd.patiently(func() { _, err = conn.ExecContext(ctx, "USE memory") })
+	if err != nil {
 		e.o.Logger.Warn("leave epoch", "epoch", ep.catalog, "error", err)
 	}
 	e.release(ep)

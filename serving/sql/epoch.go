@@ -158,7 +158,7 @@ func (e *Engine) epochOf(ctx context.Context, pins []*serving.Pin, over []bases,
 	e.mu.Unlock()
 
 	if ep.err = replay(ctx, pins); ep.err == nil {
-		ep.err = e.build(ctx, ep, pins, over, asked)
+		e.crowd.patiently(func() { ep.err = e.build(ctx, ep, pins, over, asked) })
 	}
 	if ep.err != nil {
 		ep.abandoned = ctx.Err() != nil
@@ -293,7 +293,9 @@ func (e *Engine) evict() {
 }
 
 func (e *Engine) drop(ep *epoch) {
-	if _, err := e.db.Exec("DETACH DATABASE IF EXISTS " + name(ep.catalog)); err != nil {
+	var err error
+	e.crowd.patiently(func() { _, err = e.db.Exec("DETACH DATABASE IF EXISTS " + name(ep.catalog)) })
+	if err != nil {
 		e.o.Logger.Warn("drop epoch", "epoch", ep.catalog, "error", err)
 	}
 	ep.local.Close()

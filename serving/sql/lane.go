@@ -9,6 +9,7 @@ package sql
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+extern void nap_allowed(void);
 #endif
 
 // What is used of DuckDB's C interface, with which the driver links.
@@ -41,6 +42,7 @@ static void *lane_main(void *arg) {
 #ifdef __linux__
 	l->id = syscall(SYS_gettid);
 	prctl(PR_SET_NAME, "query"); // what top -H and perf say
+	nap_allowed();
 #endif
 	for (;;) {
 		l->work = nothing;
@@ -138,32 +140,37 @@ import (
 // would wait for a thread that waits for everybody.
 type lane struct {
 	c     *C.lane
-	ticks *ticks // told while it works at a low priority; may be nil
+	crowd *crowd // told while it works at a low priority; may be nil
 
 	mu      sync.Mutex // guards the fields below
 	running bool
 	step    int // number of what it does or did last
 	taken   time.Duration
-	fallen  int // how many of falls were reached
+	fallen  bool
 }
 
-// falls are when a query's priority falls, and to what.
-var falls = []struct {
-	after time.Duration
-	nice  int
-}{{50 * time.Millisecond, 10}, {time.Second, 19}}
+// fallsAfter is when a query's priority falls.
+var fallsAfter = 50 * time.Millisecond
 
-// poolNice is that of DuckDB's own threads, which work for all queries: what
-// they leave undone a query does by itself, on its lane.
-const poolNice = 10
+// lowNice is the priority of heavy queries, and of DuckDB's own threads, which
+// work for all: what they leave undone a query does by itself, on its lane. Lower
+// still would not help those who wake up beside them, and makes more of what
+// crowd is about.
+const lowNice = 10
+
+// poolName is what DuckDB's own threads are called.
+const poolName = "duckdb"
 
 // newLane starts the thread. Error: Transient when the system gives none.
-func newLane(t *ticks) (*lane, error) {
+func newLane(beside *crowd) (*lane, error) {
 	c := C.lane_new()
 	if c == nil {
 		return nil, fault.New(fault.Transient, "run a query: the system gives no thread for it")
 	}
-	return &lane{c: c, ticks: t}, nil
+	if beside.takesAll() {
+		setPatient(int(c.id))
+	}
+	return &lane{c: c, crowd: beside}, nil
 }
 
 // On no lane at all, which is nil, DuckDB works where it is called.
@@ -192,6 +199,15 @@ func (l *lane) fetchChunk(from *bindings.Result) bindings.DataChunk {
 	return bindings.DataChunk{Ptr: l.c.chunk}
 }
 
+// patiently is crowd's, for what is done before the query runs.
+func (l *lane) patiently(f func()) {
+	if l == nil {
+		f()
+		return
+	}
+	l.crowd.patiently(f)
+}
+
 // asResult returns what r is to C.
 func asResult(r *bindings.Result) *C.result {
 	const _ = -(unsafe.Sizeof(*r) ^ unsafe.Sizeof(C.result{})) // they are one
@@ -204,16 +220,16 @@ func (l *lane) run(f func()) {
 	began := time.Now()
 	l.running = true
 	l.step++
-	if l.fallen > 0 {
-		l.ticks.begin()
+	if l.fallen {
+		l.crowd.begin(int(l.c.id))
 	}
 	falling := l.watch()
 	l.mu.Unlock()
 	f()
 	l.mu.Lock()
 	l.running = false
-	if l.fallen > 0 {
-		l.ticks.end()
+	if l.fallen {
+		l.crowd.end(int(l.c.id))
 	}
 	l.taken += time.Since(began)
 	if falling != nil {
@@ -224,26 +240,20 @@ func (l *lane) run(f func()) {
 
 // watch lets the priority fall when its time has come; the caller holds mu.
 func (l *lane) watch() *time.Timer {
-	if l.fallen == len(falls) {
+	if l.fallen {
 		return nil
 	}
-	began, step := time.Now(), l.step
-	var t *time.Timer
-	t = time.AfterFunc(falls[l.fallen].after-l.taken, func() {
+	step := l.step
+	return time.AfterFunc(fallsAfter-l.taken, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !l.running || l.step != step { // it rang as its step ended
 			return
 		}
-		setNice(int(l.c.id), falls[l.fallen].nice)
-		if l.fallen == 0 {
-			l.ticks.begin()
-		}
-		if l.fallen++; l.fallen < len(falls) {
-			t.Reset(falls[l.fallen].after - l.taken - time.Since(began))
-		}
+		setNice(int(l.c.id), lowNice)
+		l.fallen = true
+		l.crowd.begin(int(l.c.id))
 	})
-	return t
 }
 
 // close ends the thread. The lane runs nothing any more.
@@ -260,8 +270,8 @@ func inPool(f func()) {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // for good: the thread ends
-		setNice(threadID(), poolNice)
-		setName("duckdb")
+		setNice(threadID(), lowNice)
+		setName(poolName)
 		f()
 	}()
 	<-done

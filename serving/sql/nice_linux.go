@@ -29,6 +29,22 @@ func setNice(thread, nice int) {
 	}
 }
 
+// setPatient makes the time slice of a thread the longest, with what that means;
+// 0 is the caller's.
+func setPatient(thread int) { setSlice(thread, longSlice) }
+
+// endPatient gives the thread the slice of all others.
+func endPatient(thread int) { setSlice(thread, 0) }
+
+func setSlice(thread int, slice uint64) {
+	a, err := unix.SchedGetAttr(thread, 0)
+	if err != nil || a.Policy != unix.SCHED_NORMAL {
+		return
+	}
+	a.Runtime = slice
+	_ = unix.SchedSetAttr(thread, a, 0)
+}
+
 // setName gives the caller's thread a name, which threads that it starts
 // inherit: what `top -H` and `perf` say. It has at most 15 bytes.
 func setName(name string) {

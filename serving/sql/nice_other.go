@@ -4,8 +4,11 @@ package sql
 
 func threadID() int { return 0 }
 
-// setNice does nothing: elsewhere a thread has no priority of its own.
+// setNice and what is below do nothing: elsewhere a thread has no priority of its
+// own.
 func setNice(thread, nice int) {}
 
-// setName does nothing.
 func setName(name string) {}
+
+func setPatient(thread int) {}
+func endPatient(thread int) {}

@@ -2,9 +2,11 @@ package sql
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,22 +34,44 @@ func all(n []int, is func(i int) bool) bool {
 	return true
 }
 
-// TestTicks counts heavy queries up and down: from as many on as take all
-// processors, each of these has a thread of its own that wakes up all the while.
-func TestTicks(t *testing.T) {
+// sleeps is how often a thread has let go of its processor by itself.
+func sleeps(t *testing.T, thread int) (n int) {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(thread) + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "\nvoluntary_ctxt_switches:")
+	if _, err := fmt.Sscan(after, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestCrowd counts heavy queries up and down: from as many on as take all
+// processors, each of these has a thread of its own that wakes up all the while,
+// and those who work for the queries nap.
+func TestCrowd(t *testing.T) {
 	t.Parallel()
-	k := newTicks(0)
+	k := newCrowd(0)
 	defer k.close()
 	if len(k.processors) == 0 || k.from != len(k.processors) {
 		t.Fatalf("processors %v, ticks from %d heavy queries on", k.processors, k.from)
 	}
+	const nobody = 1 << 30 // threads have smaller numbers
 	for range k.from - 1 {
-		k.begin()
+		k.begin(nobody)
 		if k.tickers != nil {
-			t.Fatalf("%d of %d processors are taken, and threads have begun", k.heavy, k.from)
+			t.Fatalf("%d of %d processors are taken, and threads have begun", len(k.threads), k.from)
 		}
 	}
-	k.begin()
+	l, err := newLane(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	thread := int(l.c.id)
+	k.begin(thread)
 	var bound []int
 	until(t, "not all threads have begun", func() bool { return len(k.tickers.threads()) == len(k.processors) })
 	for _, thread := range k.tickers.threads() {
@@ -69,13 +93,15 @@ func TestTicks(t *testing.T) {
 			now := k.tickers.ticked()
 			return all(now, func(i int) bool { return now[i] > before[i]+1000 })
 		})
-		k.end()
+		naps, slept := k.naps.taken(), sleeps(t, thread)
+		until(t, "who works for a heavy query does not nap", func() bool { return k.naps.taken() > naps+20 && sleeps(t, thread) > slept+20 })
+		k.end(thread)
 		until(t, "they tick on", func() bool {
 			now := k.tickers.ticked()
 			time.Sleep(20 * time.Millisecond) // of some eighty ticks
 			return slices.Equal(now, k.tickers.ticked())
 		})
-		k.begin()
+		k.begin(thread)
 	}
 	threads := k.tickers.threads()
 	k.close()
@@ -87,28 +113,28 @@ func TestTicks(t *testing.T) {
 			})
 		}
 	}
-	k.end()
-	k.begin() // a query that ends later than the engine
+	k.end(thread)
+	k.begin(thread) // a query that ends later than the engine
 	k.close()
 }
 
-// TestHeavyQueriesTick runs a query that takes long, on an engine whose threads
+// TestHeavyQueriesTickAndNap runs a query that takes long, on an engine whose threads
 // could take all processors.
-func TestHeavyQueriesTick(t *testing.T) {
+func TestHeavyQueriesTickAndNap(t *testing.T) {
 	t.Parallel()
 	e, err := New(t.Context(), serving.New(serving.Options{Sources: func() []*serving.Source { return nil }}), Options{Threads: len(usable())})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	heavy := func() (n int, ticks bool) {
-		e.ticks.mu.Lock()
-		defer e.ticks.mu.Unlock()
-		if e.ticks.tickers != nil {
-			ticked := e.ticks.tickers.ticked()
-			ticks = all(ticked, func(i int) bool { return ticked[i] > 0 })
+	heavy := func() (n int, beside bool) {
+		e.crowd.mu.Lock()
+		defer e.crowd.mu.Unlock()
+		if e.crowd.tickers != nil {
+			ticked := e.crowd.tickers.ticked()
+			beside = e.crowd.naps.taken() > 0 && all(ticked, func(i int) bool { return ticked[i] > 0 })
 		}
-		return e.ticks.heavy, ticks
+		return len(e.crowd.threads), beside
 	}
 	a, err := e.Query(t.Context(), Request{SQL: "SELECT 1"})
 	if err != nil {
@@ -127,7 +153,7 @@ func TestHeavyQueriesTick(t *testing.T) {
 		}
 		done <- err
 	}()
-	until(t, "a heavy query is at work, and nothing ticks", func() bool { n, ticks := heavy(); return n == 1 && ticks })
+	until(t, "a heavy query is at work, and nothing ticks or naps", func() bool { n, beside := heavy(); return n == 1 && beside })
 	cancel()
 	if err := <-done; err == nil {
 		t.Error("the query came to an end")

@@ -15,3 +15,10 @@ func newTickers([]int, time.Duration) *tickers { return &tickers{} }
 
 func (*tickers) set(bool) {}
 func (*tickers) close()   {}
+
+type naps struct{}
+
+func newNaps(every, lasting time.Duration) *naps { return &naps{} }
+
+func (*naps) set([]int) {}
+func (*naps) close()    {}
