@@ -44,8 +44,16 @@ func (m masks) of(paths []string) [][]byte {
 	return marks
 }
 
+// rowColumn has the numbers of rows in their file. No view has it.
+const rowColumn = "the engine's row"
+
 // masked returns the queries that read the files without what is marked, as
 // parts of a UNION ALL. The marks live as long as the epoch.
+//
+// Marks are asked above the SELECT that makes the view's columns, where columns
+// lie whole: below it our functions would be handed a copy of what is left of
+// each. DuckDB brings conditions below a SELECT, readers' too, but none that may
+// fail, as a cast to BOOLEAN may in its eyes.
 func (b *builder) masked(marks [][]byte, paths []string, of string) (parts []string) {
 	var whole []string
 	for i, path := range paths {
@@ -59,7 +67,8 @@ func (b *builder) masked(marks [][]byte, paths []string, of string) (parts []str
 			return nil
 		}
 		b.ep.marks = append(b.ep.marks, marked)
-		parts = append(parts, fmt.Sprintf("SELECT %s FROM read_parquet(%s, file_row_number=true) AS b WHERE %s(%d::BIGINT, b.file_row_number)", of, text(path), name(unmarked), marked.address()))
+		parts = append(parts, fmt.Sprintf("SELECT * EXCLUDE (%[1]s) FROM (SELECT %[2]s, file_row_number AS %[1]s FROM read_parquet(%[3]s, file_row_number=true)) WHERE CAST(%[4]s(%[5]d::BIGINT, %[1]s) AS BOOLEAN)",
+			name(rowColumn), of, text(path), name(unmarked), marked.address()))
 	}
 	if len(whole) > 0 {
 		parts = append(parts, "SELECT "+of+" FROM read_parquet(["+strings.Join(whole, ",")+"])")
