@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -143,7 +144,7 @@ func (r *answerRows) close()               { _ = r.answer.Close() }
 func (ses *session) columnsOf(all []sql.Column) []column {
 	out := make([]column, len(all))
 	for i, c := range all {
-		out[i] = column{name: c.Name, typ: typeOf(c.Type)}
+		out[i] = column{name: cmp.Or(c.Called, c.Name), typ: typeOf(c.Type)}
 	}
 	return out
 }

@@ -15,8 +15,11 @@ type Column struct {
 	Type string `json:"type"` // as DuckDB names it: BIGINT, DECIMAL(38,3), ...
 	// View is pipeline.view when the column comes straight from one, and
 	// Comment what its definition says about it.
-	View     string `json:"view,omitempty"`
-	Comment  string `json:"comment,omitempty"`
+	View    string `json:"view,omitempty"`
+	Comment string `json:"comment,omitempty"`
+	// Called is what PostgreSQL calls a column that the query gives no name, or
+	// empty: count for count(*), which is count_star() here.
+	Called   string `json:"-"`
 	Nullable bool   `json:"-"`
 	Key      bool   `json:"-"` // of a view or a reference table: tells its rows apart
 }

@@ -66,7 +66,7 @@ func (e *Engine) check(ctx context.Context, conn *sql.Conn, r *Request) (*checke
 		return nil, w.err
 	}
 	if !explain {
-		c.origins = e.origins(statement)
+		c.origins = e.origins(text, statement)
 	}
 	slices.SortFunc(w.reads, func(a, b read) int { return a.at - b.at })
 	var references map[*serving.Source][]archive.Reference

@@ -9,43 +9,76 @@ import (
 
 // origins tell which columns of an answer come straight from a view or a
 // reference table, as far as the outermost SELECT shows it: a column that it
-// lists by name, or by a star over tables alone.
+// lists by name, or by a star over tables alone. They also tell what PostgreSQL
+// would call the others.
 type origins []origin
 
 // origin is one item of a SELECT list.
 type origin struct {
 	star   bool
+	called string   // by PostgreSQL, where the item has no name of its own
 	column *Column  // of the table; nil: it is computed
 	tables []Column // of a star: the columns that only one of the tables has
 }
 
 // origins reads them off a query.
-func (e *Engine) origins(statement map[string]any) (all origins) {
+func (e *Engine) origins(text string, statement map[string]any) origins {
 	node, _ := statement["node"].(map[string]any)
-	list, _ := node["select_list"].([]any)
-	if node["type"] != "SELECT_NODE" {
-		return nil
+	all := namesOf(text, node)
+	if node["type"] != "SELECT_NODE" || all == nil {
+		return all
 	}
 	from := tablesOf(node["from_table"], nil)
 	if slices.ContainsFunc(from, func(r read) bool { return r.pivoted || r.renamed }) {
-		return nil
+		return all
 	}
 	columns := make([][]Column, len(from))
 	for i, r := range from {
 		columns[i] = e.columnsRead(r)
 	}
 	alone := tablesAlone(node["from_table"]) && !slices.ContainsFunc(from, func(r read) bool { return r.schema == "" })
-	for _, item := range list {
+	list, _ := node["select_list"].([]any)
+	for i, item := range list {
 		v, _ := item.(map[string]any)
-		o := origin{}
 		switch v["class"] {
 		case "COLUMN_REF":
-			o.column = columnOf(textsOf(v["column_names"]), from, columns)
+			all[i].column = columnOf(textsOf(v["column_names"]), from, columns)
 		case "STAR":
-			o.star = true
 			if plainStar(v) && alone {
-				o.tables = onlyOnce(v["relation_name"], from, columns)
+				all[i].tables = onlyOnce(v["relation_name"], from, columns)
 			}
+		}
+	}
+	return all
+}
+
+// namesOf reads the names and the stars of a SELECT list; nothing where an item
+// inside of which there is a star may be several columns. Of a UNION the first
+// SELECT names the columns.
+func namesOf(text string, node map[string]any) (all origins) {
+	for node["type"] == "SET_OPERATION_NODE" {
+		first, _ := node["left"].(map[string]any)
+		if first == nil {
+			children, _ := node["children"].([]any)
+			if len(children) > 0 {
+				first, _ = children[0].(map[string]any)
+			}
+		}
+		node = first
+	}
+	list, _ := node["select_list"].([]any)
+	if node["type"] != "SELECT_NODE" {
+		return nil
+	}
+	for _, item := range list {
+		v, _ := item.(map[string]any)
+		o := origin{star: v["class"] == "STAR"}
+		switch {
+		case o.star:
+		case spreads(v):
+			return nil
+		case v["class"] != "COLUMN_REF":
+			o.called = postgresName(text, v)
 		}
 		all = append(all, o)
 	}
@@ -151,13 +184,14 @@ func onlyOnce(relation any, from []read, columns [][]Column) (out []Column) {
 	return out
 }
 
-// of returns where each column of an answer comes from; nil where nobody knows.
-func (all origins) of(names []string) []*Column {
-	out := make([]*Column, len(names))
+// of returns the origin of each column of an answer; an empty one where nobody
+// knows.
+func (all origins) of(names []string) []origin {
+	out := make([]origin, len(names))
 	star := slices.IndexFunc(all, func(o origin) bool { return o.star })
 	if star < 0 {
-		for i := 0; i < len(all) && len(all) == len(names); i++ {
-			out[i] = all[i].column
+		if len(all) == len(names) {
+			copy(out, all)
 		}
 		return out
 	}
@@ -166,30 +200,27 @@ func (all origins) of(names []string) []*Column {
 	if slices.ContainsFunc(all[star+1:], func(o origin) bool { return o.star }) || len(names) < len(all)-1 {
 		return out
 	}
-	for i := range star {
-		out[i] = all[i].column
-	}
-	for i := range behind {
-		out[len(names)-behind+i] = all[star+1+i].column
-	}
+	copy(out, all[:star])
+	copy(out[len(names)-behind:], all[star+1:])
 	for i := star; i < len(names)-behind; i++ {
 		at := slices.IndexFunc(all[star].tables, func(c Column) bool { return c.Name == names[i] })
 		if at >= 0 {
-			out[i] = &all[star].tables[at]
+			out[i].column = &all[star].tables[at]
 		}
 	}
 	return out
 }
 
-// tell fills in View and Comment of an answer's columns.
+// tell fills in View, Comment and Called of an answer's columns.
 func (all origins) tell(columns []Column) {
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	for i, c := range all.of(names) {
-		if c != nil {
-			columns[i].View, columns[i].Comment = c.View, c.Comment
+	for i, o := range all.of(names) {
+		columns[i].Called = o.called
+		if o.column != nil {
+			columns[i].View, columns[i].Comment = o.column.View, o.column.Comment
 		}
 	}
 }
@@ -207,7 +238,8 @@ func (all origins) mark(fields []arrow.Field) {
 	for i, f := range fields {
 		names[i] = f.Name
 	}
-	for i, c := range all.of(names) {
+	for i, o := range all.of(names) {
+		c := o.column
 		if c == nil {
 			continue
 		}
