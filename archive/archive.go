@@ -58,6 +58,7 @@ type Archive struct {
 	runs     openRuns
 	segments *segmentCache
 	newest   atomic.Pointer[Manifest] // the newest one seen; nil: none
+	put      atomic.Pointer[Manifest] // the last one published here, until Newest has seen it
 	passed   atomic.Uint64            // the damaged manifest that was last passed over
 }
 

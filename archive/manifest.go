@@ -195,6 +195,31 @@ func decodeManifest(name string, v uint64, object []byte) (*Manifest, error) {
 	return m, nil
 }
 
+// asStored returns what decodeManifest would return for m, whose JSON is text.
+// It shares the lists and maps of m.
+func (m *Manifest) asStored(text []byte) *Manifest {
+	c := *m
+	c.Format = ManifestFormat
+	c.Created = c.Created.Round(0) // the time alone
+	c.Serves, c.Canary, c.FilteredBy = absentIfEmpty(c.Serves), absentIfEmpty(c.Canary), absentIfEmpty(c.FilteredBy)
+	if len(c.Accounts) == 0 {
+		c.Accounts = nil
+	}
+	if len(c.Raw) == 0 {
+		c.Raw = nil
+	}
+	c.stored = hashMemo{m.Version, hashOf(text)}
+	return &c
+}
+
+// absentIfEmpty is what becomes of a map that JSON omits when it is empty.
+func absentIfEmpty[V any](m map[string]V) map[string]V {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
 // file is one object that a manifest mentions.
 type file struct {
 	name string

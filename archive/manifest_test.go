@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -97,6 +98,51 @@ func TestNewestIsCheapBehindManyManifests(t *testing.T) {
 	first := tb.newest(a)
 	if again := tb.newest(a); again != first || len(calls.Calls()) != 2 {
 		t.Fatal(calls.Calls()) // two lists, no read
+	}
+}
+
+// TestWhatWasPublishedHereIsNotReadBack: the next reader gets what another
+// process would read, and nobody has seen it before.
+func TestWhatWasPublishedHereIsNotReadBack(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, 48)
+	calls := faultbucket.Wrap(tb.bucket, nil)
+	a, other := tb.open(calls, ""), tb.open(tb.bucket, "")
+	one := next(tb.newest(a), "x")
+	one.Created = time.Now().UTC()
+	one.Days = []DayFile{{Name: "gone", Days: []DayRows{{Day: 4, Rows: 5, RowGroups: []int{0}}}, Segments: []string{"s"}, Gone: true}}
+	one.Views = map[string]*ViewFiles{"v": {Version: "1", Live: map[int32]string{}}}
+	one.Serves, one.Canary, one.FilteredBy = map[string]string{}, map[string]float64{"v": 12.5}, map[string]int64{}
+	one.Accounts, one.Raw = []Account{}, []RawBorder{}
+	tb.publish(a, one)
+	if m := a.Known(); m != nil {
+		t.Fatalf("known before anybody has looked: %+v", m)
+	}
+	for _, m := range []*Manifest{tb.newest(a), a.Known()} {
+		if want := tb.newest(other); !reflect.DeepEqual(m, want) {
+			t.Fatalf("got  %+v\nwant %+v", m, want)
+		}
+	}
+	for _, c := range calls.Calls() {
+		if c.Op == faultbucket.Get {
+			t.Fatal(calls.Calls())
+		}
+	}
+	// Another one's version is read; and what was published here last is not
+	// taken for it.
+	two := next(one, "y")
+	tb.publish(a, two)
+	tb.publish(other, next(two, "z"))
+	if m := tb.newest(a); m.Version != 3 || m.By != "z" {
+		t.Fatalf("%+v", m)
+	}
+	// Whoever has lost has published nothing.
+	four := next(tb.newest(other), "winner")
+	tb.publish(other, four)
+	lost := next(tb.newest(tb.open(tb.bucket, "")), "x")
+	lost.Version = 4
+	if err := a.Publish(t.Context(), lost); !fault.Is(err, fault.Conflict) || tb.newest(a).By != "winner" {
+		t.Fatal(err, tb.newest(a))
 	}
 }
 

@@ -22,7 +22,8 @@ import (
 // whole one stands in for it: older, and with the log and the segments above
 // its cut as right. Nothing can be published then, since the number is taken,
 // until fsck has set it aside. Corrupt when none is whole. It costs one list
-// of what came since the last call, and one read when something did.
+// of what came since the last call, and one read when something did that this
+// Archive has not published itself.
 func (a *Archive) Newest(ctx context.Context) (*Manifest, error) {
 	known := a.newest.Load()
 	after, v := "", uint64(0)
@@ -46,7 +47,7 @@ func (a *Archive) Newest(ctx context.Context) (*Manifest, error) {
 	case known != nil && known.Version == v:
 		return known, nil
 	}
-	m, err := a.Manifest(ctx, v)
+	m, err := a.listed(ctx, v)
 	if fault.Is(err, fault.Corrupt) {
 		return a.lastWhole(ctx, known, v, err)
 	}
@@ -86,14 +87,24 @@ func (a *Archive) lastWhole(ctx context.Context, known *Manifest, v uint64, dama
 	return nil, fault.WithHint(damage, "no other manifest can be read; stop the program and run `anabranch fsck --repair`, or restore %s from a copy of the bucket", a.manifestName(v))
 }
 
+// listed returns manifest v, which is there. One that this Archive has put is
+// not read back: reading it would take more than all of publishing it.
+func (a *Archive) listed(ctx context.Context, v uint64) (*Manifest, error) {
+	if m := a.put.Load(); m != nil && m.Version == v {
+		return m, nil
+	}
+	return a.Manifest(ctx, v)
+}
+
 // remember makes m the newest manifest known, unless a newer one is.
 func (a *Archive) remember(m *Manifest) {
 	for {
 		known := a.newest.Load()
 		if known != nil && known.Version >= m.Version || a.newest.CompareAndSwap(known, m) {
-			return
+			break
 		}
 	}
+	a.put.CompareAndSwap(m, nil)
 }
 
 func (a *Archive) manifestVersion(name string) (uint64, bool) {
@@ -157,6 +168,7 @@ func (a *Archive) Publish(ctx context.Context, m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", name, err)
 	}
+	a.put.Store(m.asStored(text))
 	return nil
 }
 

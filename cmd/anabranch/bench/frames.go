@@ -100,14 +100,17 @@ func (j *framesJob) answer(ctx context.Context, paths []string) error {
 	return writeRows(paths[0], j.view.Output(), []*event.Batch{rows})
 }
 
-func (j *framesJob) tidy() {
+func (j *framesJob) tidy(context.Context) error {
 	if j.speed != nil {
 		j.speed.Stop()
 		j.speed = nil
 	}
+	return nil
 }
 
 func (j *framesJob) close() {
-	j.tidy()
+	if j.speed != nil {
+		j.speed.Stop()
+	}
 	j.log.Close()
 }

@@ -9,6 +9,7 @@ import (
 
 	"anabranch/archive"
 	"anabranch/batch"
+	"anabranch/bucket"
 	"anabranch/event"
 	"anabranch/fault"
 	"anabranch/serving"
@@ -20,6 +21,7 @@ import (
 // history is a pipeline's past with a published view, in a folder of its own.
 type history struct {
 	archive *archive.Archive
+	bucket  bucket.Bucket
 	view    *view.View
 	data    *Data
 	cache   string
@@ -38,7 +40,7 @@ func newHistory(ctx context.Context, t *Task) (*history, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.archive = a
+	h.archive, h.bucket = a, b
 	log, err := stream.NewMemory().Open(ctx, s.name, partitions)
 	if err != nil {
 		return nil, err
@@ -57,11 +59,24 @@ func (h *history) answer(context.Context, []string) error {
 }
 
 // publishJob puts one manifest after the other, each of the whole history.
-type publishJob struct{ *history }
+type publishJob struct {
+	*history
+	oldest uint64 // that is still there
+}
 
 func newPublishJob(ctx context.Context, t *Task) (job, error) {
 	h, err := newHistory(ctx, t)
-	return &publishJob{h}, err
+	return &publishJob{h, 1}, err
+}
+
+// tidy removes all versions but the newest: one that was published behind
+// hundreds of others would be measured with the listing of those.
+func (j *publishJob) tidy(ctx context.Context) error {
+	m, err := j.archive.Newest(ctx)
+	for ; err == nil && j.oldest < m.Version; j.oldest++ {
+		err = j.bucket.Delete(ctx, j.archive.ManifestName(j.oldest))
+	}
+	return err
 }
 
 func (j *publishJob) run(ctx context.Context) (int64, error) {

@@ -62,7 +62,7 @@ type figured interface{ figures() map[string]float64 }
 
 // tidied is a job whose last run leaves something that the next one must not
 // pay for.
-type tidied interface{ tidy() }
+type tidied interface{ tidy(context.Context) error }
 
 // Side is the process of one side: it reads "run", "do <order>" or "answer <paths>" and
 // answers each with a line, until its input ends.
@@ -133,7 +133,9 @@ func obey(ctx context.Context, j job, order string) (took, error) {
 func measure(ctx context.Context, j job) (took, error) {
 	runtime.GC()
 	if t, ok := j.(tidied); ok {
-		t.tidy()
+		if err := t.tidy(ctx); err != nil {
+			return took{}, err
+		}
 	}
 	before := processorTime()
 	began := time.Now()
