@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"path"
 	"slices"
 	"strings"
 )
@@ -41,15 +40,25 @@ func (f *File) walk(ctx context.Context, dir, prefix, after string, yield func(I
 		yield(Info{}, fmt.Errorf("list %s: %w", dir, err))
 		return false
 	}
+	// What lies before after, most of a long folder as a rule, is not looked at.
+	begin := dir
+	if begin != "" {
+		begin += "/"
+	}
+	if last, inside := strings.CutPrefix(after, begin); inside && !strings.Contains(last, "/") {
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() && e.Name() <= last })
+	}
 	// Names sort by their bytes, and a folder's objects by "folder/...".
 	key := func(e fs.DirEntry) string {
-		name := path.Join(dir, e.Name())
+		name := begin + e.Name()
 		if e.IsDir() {
 			name += "/"
 		}
 		return name
 	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(key(a), key(b)) })
+	if slices.ContainsFunc(entries, fs.DirEntry.IsDir) { // otherwise they are in order
+		slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(key(a), key(b)) })
+	}
 	for _, e := range entries {
 		name := key(e)
 		switch {
