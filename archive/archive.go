@@ -59,6 +59,7 @@ type Archive struct {
 	segments *segmentCache
 	newest   atomic.Pointer[Manifest] // the newest one seen; nil: none
 	put      atomic.Pointer[Manifest] // the last one published here, until Newest has seen it
+	kept     atomic.Pointer[kept]     // of the last one published here, for the next; nil: none
 	passed   atomic.Uint64            // the damaged manifest that was last passed over
 }
 

@@ -195,9 +195,9 @@ func decodeManifest(name string, v uint64, object []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// asStored returns what decodeManifest would return for m, whose JSON is text.
+// asStored returns what decodeManifest would return for m, which has this hash.
 // It shares the lists and maps of m.
-func (m *Manifest) asStored(text []byte) *Manifest {
+func (m *Manifest) asStored(hash string) *Manifest {
 	c := *m
 	c.Format = ManifestFormat
 	c.Created = c.Created.Round(0) // the time alone
@@ -208,7 +208,7 @@ func (m *Manifest) asStored(text []byte) *Manifest {
 	if len(c.Raw) == 0 {
 		c.Raw = nil
 	}
-	c.stored = hashMemo{m.Version, hashOf(text)}
+	c.stored = hashMemo{m.Version, hash}
 	return &c
 }
 

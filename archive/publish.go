@@ -13,7 +13,6 @@ import (
 	"anabranch/bucket"
 	"anabranch/event"
 	"anabranch/fault"
-	"anabranch/internal/packed"
 	"anabranch/internal/planted"
 )
 
@@ -139,16 +138,12 @@ func (a *Archive) Publish(ctx context.Context, m *Manifest) error {
 	if err := m.check(a.opts.Partitions); err != nil {
 		return err
 	}
-	text, err := m.encode()
-	if err != nil {
-		return err
-	}
 	parent, err := a.Newest(ctx)
 	if err != nil {
 		return err
 	}
 	if parent.Version >= m.Version {
-		return a.published(ctx, m, text)
+		return a.published(ctx, m)
 	}
 	if err := follows(m, parent); err != nil {
 		return err
@@ -156,26 +151,31 @@ func (a *Archive) Publish(ctx context.Context, m *Manifest) error {
 	if err := a.present(ctx, m, parent); err != nil {
 		return err
 	}
-	object, err := packed.Pack(text)
+	p, err := m.inPieces(a.kept.Load())
 	if err != nil {
 		return err
 	}
 	name := a.manifestName(m.Version)
-	_, err = a.bucket.Put(ctx, name, bytes.NewReader(object), bucket.Condition{Absent: !planted.On(planted.LoserPublishes)})
+	_, err = a.bucket.Put(ctx, name, bytes.NewReader(p.object), bucket.Condition{Absent: !planted.On(planted.LoserPublishes)})
 	if errors.Is(err, bucket.ErrCondition) {
-		return a.published(ctx, m, text)
+		return a.published(ctx, m)
 	}
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", name, err)
 	}
-	a.put.Store(m.asStored(text))
+	a.kept.Store(p.kept)
+	a.put.Store(m.asStored(p.hash))
 	return nil
 }
 
 // published answers for a version that is there: it may be ours, put by an
 // earlier attempt whose answer was lost.
-func (a *Archive) published(ctx context.Context, m *Manifest, text []byte) error {
+func (a *Archive) published(ctx context.Context, m *Manifest) error {
 	there, err := a.Manifest(ctx, m.Version)
+	if err != nil {
+		return err
+	}
+	text, err := m.encode()
 	if err != nil {
 		return err
 	}
@@ -215,13 +215,17 @@ func (m *Manifest) keepsGone(parent *Manifest) bool {
 // present makes sure that what m is the first to mention is there, so that
 // nothing that was collected meanwhile is ever published.
 func (a *Archive) present(ctx context.Context, m, parent *Manifest) error {
+	files, known := m.files(), parent.files()
+	for len(files) > 0 && len(known) > 0 && files[0] == known[0] {
+		files, known = files[1:], known[1:]
+	}
 	before := map[string]bool{}
-	for _, f := range parent.files() {
+	for _, f := range known {
 		before[f.name] = true
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(16)
-	for _, f := range m.files() {
+	for _, f := range files {
 		if before[f.name] || planted.On(planted.PublishedUnseen) {
 			continue
 		}

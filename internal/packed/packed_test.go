@@ -52,3 +52,31 @@ func TestAnyZstdToolReadsIt(t *testing.T) {
 		t.Fatalf("got %q %v", text.String(), err)
 	}
 }
+
+// TestSeveralFrames: a text may come in parts, which are as well guarded.
+func TestSeveralFrames(t *testing.T) {
+	t.Parallel()
+	var frames [][]byte
+	want := ""
+	for _, part := range []string{"one", strings.Repeat("two ", 300_000), "", strings.Repeat("\x00", 200_000), "end"} {
+		f, err := Frame([]byte(part))
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames, want = append(frames, f), want+part
+	}
+	object := Seal(frames...)
+	got, err := Unpack("a", object)
+	if err != nil || string(got) != want || size(object[overhead:]) != len(want) {
+		t.Fatalf("%d bytes, said to be %d: %v", len(got), size(object[overhead:]), err)
+	}
+	for i := range object {
+		bad := bytes.Clone(object)
+		bad[i] ^= 1
+		if _, err := Unpack("a", bad); !fault.Is(err, fault.Corrupt) {
+			t.Fatalf("byte %d: %v", i, err)
+		}
+		size(bad[min(i, overhead):])
+		size(object[i:])
+	}
+}
