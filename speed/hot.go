@@ -11,7 +11,7 @@ import (
 //
 // Ids lie in chunks in the order they came, which is log order, and an index
 // finds them. A new id, the usual case, costs one or two random memory
-// accesses, and forgetting what lies below a cut is dropping a prefix. About 31
+// accesses, and forgetting what lies below a cut is dropping a prefix. About 30
 // bytes an id: docs/proposals/016 says what else was thought of. It belongs to
 // the loop of its partition.
 type hot struct {
@@ -19,8 +19,8 @@ type hot struct {
 	chunk [][]seen         // each of chunkLen; place p is chunk[p/chunkLen][p%chunkLen]
 	n     int              // ids held
 	frame []framed         // which frame the ids came with, ascending
-	homes [touchAhead]home // scratch of add
-	warm  uint64
+	homes [touchAhead]home // scratch
+	warm  uint32
 }
 
 // seen is one id with the content hash of its first event.
@@ -40,8 +40,6 @@ const (
 	// touchAhead is how many ids are looked at together: enough for their
 	// cache misses to overlap, few enough for the first to be still there.
 	touchAhead = 64
-	// touchBeside is how many slots a search reads, more or less.
-	touchBeside = 12
 )
 
 func (h *hot) at(place int) *seen { return &h.chunk[place/chunkLen][place%chunkLen] }
@@ -61,11 +59,11 @@ func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32
 		n := min(touchAhead, len(ids))
 		homes := h.homes[:n]
 		for i := range homes {
-			homes[i] = h.index.home(hashOf(ids[i]))
+			homes[i] = h.index.home(ids[i])
 		}
 		h.touch(homes)
-		for i := range homes {
-			places[i], fresh[i] = h.enter(ids[i], hashes[i], homes[i])
+		for i, at := range homes {
+			places[i], fresh[i] = h.enter(ids[i], hashes[i], at)
 		}
 		ids, hashes, places, fresh = ids[n:], hashes[n:], places[n:], fresh[n:]
 	}
@@ -83,21 +81,14 @@ func (h *hot) enter(id event.ID, content uint64, at home) (place int32, fresh bo
 		}
 	}
 	x := &h.index
-	hash := at.hash
-	p, s, free := x.search(at)
-	for i := s; i < free; i++ {
-		other, place := x.read(p, p.get(i))
-		if other != hash {
-			break
-		}
-		if h.at(place).id == id {
+	slots, s := x.from(at), 0
+	for ; s < len(slots) && slots[s] != 0; s++ {
+		if place, may := x.place(slots[s], at); may && h.at(place).id == id {
 			return int32(place), false
 		}
 	}
 	place = int32(h.push(id, content))
-	if !p.insert(s, free, x.slot(p, hash, int(place))) {
-		x.aside(id, int(place))
-	}
+	x.put(s, at, id, int(place))
 	return place, true
 }
 
@@ -125,34 +116,32 @@ func (h *hot) undo(place int) {
 // reserve makes room in the index for n ids.
 func (h *hot) reserve(n int) {
 	if n > h.index.room() {
-		h.index.grow(n, func(place int) event.ID { return h.at(place).id })
+		h.index.resize(n)
+		h.reindex()
 	}
 }
 
-// reindex finds the ids that were pushed without the index.
+// reindex enters all ids into an empty index.
 func (h *hot) reindex() {
-	h.index = index{}
-	h.reserve(h.n)
+	x := &h.index
 	for from := 0; from < h.n; from += touchAhead {
-		homes := h.homes[:min(touchAhead, h.n-from)]
-		for i := range homes {
-			homes[i] = h.index.home(hashOf(h.at(from + i).id))
+		ids := h.chunk[from/chunkLen][from%chunkLen:][:min(touchAhead, h.n-from)]
+		homes := h.homes[:len(ids)]
+		for i := range ids {
+			homes[i] = x.home(ids[i].id)
 		}
 		h.touch(homes)
 		for i, at := range homes {
-			if p, s, free := h.index.search(at); !p.insert(s, free, h.index.slot(p, at.hash, from+i)) {
-				h.index.aside(h.at(from+i).id, from+i)
-			}
+			x.put(x.free(at), at, ids[i].id, from+i)
 		}
 	}
 }
 
 // touch loads the slots of some homes, each for itself, so that their misses overlap.
 func (h *hot) touch(homes []home) {
-	var warm uint64
+	var warm uint32
 	for i := range homes {
-		p, slot := &h.index.page[homes[i].page], int(homes[i].slot)
-		warm |= p.get(slot) | p.get(slot+touchBeside)
+		warm |= h.index.slots[homes[i].slot]
 	}
 	h.warm = warm // keeps the compiler from dropping the loads
 }
@@ -175,7 +164,7 @@ func (h *hot) forget(offset uint64) {
 			kept.push(s.id, s.hash)
 		}
 	}
-	kept.reindex()
+	kept.reserve(kept.n)
 	*h = kept
 }
 

@@ -2,8 +2,11 @@ package speed
 
 import (
 	"flag"
+	"math"
 	"math/bits"
+
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"anabranch/event"
@@ -145,25 +148,29 @@ func TestHotIsSmall(t *testing.T) {
 		}
 	}
 	if len(h.index.rest) > 0 {
-		t.Errorf("%d of %d ids found no room on their page", len(h.index.rest), h.n)
+		t.Errorf("%d of %d ids found no room near their home", len(h.index.rest), h.n)
 	}
 }
 
-// Ids that agree in one half, and in their hash, are two ids.
+// Ids that agree in one half, and in all that a slot has of them, are two ids.
 func TestHotIDsOfOneHash(t *testing.T) {
 	t.Parallel()
 	for _, half := range []func(n uint64) event.ID{
 		func(n uint64) event.ID { return event.ID{Hi: n * 0x9e3779b97f4a7c15, Lo: 7} },
 		func(n uint64) event.ID { return event.ID{Hi: 7, Lo: n * 0x9e3779b97f4a7c15} },
 	} {
-		hashes := map[uint64]uint64{}
+		var x index
+		x.resize(2)
+		known := map[home]uint64{}
 		var pair []event.ID
 		for n := uint64(1); pair == nil; n++ {
 			id := half(n * n)
-			if m, ok := hashes[hashOf(id)]; ok {
+			at := x.home(id)
+			at.hash = uint64(uint32(at.hash) & x.tagged)
+			if m, ok := known[at]; ok {
 				pair = []event.ID{half(m), id}
 			}
-			hashes[hashOf(id)] = n * n
+			known[at] = n * n
 		}
 		var h hot
 		fresh := make([]bool, 2)
@@ -174,11 +181,10 @@ func TestHotIDsOfOneHash(t *testing.T) {
 	}
 }
 
-// Ids made up so that a page is too small for them are found as others are:
-// those of one hash, and those of two pages that growing puts on one.
-func TestHotIDsOfOnePage(t *testing.T) {
+// Ids made up so that they find no room near their home are found as others are.
+func TestHotIDsOfOneHome(t *testing.T) {
 	t.Parallel()
-	const n = 2 * pageSlots
+	const n = 4 * near
 	// A hash's id: the multiplication of hashOf is undone.
 	inverse := uint64(1)
 	for range 6 {
@@ -186,13 +192,14 @@ func TestHotIDsOfOnePage(t *testing.T) {
 	}
 	ids := make([]event.ID, n)
 	for name, hash := range map[string]func(i int) uint64{
-		"one hash":  func(int) uint64 { return 5 },
-		"the edges": func(i int) uint64 { return uint64(1<<hashBits/4*(1+i%2) - i%2 - i/2 + i%2*(i-1)) },
-		"the end":   func(i int) uint64 { return 1<<hashBits - 1 - uint64(i/4) },
+		"one hash":      func(int) uint64 { return 5 << 40 },
+		"the end":       func(i int) uint64 { return math.MaxUint64 - uint64(i)<<20 },
+		"a long run":    func(i int) uint64 { return uint64(max(0, i-n/2)) << 46 },
+		"the other way": func(i int) uint64 { return uint64(max(0, n/2-i)) << 46 },
 	} {
 		for i := range ids {
 			ids[i] = event.ID{Hi: uint64(i)}
-			ids[i].Lo = (hash(i)<<(64-hashBits)+uint64(i))*inverse ^ bits.RotateLeft64(ids[i].Hi, 32)
+			ids[i].Lo = hash(i)*inverse ^ bits.RotateLeft64(ids[i].Hi, 32)
 			if hashOf(ids[i]) != hash(i) {
 				t.Fatalf("%s: hash %d is %d", name, hash(i), hashOf(ids[i]))
 			}
@@ -210,18 +217,16 @@ func TestHotIDsOfOnePage(t *testing.T) {
 		for range 2 {
 			before := h.n
 			h.add(9, ids, hashes, places, fresh)
-			for i := range ids {
-				if fresh[i] || h.at(int(places[i])).id != ids[i] {
+			for i, id := range ids {
+				if fresh[i] || h.at(int(places[i])).id != id {
 					t.Fatalf("%s: id %d is at %d, new: %v", name, i, places[i], fresh[i])
 				}
 			}
 			h.undo(before)
 		}
 		h.undo(0)
-		for i, p := range h.index.page {
-			if *p.slots != (slots{}) {
-				t.Fatalf("%s: page %d is not empty after all was undone", name, i)
-			}
+		if i := slices.IndexFunc(h.index.slots, func(e uint32) bool { return e != 0 }); i >= 0 || len(h.index.rest) > 0 {
+			t.Fatalf("%s: slot %d is taken after all was undone, %d ids are aside", name, i, len(h.index.rest))
 		}
 	}
 }
