@@ -60,7 +60,7 @@ func (s *hllSlab) grow(n int) { s.cells = extend(s.cells, n-len(s.cells)) }
 func (s *hllSlab) fold(f *folding) {
 	switch s.in {
 	case event.InCodes:
-		entries := s.entriesOf(f.arg.Dict)
+		entries := s.entriesOf(f.arg.Dict, len(f.sel))
 		for _, i := range f.sel {
 			c := f.arg.Codes[i]
 			if entries[c] == 0 {
@@ -85,12 +85,18 @@ func (s *hllSlab) fold(f *folding) {
 }
 
 // entriesOf returns the entries of a dictionary's values, 0 where no row has
-// asked yet.
-func (s *hllSlab) entriesOf(d *event.Dict) []uint32 {
+// asked yet. If so many rows as there are values are going to ask, all are computed at once.
+func (s *hllSlab) entriesOf(d *event.Dict, rows int) []uint32 {
 	if s.last != d {
 		s.last, s.known = d, s.known[:0]
 	}
-	s.known = extend(s.known, d.Len()-len(s.known))
+	from := len(s.known)
+	s.known = extend(s.known, d.Len()-from)
+	if d.Len()-from <= rows {
+		for c := from; c < len(s.known); c++ {
+			s.known[c] = hllEntry(xxh3.Hash128(d.Value(uint32(c))).Lo)
+		}
+	}
 	return s.known
 }
 
@@ -109,21 +115,22 @@ func (s *hllSlab) add(g uint32, e uint32) {
 	t := s.sparse.block(c.off, c.class)
 	mask := uint32(len(t) - 1)
 	p := (e >> 8) & mask
-	for t[p] != 0 && t[p]>>8 != e>>8 {
+	// Whether a register is in use cannot be foretold, so there is no branch for it.
+	for taken(t[p])&taken((t[p]^e)>>8) != 0 {
 		p = (p + 1) & mask
 	}
-	if t[p] != 0 {
-		if planted.On(planted.RegistersAdded) {
-			e = e&^0xff | min(t[p]&0xff+e&0xff, hllRank)
-		}
-		t[p] = max(t[p], e)
-		return
+	is := taken(t[p]) // 1 where the register is there
+	if planted.On(planted.RegistersAdded) && is != 0 {
+		e = e&^0xff | min(t[p]&0xff+e&0xff, hllRank)
 	}
-	t[p] = e
-	if c.used++; int(c.used)*4 > len(t)*3 {
+	t[p] = max(t[p], e)
+	if c.used += uint16(1 - is); int(c.used)*4 > len(t)*3 {
 		s.enlarge(c)
 	}
 }
+
+// taken is 1 but for 0, without a branch.
+func taken(entry uint32) uint32 { return uint32(-uint64(entry) >> 63) }
 
 // enlarge gives c a table of twice the size, or the dense form.
 func (s *hllSlab) enlarge(c *hllCell) {

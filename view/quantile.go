@@ -113,21 +113,19 @@ func (s *quantileSlab) add(g uint32, bucket, n uint64) {
 	mask := uint32(len(t) - 1)
 	// Neighbours in value are neighbours here: a group's values are mostly
 	// within a few octaves, which then fill the table without collisions.
+	// Whether a bucket is new cannot be foretold, so there is no branch for it.
 	p := uint32(bucket) & mask
-	for t[p] != 0 && t[p]>>smallShift != uint32(bucket) {
+	for taken(t[p])&taken(t[p]>>smallShift^uint32(bucket)) != 0 {
 		p = (p + 1) & mask
 	}
+	is := taken(t[p]) // 1 where the bucket is there
 	if uint64(t[p]&smallCount)+n > smallCount {
 		s.widen(c)
 		s.addLarge(c, bucket, n)
 		return
 	}
-	if t[p] != 0 {
-		t[p] += uint32(n)
-		return
-	}
-	t[p] = uint32(bucket<<smallShift | n)
-	if c.used++; int(c.used)*4 > len(t)*3 {
+	t[p] += uint32(n) + uint32(bucket<<smallShift)&(is-1)
+	if c.used += 1 - is; int(c.used)*4 > len(t)*3 {
 		enlarge(c, &s.small, smallShift)
 	}
 }

@@ -138,17 +138,16 @@ func (t *table) translate(k int, c *event.Column, n int) error {
 	}
 	d := t.dicts[k]
 	known := d.translation(c.Dict)
-	for i, v := range c.Codes[:n] {
-		code := known[v]
-		if code == 0 && c.Valid.Get(i) {
-			var err error
-			if code, err = d.intern(c.Dict.Value(v)); err != nil {
-				return err
-			}
-			code++
-			known[v] = code
+	for _, v := range t.strangers(known, c, n) {
+		code, err := d.intern(c.Dict.Value(v))
+		if err != nil {
+			d.last = nil
+			return err
 		}
-		codes[i] = code
+		known[v] = code + 1
+	}
+	for i, v := range c.Codes[:n] {
+		codes[i] = known[v]
 	}
 	if c.Valid != nil {
 		for i := range codes {
@@ -158,6 +157,24 @@ func (t *table) translate(k int, c *event.Column, n int) error {
 		}
 	}
 	return nil
+}
+
+// strangers returns those codes of n texts that have no translation yet, each once, and
+// marks them as known. Whether one has cannot be foretold, so each is
+// written and the next goes over it unless it is a stranger.
+func (t *table) strangers(known []uint32, c *event.Column, n int) []uint32 {
+	t.found = sized(t.found, n)
+	k := uint32(0)
+	for i, v := range c.Codes[:n] {
+		if c.Valid != nil && !c.Valid.Get(i) {
+			continue // its code says nothing
+		}
+		t.found[k] = v
+		is := taken(known[v])
+		k += 1 - is
+		known[v] |= is - 1
+	}
+	return t.found[:k]
 }
 
 // encode fills t.rows with the records of the given rows of keys.
