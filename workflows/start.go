@@ -93,6 +93,32 @@ func start(ctx context.Context, c client.Client, queue, id, kind string, in any,
 	return Started{ID: id, RunID: run.GetRunID()}, nil
 }
 
+// forbearance is how often in a row the server is asked again when it did not
+// say how a run has ended, a second after each time.
+const forbearance = 60
+
+// outcome waits for the end of a run, which may continue with a fresh history:
+// it is named by its workflow id and first run. A server that breaks calls off,
+// starts anew, or does not answer in time is asked again; then the error is
+// its, and the run goes on.
+func outcome(ctx context.Context, c client.Client, s Started, out any, clk clock.Clock) error {
+	for n := 0; ; n++ {
+		err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, out)
+		var ended *temporal.WorkflowExecutionError
+		if err == nil || errors.As(err, &ended) || ctx.Err() != nil || n == forbearance {
+			return err
+		}
+		if kind := fault.KindOf(ofServer(err)); kind != fault.Transient && kind != fault.Throttled {
+			return err
+		}
+		select {
+		case <-clk.After(time.Second):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // Await waits until a run has ended and returns what it came to. When tell is
 // not nil it hears how far the run is, about once every interval and at the
 // end. Ending ctx ends the waiting, not the run. The error of a run that
@@ -108,9 +134,7 @@ func Await(ctx context.Context, c client.Client, s Started, every time.Duration,
 	defer cancel()
 	go func() {
 		var e end
-		// By workflow id and first run: Get follows a run that continues with
-		// a fresh history.
-		e.err = c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, &e.result)
+		e.err = outcome(ctx, c, s, &e.result, clk)
 		ended <- e
 	}()
 	for {
