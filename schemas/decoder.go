@@ -97,9 +97,6 @@ func (s *Schema) NewDecoder(format Format, id Identity) (*Decoder, error) {
 	for i := range s.fields {
 		f := &s.fields[i]
 		d.columns[i] = builder{field: f, interner: interner{seed: h.names[i]}, texts: f.Type.Kind == event.String && f.symbols == nil}
-		if d.columns[i].texts && format == NDJSON {
-			d.columns[i].interner.short = new([shortSlots]shortSlot)
-		}
 		d.names[f.Name] = i
 		for _, a := range f.aliases {
 			d.names[a] = i

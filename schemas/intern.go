@@ -19,10 +19,8 @@ type interner struct {
 	// each gets a code of its own, which is cheaper than to look for it. Only
 	// next begins that.
 	distinct int
-	varied   bool // more than every second value was new, so that shortCode would find few
 
-	dicts uint32                 // how many dictionaries there have been, this one included
-	short *[shortSlots]shortSlot // nil: shortCode is not asked
+	short []shortWords // of the values of the dictionary, as many as appendCodes knows
 
 	last     uint32 // code of the latest value, asked first: runs of equal values are common
 	lastHash uint64
@@ -48,9 +46,6 @@ func (t *interner) next(asked int, again bool) {
 	} else if asked >= enoughValues && 8*t.dict.Len() > 7*asked {
 		t.distinct = distinctDicts
 	}
-	if asked >= enoughValues {
-		t.varied = 2*t.dict.Len() > asked
-	}
 	t.begin(again)
 }
 
@@ -62,7 +57,7 @@ func (t *interner) reset() { t.begin(false) }
 // does not take it for the old one.
 func (t *interner) begin(again bool) {
 	t.last, t.lastHash = 0, 0
-	t.dicts++
+	t.short = t.short[:0]
 	if again && t.dict != nil {
 		t.dict = &event.Dict{Offsets: t.dict.Offsets[:1], Data: t.dict.Data[:0]}
 	} else {

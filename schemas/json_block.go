@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"slices"
 
@@ -12,57 +13,68 @@ import (
 // is filled in a loop of its own.
 const blockLines = 64
 
-// blockBytes is how long they may be.
+// blockBytes is how long they may be, a power of two.
 const blockBytes = 32 << 10
 
 // markedAtOnce is how many bytes are marked before it is seen how many lines they
 // are.
 const markedAtOnce = 1 << 10
 
+// blockText is the text of a block, and what happens to stand behind it: words
+// may be read from each place in the block.
+type blockText [blockBytes + blockSlack]byte
+
+const blockSlack = 64
+
+// word returns the eight bytes at i, a place in the block. No such place is changed
+// by the mask, which spares a check of bounds.
+func (b *blockText) word(i int) uint64 {
+	i &= blockBytes - 1
+	return binary.LittleEndian.Uint64(b[i : i+8])
+}
+
 // jsonBlock is what is known of the lines that are read together.
 type jsonBlock struct {
-	limit       int                 // how many lines; fewer where one was not as the layout says
-	quotes, odd []byte              // which bytes of the text are quotes, and which are odd in a string: a bit for each
-	oddLines    uint64              // which lines have odd bytes other than their end
-	spans       []span              // of field f and line n: f*blockLines+n
-	starts      [blockLines + 1]int // where each line begins
-	at          [blockLines]int     // how far each has been read
-	sums        [blockLines]uint64  // what each says
-	parts       []byte              // what keys and ids are hashes of, partSlot bytes for each line
-	ends        [blockLines]int     // how many of them are taken
+	limit       int                    // how many lines; fewer where one was not as the layout says
+	quotes, odd [blockBytes/8 + 8]byte // which bytes of the text are quotes, and which are odd in a string: a bit for each
+	oddLines    uint64                 // which lines have odd bytes other than their end
+	spans       []span                 // of field f and line n: f*blockLines+n
+	starts      [blockLines + 1]int    // where each line begins
+	at          [blockLines]int        // how far each has been read
+	hashes      [blockLines]uint64     // of the texts of the column at hand
+	sums        [blockLines]uint64     // what each says
+	parts       []byte                 // what keys and ids are hashes of, partSlot bytes for each line
+	ends        [blockLines]int        // how many of them are taken
 }
 
 // span is where the raw text of a value is; the zero span is a null.
 type span struct{ from, to int32 }
 
+func (s span) len() int { return int(s.to - s.from) }
+
 func newBlock(fields int) jsonBlock {
-	k := jsonBlock{limit: blockLines, spans: make([]span, fields*blockLines), parts: make([]byte, blockLines*partSlot), quotes: make([]byte, blockBytes/8+8), odd: make([]byte, blockBytes/8)}
-	k.quotes[blockBytes/8] = 1
-	return k
+	return jsonBlock{limit: blockLines, spans: make([]span, fields*blockLines), parts: make([]byte, blockLines*partSlot)}
 }
 
-// cut finds the lines that b begins with, up to limit, with their ends and
-// with slack behind them.
-func (k *jsonBlock) cut(b []byte, limit int) int {
+// cut finds the lines, up to limit, that the first size bytes of b begin with,
+// with their ends.
+func (k *jsonBlock) cut(b *blockText, size, limit int) int {
 	n, marked := 0, 0
 	k.starts[0], k.at[0], k.oddLines = 0, 0, 0
-	for at := 0; at < blockBytes; at += 64 {
+	size = min(size, blockBytes)
+	for at := 0; at < size; at += 64 {
 		if at == marked {
-			size := min(len(b)-at, markedAtOnce) &^ 63
-			if size == 0 {
-				break
-			}
-			jsonbits.Mark(b[at:at+size], k.quotes[at/8:], k.odd[at/8:])
-			marked += size
+			marked += min((size-at+63)&^63, markedAtOnce)
+			jsonbits.Mark(b[at:marked], k.quotes[at/8:], k.odd[at/8:])
 		}
-		for odd := word(k.odd, at/8); odd != 0; odd &= odd - 1 {
+		for odd := binary.LittleEndian.Uint64(k.odd[at/8:]); odd != 0; odd &= odd - 1 {
 			i := at + bits.TrailingZeros64(odd)
+			if i >= size {
+				return n
+			}
 			if b[i] != '\n' {
 				k.oddLines |= 1 << n
 				continue
-			}
-			if i+1+slack > len(b) {
-				return n
 			}
 			if n++; n == limit {
 				k.starts[n] = i + 1
@@ -74,29 +86,38 @@ func (k *jsonBlock) cut(b []byte, limit int) int {
 	return n
 }
 
-// quote returns where the first quote from i on is. There is always one, if only
-// behind all that is marked.
-func (k *jsonBlock) quote(i int) int {
-	for ; ; i = (i + 64) &^ 7 {
-		if w := word(k.quotes, i/8) >> (i & 7); w != 0 {
-			return i + bits.TrailingZeros64(w)
+// quote returns where the first quote from i on is, before end, or end.
+func (k *jsonBlock) quote(i, end int) int {
+	for ; i < end; i = (i + 64) &^ 7 {
+		if w := k.quotesFrom(i); w != 0 {
+			return min(i+bits.TrailingZeros64(w), end)
 		}
 	}
+	return end
+}
+
+// quotesFrom returns a bit for each byte from i on that is a quote, for 57 bytes at
+// least.
+func (k *jsonBlock) quotesFrom(i int) uint64 {
+	i &= blockBytes - 1
+	return binary.LittleEndian.Uint64(k.quotes[i/8:i/8+8]) >> (i & 7)
 }
 
 // nextBlock decodes lines that are written as the layout says, as far as they are,
 // and returns how many.
 func (d *Decoder) nextBlock() int {
-	if len(d.layout.end.text) == 0 {
+	size := len(d.in.rest())
+	if len(d.layout.end.text) == 0 || size == 0 {
 		return 0
 	}
-	k, b, first := &d.block, d.in.rest(), len(d.ids)
-	lines := k.cut(b, min(k.limit, MaxRows-first-len(d.rows.Bad)))
+	k, b, first := &d.block, d.in.block(), len(d.ids)
+	lines := k.cut(b, size, min(k.limit, MaxRows-first-len(d.rows.Bad)))
 	n := d.scanBlock(b, lines)
 	clear(k.sums[:n])
 	scanned := n
 	for i := 0; i < len(d.columns) && n > 0; i++ {
-		t := texts{b: b, spans: k.spans[i*blockLines:][:n], sums: k.sums[:n], seed: d.hasher.names[i]}
+		t := texts{b: b, spans: k.spans[i*blockLines:][:n], hashes: &k.hashes}
+		d.columns[i].hashColumn(&t, d.hasher.names[i], &k.sums)
 		n = d.columns[i].addBlock(first, &t, d.required(i))
 	}
 	if n < scanned { // a value that Decoder.event has to refuse

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"encoding/binary"
 	"math"
 
 	"github.com/zeebo/xxh3"
@@ -11,10 +10,25 @@ import (
 
 // texts are the raw texts of one field in a block.
 type texts struct {
-	b     []byte // with slack behind each text
-	spans []span
-	sums  []uint64 // the hash of each text is added here
-	seed  uint64   // of those hashes
+	b      *blockText
+	spans  []span
+	hashes *[blockLines]uint64
+}
+
+func (t *texts) raw(i int) []byte { return t.b[t.spans[i].from:t.spans[i].to] }
+
+// hashColumn hashes the texts of the column, and adds that to what their lines
+// say.
+func (c *builder) hashColumn(t *texts, seed uint64, sums *[blockLines]uint64) {
+	if c.token != isTrue {
+		hashTexts(t.b, t.spans, seed, t.hashes, sums)
+		return
+	}
+	var hashes [8]uint64 // by the length of the text; what is neither, nor null, is refused
+	hashes[len("true")], hashes[len("false")] = xxh3.HashStringSeed("true", seed), xxh3.HashStringSeed("false", seed)
+	for i, s := range t.spans {
+		sums[i&(blockLines-1)] += hashes[s.len()&7]
+	}
 }
 
 // addBlock adds rows, the first of them row first, as add would one by one, and
@@ -42,14 +56,12 @@ func (c *builder) addBlock(first int, t *texts, required bool) int {
 // addSpan adds a value of any type, as Decoder.event does.
 func (c *builder) addSpan(first, i int, t *texts, required bool) bool {
 	s := t.spans[i]
-	cell := cellText{raw: t.b[s.from:s.to], token: c.token}
+	cell := cellText{raw: t.raw(i), token: c.token, hash: t.hashes[i]}
 	switch {
 	case len(cell.raw) > 0:
 		if !c.written(&cell) {
 			return false
 		}
-		cell.hash = xxh3.HashSeed(cell.raw, t.seed)
-		t.sums[i] += cell.hash
 	case required:
 		return false
 	case s == (span{}) && c.token != absent:
@@ -79,26 +91,19 @@ func (c *builder) written(cell *cellText) bool {
 
 // addTexts adds strings.
 func (c *builder) addTexts(first int, t *texts, required bool) int {
-	for i, s := range t.spans {
-		raw := t.b[s.from:s.to]
-		var code uint32
-		var hash uint64
-		switch {
-		case len(raw) == 0:
-			if !c.addSpan(first, i, t, required) {
-				return i
-			}
-			continue
-		case len(raw) <= shortText && !c.interner.varied:
-			code, hash = c.interner.shortCode(t.b, s)
-		default:
-			hash = xxh3.HashSeed(raw, t.seed)
-			code = c.interner.codeOf(raw, hash)
+	for i := 0; i < len(t.spans); i++ {
+		end := i
+		for end < len(t.spans) && t.spans[end].len() > 0 {
+			end++
 		}
-		t.sums[i] += hash
-		c.Codes = append(c.Codes, code)
+		c.Codes = c.interner.appendCodes(c.Codes, t.b, t.spans[i:end], t.hashes[i:end])
 		if c.Valid != nil {
-			c.Valid.Set(first + i)
+			for ; i < end; i++ {
+				c.Valid.Set(first + i)
+			}
+		}
+		if i = end; i < len(t.spans) && !c.addSpan(first, i, t, required) {
+			return i
 		}
 	}
 	return len(t.spans)
@@ -106,9 +111,8 @@ func (c *builder) addTexts(first int, t *texts, required bool) int {
 
 // addTimes adds timestamps that are written as ISO 8601 has them.
 func (c *builder) addTimes(first int, t *texts, required bool) int {
-	for i, s := range t.spans {
-		raw := t.b[s.from:s.to]
-		v, what := parseTimestamp(raw, c.field.zoned, &c.date)
+	for i := range t.spans {
+		v, what := parseTimestamp(t.raw(i), c.field.zoned, &c.date)
 		if what != 0 || v < minMicros || v > maxMicros {
 			if !c.addSpan(first, i, t, required) { // a null, perhaps
 				return i
@@ -116,7 +120,6 @@ func (c *builder) addTimes(first int, t *texts, required bool) int {
 			continue
 		}
 		c.addInt64(first+i, v)
-		t.sums[i] += xxh3.HashSeed(raw, t.seed)
 	}
 	return len(t.spans)
 }
@@ -128,11 +131,10 @@ func (c *builder) addNumbers(first int, t *texts, required bool) int {
 		scale, limit = int(c.Type.Scale), powersNarrow[c.Type.Precision]-1
 	}
 	for i, s := range t.spans {
-		raw := t.b[s.from:s.to]
-		w, n := binary.LittleEndian.Uint64(t.b[s.from:]), len(raw)
+		w, n := t.b.word(int(s.from)), s.len()
 		negative := int64(0)
 		if byte(w) == '-' {
-			w, n, negative = binary.LittleEndian.Uint64(t.b[s.from+1:]), n-1, -1
+			w, n, negative = t.b.word(int(s.from)+1), n-1, -1
 		}
 		digits, behind, ok := shortNumber(w, n)
 		if up := scale - behind; !ok || uint(up) > 10 || int64(digits)*powersNarrow[up] > limit {
@@ -144,7 +146,6 @@ func (c *builder) addNumbers(first int, t *texts, required bool) int {
 			v := int64(digits) * powersNarrow[up]
 			c.addInt64(first+i, (v^negative)-negative)
 		}
-		t.sums[i] += xxh3.HashSeed(raw, t.seed)
 	}
 	return len(t.spans)
 }
@@ -152,18 +153,16 @@ func (c *builder) addNumbers(first int, t *texts, required bool) int {
 // addBools adds true and false, whose hashes are known.
 func (c *builder) addBools(first int, t *texts, required bool) int {
 	texts := [2]uint64{0x65757274, 0x65736c6166} // true, false
-	hashes := [2]uint64{xxh3.HashStringSeed("true", t.seed), xxh3.HashStringSeed("false", t.seed)}
 	for i, s := range t.spans {
-		n := int(s.to - s.from)
+		n := s.len()
 		isFalse := n & 1
-		if n|1 != 5 || binary.LittleEndian.Uint64(t.b[s.from:])&firstBytes(n) != texts[isFalse] {
+		if n|1 != 5 || t.b.word(int(s.from))&firstBytes(n) != texts[isFalse] {
 			if !c.addSpan(first, i, t, required) {
 				return i
 			}
 			continue
 		}
 		c.addInt64(first+i, int64(1-isFalse))
-		t.sums[i] += hashes[isFalse]
 	}
 	return len(t.spans)
 }

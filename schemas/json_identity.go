@@ -15,7 +15,7 @@ const partRoom = 128
 const partSlot = partRoom + 36
 
 // identify takes down what the first n lines of a block are known by.
-func (d *Decoder) identify(b []byte, n int) {
+func (d *Decoder) identify(b *blockText, n int) {
 	k, h, first := &d.block, d.hasher, len(d.ids)
 	d.hashes = append(d.hashes, k.sums[:n]...)
 	d.ids, d.rows.Keys = slices.Grow(d.ids, n)[:first+n], slices.Grow(d.rows.Keys, n)[:first+n]
@@ -41,7 +41,7 @@ func (d *Decoder) identify(b []byte, n int) {
 // false where there is no room for what is hashed. All of that is put together
 // before the first hash: to read in eights what has only just been written in other
 // pieces makes the processor wait.
-func (k *jsonBlock) hash(b []byte, h *hasher, ids []event.ID, keys []uint64) bool {
+func (k *jsonBlock) hash(b *blockText, h *hasher, ids []event.ID, keys []uint64) bool {
 	clear(k.ends[:len(ids)])
 	if !k.pack(b, h.key, len(ids)) {
 		return false
@@ -70,7 +70,7 @@ func (k *jsonBlock) part(row int) []byte { return k.parts[row*partSlot:][:k.ends
 
 // pack does for n lines of a block what hasher.appendParts does for one, or returns
 // false. Of a text it copies 32 bytes at once, whatever stands behind it.
-func (k *jsonBlock) pack(b []byte, fields []int, n int) bool {
+func (k *jsonBlock) pack(b *blockText, fields []int, n int) bool {
 	for _, i := range fields {
 		for row, s := range k.spans[i*blockLines:][:n] {
 			at, length := k.ends[row], int(s.to-s.from)
@@ -78,13 +78,12 @@ func (k *jsonBlock) pack(b []byte, fields []int, n int) bool {
 			switch {
 			case at+4+length > partRoom:
 				return false
-			case length <= 32 && int(s.from)+32 <= len(b):
-				part, text := k.parts[row*partSlot+at:][:36:36], b[s.from:][:32:32]
+			case length <= 32:
+				part := k.parts[row*partSlot+at:][:36:36]
 				binary.LittleEndian.PutUint32(part, uint32(length))
-				binary.LittleEndian.PutUint64(part[4:], binary.LittleEndian.Uint64(text))
-				binary.LittleEndian.PutUint64(part[12:], binary.LittleEndian.Uint64(text[8:]))
-				binary.LittleEndian.PutUint64(part[20:], binary.LittleEndian.Uint64(text[16:]))
-				binary.LittleEndian.PutUint64(part[28:], binary.LittleEndian.Uint64(text[24:]))
+				for i := 0; i < 32; i += 8 {
+					binary.LittleEndian.PutUint64(part[4+i:], b.word(int(s.from)+i))
+				}
 			default:
 				part := k.parts[row*partSlot+at:]
 				binary.LittleEndian.PutUint32(part, uint32(length))

@@ -21,7 +21,7 @@ type jsonLayout struct {
 
 // layoutStep is one value of an event and what stands in front of it.
 type layoutStep struct {
-	front literal
+	front literal  // with the quote of a string
 	field int      // -1: not a field of the schema
 	token textKind // of the value, where it is not null; isTrue stands for false too
 	spare bool     // it may be left out, as a null; not the first, whose front begins the object
@@ -31,26 +31,19 @@ type layoutStep struct {
 // learned: it costs more than to read it.
 const relearn = 16
 
-// slack is how many bytes must follow whatever is read in words.
-const slack = 16
-
 // literal is a text that is compared in words of eight bytes.
 type literal struct {
-	head, tail uint64 // the first and the last eight bytes, which overlap in a short text
-	mask       uint64 // of what counts in them
-	last       int    // where tail begins
-	text       []byte
+	head, tail         uint64 // its first bytes, and those from the ninth on
+	headMask, tailMask uint64 // of what counts in them
+	text               []byte
 }
 
 func newLiteral(text []byte) literal {
-	l := literal{text: bytes.Clone(text), mask: firstBytes(len(text)), last: max(len(text)-8, 0)}
-	padded := append(bytes.Clone(text), make([]byte, 8)...)
-	l.head, l.tail = binary.LittleEndian.Uint64(padded), binary.LittleEndian.Uint64(padded[l.last:])
+	l := literal{text: bytes.Clone(text), headMask: firstBytes(len(text)), tailMask: firstBytes(max(len(text)-8, 0))}
+	padded := append(bytes.Clone(text), make([]byte, 16)...)
+	l.head, l.tail = binary.LittleEndian.Uint64(padded), binary.LittleEndian.Uint64(padded[8:])
 	return l
 }
-
-// word returns the eight bytes at i.
-func word(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8 : i+8]) }
 
 // firstBytes masks the first n bytes of a word.
 func firstBytes(n int) uint64 {
@@ -60,14 +53,18 @@ func firstBytes(n int) uint64 {
 	return 1<<(8*n) - 1
 }
 
-// at reports whether the literal stands at i, with slack behind it.
-func (l *literal) at(b []byte, i int) bool {
-	if i+len(l.text)+slack > len(b) {
-		return false
-	}
-	head, tail := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+l.last:])
-	return ((head^l.head)|(tail^l.tail))&l.mask == 0 && (len(l.text) <= 16 || bytes.Equal(b[i:i+len(l.text)], l.text))
+// at reports whether the literal stands at i, as far as two words show; behind has to
+// be asked for one that is long.
+func (l *literal) at(b *blockText, i int) bool {
+	return (b.word(i)^l.head)&l.headMask|(b.word(i+8)^l.tail)&l.tailMask == 0
 }
+
+// behind reports whether what the literal has behind two words stands there.
+func (l *literal) behind(b *blockText, i int) bool {
+	return i+len(l.text) <= len(b) && bytes.Equal(b[i:i+len(l.text)], l.text)
+}
+
+func (l *literal) long() bool { return len(l.text) > 16 }
 
 // learn takes the layout of a line, which is an event and has its end.
 func (d *Decoder) learn(line []byte) {
@@ -79,7 +76,7 @@ func (d *Decoder) learn(line []byte) {
 	for i < len(line) && line[i] == '"' {
 		name, next, _ := scanString(line, i+1, &none)
 		i = skipSpace(line, skipSpace(line, next)+1)
-		s := layoutStep{front: newLiteral(line[from:i]), field: -1, token: tokenOf(line[i]), spare: len(l.steps) > 0}
+		s := layoutStep{field: -1, token: tokenOf(line[i]), spare: len(l.steps) > 0}
 		if field, known := d.names[string(name)]; known {
 			s.field, s.spare = field, len(l.steps) > 0 && d.s.fields[field].nullWhenAbsent()
 			switch s.token {
@@ -88,6 +85,12 @@ func (d *Decoder) learn(line []byte) {
 			case isFalse:
 				s.token = isTrue
 			}
+			if s.token == quotedText {
+				s.front = newLiteral(append(bytes.Clone(line[from:i]), '"'))
+			}
+		}
+		if s.front.text == nil {
+			s.front = newLiteral(line[from:i])
 		}
 		l.steps = append(l.steps, s)
 		if from, _ = skipValue(line, i, 0, &none); from == i {

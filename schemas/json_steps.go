@@ -12,68 +12,37 @@ import (
 //
 // A step goes through all lines before the next one does: what it needs stays in
 // registers, and the processor works on several lines at once, since none waits
-// for another.
-func (d *Decoder) scanBlock(b []byte, n int) int {
+// for another. Whether a value lies in its own line is asked at the end only:
+// places do not fall, so that a line that was left does not end where it should.
+func (d *Decoder) scanBlock(b *blockText, n int) int {
 	l, k := &d.layout, &d.block
 	for i := range l.steps {
 		s := &l.steps[i]
-		var absent uint64
-		n, absent = s.pass(b, k.at[:n])
 		switch {
 		case s.field < 0:
-			n = d.scanUnknown(b, n, absent)
+			n = d.scanUnknown(b, s, n)
 		case s.token == quotedText:
-			n = k.scanTexts(b, s.field, n, absent)
+			n = k.scanTexts(b, s, n)
 		default:
-			n = k.scanWords(b, s.field, n, absent)
+			n = k.scanWords(b, s, n)
 		}
 	}
 	for row, at := range k.at[:n] {
-		if !l.end.at(b, at) || at+len(l.end.text) != k.starts[row+1] {
-			return row
+		if at+len(l.end.text) != k.starts[row+1] || !l.end.at(b, at) || l.end.long() && !l.end.behind(b, at) {
+			n = row
+			break
 		}
 	}
-	return n
-}
-
-// pass goes to the values of a step, in lines that have been read up to at, and
-// returns in how many lines it could. In those of them that absent has a bit for,
-// the value is left out.
-func (s *layoutStep) pass(b []byte, at []int) (n int, absent uint64) {
-	head, tail, mask, last, length := s.front.head, s.front.tail, s.front.mask, s.front.last, len(s.front.text)
-	long := length > 16
-	for row, i := range at {
-		if i+length+slack <= len(b) && ((word(b, i)^head)|(word(b, i+last)^tail))&mask == 0 && (!long || s.front.inside(b, i)) {
-			at[row] = i + length
-		} else if s.spare {
-			absent |= 1 << row
-		} else {
-			return row, absent
-		}
-	}
-	return len(at), absent
-}
-
-// inside reports whether a literal that is longer than two words stands at i.
-func (l *literal) inside(b []byte, i int) bool { return bytes.Equal(b[i:i+len(l.text)], l.text) }
-
-// scanTexts reads a string, or null, of each line.
-func (k *jsonBlock) scanTexts(b []byte, field, n int, absent uint64) int {
-	spans := k.spans[field*blockLines:][:n]
-	for row, i := range k.at[:n] {
-		switch {
-		case absent>>row&1 != 0:
-			spans[row] = span{}
-		case b[i] == '"':
-			to := k.quote(i + 1)
-			if to >= k.starts[row+1] || k.oddLines>>row&1 != 0 && !isPlain(b[i+1:to]) {
+	for odd := k.oddLines & (1<<n - 1); odd != 0; odd &= odd - 1 {
+		row := bits.TrailingZeros64(odd)
+		for i := range l.steps {
+			s := &l.steps[i]
+			if s.field < 0 || s.token != quotedText {
+				continue
+			}
+			if at := k.spans[s.field*blockLines+row]; !isPlain(b[at.from:at.to]) {
 				return row
 			}
-			spans[row], k.at[row] = span{int32(i + 1), int32(to)}, to+1
-		case isNull(b, i):
-			spans[row], k.at[row] = span{}, i+len("null")
-		default:
-			return row
 		}
 	}
 	return n
@@ -92,41 +61,93 @@ func isPlain(text []byte) bool {
 	}
 }
 
-// scanWords reads a number, true, false or null of each line: up to what ends it.
-func (k *jsonBlock) scanWords(b []byte, field, n int, absent uint64) int {
-	spans := k.spans[field*blockLines:][:n]
-	for row, i := range k.at[:n] {
-		if absent>>row&1 != 0 {
-			spans[row] = span{}
-			continue
-		}
-		to := i
-		hit := wordEnds(word(b, to))
-		for hit == 0 {
-			to += 8
-			hit = wordEnds(word(b, to))
-		}
-		to += bits.TrailingZeros64(hit) / 8
-		spans[row], k.at[row] = span{int32(i), int32(to)}, to
-		if b[i] == 'n' {
-			if to != i+len("null") || !isNull(b, i) {
+// scanTexts reads a string, or null, of each line.
+func (k *jsonBlock) scanTexts(b *blockText, s *layoutStep, n int) int {
+	front, at, long := s.front, k.at[:n], s.front.long()
+	spans := k.spans[s.field*blockLines:][:len(at)]
+	for row, i := range at {
+		from := i + len(front.text)
+		quotes := k.quotesFrom(from)
+		if quotes == 0 || !front.at(b, i) || long && !front.behind(b, i) {
+			if spans[row], at[row] = k.unusual(b, s, row); at[row] < 0 {
 				return row
 			}
-			spans[row] = span{}
+			continue
 		}
+		to := from + bits.TrailingZeros64(quotes)
+		spans[row], at[row] = span{int32(from), int32(to)}, to+1
 	}
 	return n
 }
 
-// scanUnknown passes over a value of each line that the schema does not name.
-func (d *Decoder) scanUnknown(b []byte, n int, absent uint64) int {
-	for row, i := range d.block.at[:n] {
-		if absent>>row&1 != 0 {
+// scanWords reads a number, true, false or null of each line: up to what ends it.
+func (k *jsonBlock) scanWords(b *blockText, s *layoutStep, n int) int {
+	front, at, long := s.front, k.at[:n], s.front.long()
+	spans := k.spans[s.field*blockLines:][:len(at)]
+	for row, i := range at {
+		from := i + len(front.text)
+		w := b.word(from)
+		ends := wordEnds(w)
+		if ends == 0 || byte(w) == 'n' || !front.at(b, i) || long && !front.behind(b, i) {
+			if spans[row], at[row] = k.unusual(b, s, row); at[row] < 0 {
+				return row
+			}
 			continue
 		}
-		d.scratch = d.scratch[:0]
+		to := from + bits.TrailingZeros64(ends)/8
+		spans[row], at[row] = span{int32(from), int32(to)}, to
+	}
+	return n
+}
+
+// unusual reads the value of a step in one line, also when it is long, null or left
+// out, and returns where behind it to read on, or -1 where the line is not as the
+// layout says.
+func (k *jsonBlock) unusual(b *blockText, s *layoutStep, row int) (value span, next int) {
+	i, end := k.at[row], k.starts[row+1]
+	front := s.front.text
+	if s.token == quotedText {
+		front = front[:len(front)-1] // a null has no quote
+	}
+	switch {
+	case i+len(front) < end && bytes.Equal(b[i:i+len(front)], front):
+		i += len(front)
+	case s.spare:
+		return span{}, i
+	default:
+		return span{}, -1
+	}
+	switch to := i; {
+	case string(b[i:i+4]) == "null":
+		return span{}, i + len("null")
+	case s.token != quotedText:
+		for ; to < end; to += 8 {
+			if ends := wordEnds(b.word(to)); ends != 0 {
+				to += bits.TrailingZeros64(ends) / 8
+				break
+			}
+		}
+		return span{int32(i), int32(to)}, to
+	case b[i] == '"':
+		to = k.quote(i+1, end)
+		return span{int32(i + 1), int32(to)}, to + 1
+	}
+	return span{}, -1
+}
+
+// scanUnknown passes over a value of each line that the schema does not name.
+func (d *Decoder) scanUnknown(b *blockText, s *layoutStep, n int) int {
+	front := s.front.text
+	for row, i := range d.block.at[:n] {
 		line := b[:d.block.starts[row+1]-1] // inside of an object its end would pass for white space
-		next, err := skipValue(line, i, 0, &d.scratch)
+		if i+len(front) > len(line) || !bytes.Equal(line[i:i+len(front)], front) {
+			if s.spare {
+				continue
+			}
+			return row
+		}
+		d.scratch = d.scratch[:0]
+		next, err := skipValue(line, i+len(front), 0, &d.scratch)
 		if err != nil {
 			return row
 		}
@@ -134,5 +155,3 @@ func (d *Decoder) scanUnknown(b []byte, n int, absent uint64) int {
 	}
 	return n
 }
-
-func isNull(b []byte, i int) bool { return string(b[i:i+4]) == "null" }

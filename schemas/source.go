@@ -36,7 +36,8 @@ func (s *source) slide() {
 // fill reads until the window is full, growing it when it already is.
 func (s *source) fill() {
 	if s.to == len(s.buf) {
-		grown := make([]byte, max(window, 2*len(s.buf)))
+		size := max(window, 2*len(s.buf))
+		grown := make([]byte, size, size+blockBytes+blockSlack)
 		copy(grown, s.buf[:s.to])
 		s.buf = grown
 	}
@@ -61,6 +62,11 @@ func (s *source) column(at int) int {
 
 // rest is what is there and not decoded.
 func (s *source) rest() []byte { return s.buf[s.from:s.to] }
+
+// block is what is not decoded as the text of a block; it may go on behind that.
+func (s *source) block() *blockText {
+	return (*blockText)(s.buf[s.from : s.from+blockBytes+blockSlack])
+}
 
 // pass takes n bytes as decoded, counting lines.
 func (s *source) pass(n int) {
