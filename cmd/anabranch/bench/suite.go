@@ -76,6 +76,8 @@ type row struct {
 	ready func(*Options, *Task) error // what must be there before both begin
 	grows bool                        // the other side does the same on all events, ours on a tenth of them
 	turns int                         // of each side in a round; 0: one
+	again int                         // how often both sides are started anew, for as many rounds each
+	found measured
 }
 
 func cpu(t took) float64  { return t.CPU }
@@ -124,7 +126,10 @@ func growthRows() []row {
 	publish := grows("growth-publish", "publishing a version", "publish", "ms", each)
 	// These two compare what hardly differs, the second with a sync of the disk
 	// in each: only many pairs, close to each other, tell them apart.
-	query.turns, publish.turns = 4, 40
+	// Two processes with the same history lie up to a fifth apart for as long as
+	// they live, so each pair of them has its rounds, and then comes another.
+	query.turns, publish.turns = 4, 10
+	query.again, publish.again = 2, 5
 	return []row{
 		grows("growth-batch", "a backfill of count and sum by merchant and hour, an event", "fold", "ns", perEvent),
 		query, publish,
@@ -165,7 +170,7 @@ func makeBody(_ *Options, t *Task) error {
 func (w *row) measure(ctx context.Context, o *Options) error {
 	t := w.task
 	t.Dir, t.Example, t.Data.Seed, t.Data.Events = o.Dir, o.Example, o.Seed, o.Events
-	w.Rounds = o.Rounds * max(w.turns, 1)
+	w.Rounds = o.Rounds * max(w.turns, 1) * (1 + w.again)
 	w.Data = fmt.Sprintf("%d payments", o.Events)
 	if w.ready != nil {
 		w.Data = fmt.Sprintf("%d payments", decodeEvents)
@@ -195,23 +200,25 @@ func (w *row) measure(ctx context.Context, o *Options) error {
 	if o.Profile != "" {
 		t.Profile = filepath.Join(o.Profile, w.Name+".prof")
 	}
-	ours, err := startTask(ctx, o.Self, t)
-	if err != nil {
-		return err
-	}
-	defer ours.stop()
-	sides := []*process{ours}
-	if w.peer != "" {
-		peer, err := w.startPeer(ctx, o, t)
+	for range w.again {
+		sides, err := w.start(ctx, o, t)
+		if err == nil {
+			err = w.rounds(sides)
+		}
+		stop(sides)
 		if err != nil {
 			return err
 		}
-		defer peer.stop()
-		sides = append(sides, peer)
+	}
+	sides, err := w.start(ctx, o, t)
+	defer stop(sides)
+	if err != nil {
+		return err
 	}
 	if err := w.rounds(sides); err != nil {
 		return err
 	}
+	w.settle()
 	if w.grows { // two answers
 		w.Answers = ""
 	}
@@ -233,6 +240,30 @@ func (w *row) measure(ctx context.Context, o *Options) error {
 	return err
 }
 
+// start starts both sides. Those that were started are returned with an error,
+// too.
+func (w *row) start(ctx context.Context, o *Options, t Task) ([]*process, error) {
+	ours, err := startTask(ctx, o.Self, t)
+	if err != nil {
+		return nil, err
+	}
+	sides := []*process{ours}
+	if w.peer != "" {
+		peer, err := w.startPeer(ctx, o, t)
+		if err != nil {
+			return sides, err
+		}
+		sides = append(sides, peer)
+	}
+	return sides, nil
+}
+
+func stop(sides []*process) {
+	for _, s := range slices.Backward(sides) {
+		s.stop()
+	}
+}
+
 func (w *row) startPeer(ctx context.Context, o *Options, t Task) (*process, error) {
 	if w.peer == "sonic" {
 		return start(ctx, "", o.Sonic, "sonic", filepath.Join(o.Dir, "body.ndjson"))
@@ -244,12 +275,16 @@ func (w *row) startPeer(ctx context.Context, o *Options, t Task) (*process, erro
 	return startTask(ctx, o.Self, t)
 }
 
-// rounds fills in the figures of w. The sides take turns, and who begins
-// changes, so that what else the machine does falls on both.
+// measured is what the rounds of a row took.
+type measured struct {
+	values [2][]float64 // of each side
+	ratios []float64
+}
+
+// rounds measures both sides, which take turns; who begins changes, so that what
+// else the machine does falls on both.
 func (w *row) rounds(sides []*process) error {
-	values := make([][]float64, len(sides))
-	var ratios []float64
-	for n := range w.Rounds + 1 {
+	for n := range w.Rounds/(1+w.again) + 1 {
 		last := make([]took, len(sides))
 		for k := range sides {
 			i := (k + n) % len(sides)
@@ -259,7 +294,7 @@ func (w *row) rounds(sides []*process) error {
 			}
 			last[i] = t
 			if n > 0 {
-				values[i] = append(values[i], w.value(t))
+				w.found.values[i] = append(w.found.values[i], w.value(t))
 			}
 		}
 		if len(sides) == 2 {
@@ -267,7 +302,7 @@ func (w *row) rounds(sides []*process) error {
 				return fault.New(fault.Bug, "the answers differ: %v and %v", a, b)
 			}
 			if n > 0 {
-				ratios = append(ratios, w.value(last[1])/w.value(last[0]))
+				w.found.ratios = append(w.found.ratios, w.value(last[1])/w.value(last[0]))
 			}
 		}
 		w.Figures = map[string]float64{}
@@ -275,12 +310,16 @@ func (w *row) rounds(sides []*process) error {
 			w.Figures[name] = rounded(v)
 		}
 	}
-	w.Ours = spreadOf(values[0])
+	return nil
+}
+
+// settle fills in the figures of w.
+func (w *row) settle() {
+	w.Ours = spreadOf(w.found.values[0])
 	w.Value = w.Ours
-	if len(sides) == 2 {
-		p := spreadOf(values[1])
-		w.Peer, w.Value = &p, spreadOf(ratios)
+	if len(w.found.ratios) > 0 {
+		p := spreadOf(w.found.values[1])
+		w.Peer, w.Value = &p, spreadOf(w.found.ratios)
 		w.Answers = "equal"
 	}
-	return nil
 }
