@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"anabranch/event"
 )
@@ -109,10 +110,13 @@ func TestOwnFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mk.free()
+	found := newSlot()
+	defer found.free()
+	found.put(unsafe.Pointer(mk.p))
 	var n, sum, different int64
 	err = conn.QueryRowContext(t.Context(), fmt.Sprintf(`SELECT count(*), sum(i), count(*) FILTER (WHERE h IS DISTINCT FROM d::HUGEINT OR typeof(h) <> 'HUGEINT')
 		FROM (SELECT i, d, %s(d) AS h FROM read_parquet(%s, file_row_number=true) WHERE %s(%d::BIGINT, file_row_number))`,
-		name(asHuge), text(path), name(unmarked), mk.address())).Scan(&n, &sum, &different)
+		name(asHuge), text(path), name(unmarked), found.address())).Scan(&n, &sum, &different)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +132,7 @@ func TestOwnFunctions(t *testing.T) {
 	// Rows of which some were left out before, and which begin anywhere.
 	for _, r := range [][3]int64{{0, 300_000, 1}, {5, 300_000, 1}, {2051, 9_000, 1}, {249_990, 250_011, 1}, {1, 300_000, 3}, {299_999, 300_000, 1}} {
 		err = conn.QueryRowContext(t.Context(), fmt.Sprintf("SELECT count(*), coalesce(sum(r), 0) FROM range(%d, %d, %d) s(r) WHERE %s(%d::BIGINT, r)",
-			r[0], r[1], r[2], name(unmarked), mk.address())).Scan(&n, &sum)
+			r[0], r[1], r[2], name(unmarked), found.address())).Scan(&n, &sum)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"anabranch/event"
 	"anabranch/fault"
@@ -27,8 +29,11 @@ type epoch struct {
 	local   serving.Local
 	marks   []mark           // of the rows of its files that are not read
 	laid    map[string]*laid // by pipeline.view as it was asked for
-	users   int              // guarded by Engine.mu
-	passing bool             // gone as soon as nobody uses it; nobody shares it
+	slots   []slot           // of the marks and overlays in the text of its views
+	texts   map[tableName]string
+	kind    string // epochs of one kind differ in where speed stands; "": it is of the past, or of none
+	users   int    // guarded by Engine.mu
+	passing bool   // gone as soon as nobody uses it; nobody shares it
 
 	ready chan struct{} // closed once err is final
 	err   error
@@ -152,13 +157,28 @@ func (e *Engine) epochOf(ctx context.Context, pins []*serving.Pin, over []bases,
 	if ep != nil || err != nil {
 		return ep, err
 	}
-	e.serial++
-	ep = &epoch{key: key, extras: x, sources: inForce, catalog: catalogOf(e.serial), users: 1, ready: make(chan struct{})}
+	ep = &epoch{key: key, extras: x, sources: inForce, users: 1, ready: make(chan struct{})}
+	var last *epoch
+	if !past {
+		ep.kind = kindOf(pins, asked, x)
+		last = e.passed(ep.kind, inForce)
+	}
+	if last != nil {
+		ep.catalog, ep.slots, ep.texts = last.catalog, last.slots, last.texts
+	} else {
+		e.serial++
+		ep.catalog = catalogOf(e.serial)
+	}
 	e.epochs = append(e.epochs, ep)
 	e.mu.Unlock()
 
 	if ep.err = replay(ctx, pins); ep.err == nil {
 		e.crowd.patiently(func() { ep.err = e.build(ctx, ep, pins, over, asked) })
+	}
+	if last != nil {
+		last.slots = nil
+		last.local.Close()
+		last.unmark()
 	}
 	if ep.err != nil {
 		ep.abandoned = ctx.Err() != nil
@@ -193,6 +213,35 @@ func keyOf(pins []*serving.Pin, asked map[*serving.Source][]string, x extras) st
 	}
 	key.WriteString(x.key())
 	return key.String()
+}
+
+// kindOf names what the catalog of an epoch is made of, but for how far speed has
+// come: of one kind, the next can have the catalog of the last.
+func kindOf(pins []*serving.Pin, asked map[*serving.Source][]string, x extras) string {
+	var kind strings.Builder
+	for _, p := range pins {
+		fmt.Fprintf(&kind, "%s %d;", p.Source.Name, p.Manifest.Version)
+		for _, v := range asked[p.Source] {
+			fmt.Fprintf(&kind, " %s %s", v, p.View(v).Version())
+		}
+		fmt.Fprintf(&kind, " references %s", p.References)
+	}
+	kind.WriteString(x.key())
+	return kind.String()
+}
+
+// passed takes out an epoch of a kind that nobody uses, if there is one: speed
+// has passed it, or else it were shared. The caller holds e.mu, and has its catalog.
+func (e *Engine) passed(kind string, inForce []*serving.Source) *epoch {
+	i := slices.IndexFunc(e.epochs, func(ep *epoch) bool {
+		return ep.users == 0 && !ep.passing && ep.kind == kind && slices.Equal(ep.sources, inForce)
+	})
+	if i < 0 {
+		return nil
+	}
+	ep := e.epochs[i]
+	e.epochs = slices.Delete(e.epochs, i, i+1)
+	return ep
 }
 
 // shared returns the epoch with a key, which the caller releases. Without one
@@ -302,7 +351,8 @@ func (e *Engine) drop(ep *epoch) {
 	ep.unmark()
 }
 
-// unmark frees the marks and the overlays, when no query reads them any more.
+// unmark frees the marks and the overlays, and where they were found, when no
+// query reads them any more.
 func (ep *epoch) unmark() {
 	for _, m := range ep.marks {
 		m.free()
@@ -312,6 +362,10 @@ func (ep *epoch) unmark() {
 		l.release()
 	}
 	ep.laid = nil
+	for _, p := range ep.slots {
+		p.free()
+	}
+	ep.slots = nil
 }
 
 // build makes the catalog: the asked views and nothing else. Without pins they
@@ -323,8 +377,12 @@ func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, over
 	}
 	defer conn.Close()
 	b := &builder{ctx: ctx, conn: conn, ep: ep, chains: e.chains}
-	b.exec("ATTACH ':memory:' AS " + name(ep.catalog))
-	b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(overlaySchema)))
+	fresh := ep.texts == nil // or it has the catalog of one before
+	if fresh {
+		ep.texts = map[tableName]string{}
+		b.exec("ATTACH ':memory:' AS " + name(ep.catalog))
+		b.exec(fmt.Sprintf("CREATE SCHEMA %s.%s", name(ep.catalog), name(overlaySchema)))
+	}
 	ep.views, ep.laid = map[string]map[string]*view.View{}, map[string]*laid{}
 	byName, basesOf := map[string]*serving.Pin{}, map[string]bases{}
 	for i, p := range pins {
@@ -333,8 +391,11 @@ func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, over
 			basesOf[p.Source.Name] = over[i]
 		}
 	}
-	for src, views := range asked {
-		b.exec(fmt.Sprintf("CREATE SCHEMA IF NOT EXISTS %s.%s", name(ep.catalog), name(src.Name)))
+	for _, src := range slices.SortedFunc(maps.Keys(asked), func(a, b *serving.Source) int { return strings.Compare(a.Name, b.Name) }) {
+		views := asked[src]
+		if fresh {
+			b.exec(fmt.Sprintf("CREATE SCHEMA IF NOT EXISTS %s.%s", name(ep.catalog), name(src.Name)))
+		}
 		p := byName[src.Name]
 		of := map[string]*view.View{}
 		ep.views[src.Name] = of
@@ -357,10 +418,11 @@ func (e *Engine) build(ctx context.Context, ep *epoch, pins []*serving.Pin, over
 
 // builder makes the tables of one epoch; after an error it does nothing.
 type builder struct {
-	ctx  context.Context
-	conn *sql.Conn
-	ep   *epoch
-	err  error
+	ctx   context.Context
+	conn  *sql.Conn
+	ep    *epoch
+	taken int // of its slots
+	err   error
 	*chains
 }
 
@@ -371,6 +433,26 @@ func (b *builder) exec(query string) {
 	if _, err := b.conn.ExecContext(b.ctx, query); err != nil {
 		b.err = fmt.Errorf("prepare the cut: %w", classify(err))
 	}
+}
+
+// relation makes a view of DuckDB's, unless it is there with the same text.
+func (b *builder) relation(table tableName, text string) {
+	if b.err != nil || b.ep.texts[table] == text {
+		return
+	}
+	b.exec("CREATE OR REPLACE VIEW " + table.String() + " AS " + text)
+	b.ep.texts[table] = text
+}
+
+// slot returns what our functions take to find what lies at an address.
+func (b *builder) slot(at unsafe.Pointer) int64 {
+	if b.taken == len(b.ep.slots) {
+		b.ep.slots = append(b.ep.slots, newSlot())
+	}
+	p := b.ep.slots[b.taken]
+	b.taken++
+	p.put(at)
+	return p.address()
 }
 
 func (b *builder) table(schema, table string) tableName {
@@ -427,7 +509,7 @@ func (b *builder) merged(p *serving.Pin, name string, base *laid) {
 	}
 	b.ep.laid[p.Source.Name+"."+name] = l
 	part.overlay = l.rows
-	b.exec("CREATE VIEW " + table.String() + " AS " + strings.Join(b.parts(a, l), " UNION ALL "))
+	b.relation(table, strings.Join(b.parts(a, l), " UNION ALL "))
 	if b.err == nil {
 		b.keep(a, l)
 	}
@@ -444,7 +526,7 @@ func (b *builder) single(a *asked, table tableName) {
 		is = "amended"
 	}
 	b.keyless(a, rows)
-	b.exec("CREATE VIEW " + table.String() + " AS SELECT *, " + text(is) + " AS " + stateColumn + " FROM " + rows.String())
+	b.relation(table, "SELECT *, "+text(is)+" AS "+stateColumn+" FROM "+rows.String())
 }
 
 // mergeField is the column that merge reads.
@@ -464,7 +546,7 @@ func (b *builder) with(s *event.Shape, pipeline, view string) *event.Shape {
 
 // create makes a table of a batch.
 func (b *builder) create(table tableName, rows *event.Batch) {
-	b.exec("CREATE TABLE " + table.String() + columns(rows.Shape))
+	b.exec("CREATE OR REPLACE TABLE " + table.String() + columns(rows.Shape))
 	if b.err == nil && rows.N > 0 {
 		b.err = appendBatch(b.conn, table, rows)
 	}

@@ -3,6 +3,7 @@ package sql
 import (
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"anabranch/event"
 )
@@ -68,7 +69,7 @@ func (b *builder) masked(marks [][]byte, paths []string, of string) (parts []str
 		}
 		b.ep.marks = append(b.ep.marks, marked)
 		parts = append(parts, fmt.Sprintf("SELECT * EXCLUDE (%[1]s) FROM (SELECT %[2]s, file_row_number AS %[1]s FROM read_parquet(%[3]s, file_row_number=true)) WHERE CAST(%[4]s(%[5]d::BIGINT, %[1]s) AS BOOLEAN)",
-			name(rowColumn), of, text(path), name(unmarked), marked.address()))
+			name(rowColumn), of, text(path), name(unmarked), b.slot(unsafe.Pointer(marked.p))))
 	}
 	if len(whole) > 0 {
 		parts = append(parts, "SELECT "+of+" FROM read_parquet(["+strings.Join(whole, ",")+"])")

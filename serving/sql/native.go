@@ -30,14 +30,14 @@ typedef struct {
 	uint8_t bytes[];
 } marks;
 
-// unmarked(address of marks, row) tells whether a row's bit is clear. The rows
+// unmarked(slot of marks, row) tells whether a row's bit is clear. The rows
 // of a chunk ascend, and mostly follow each other as the file has them: then
 // eight bits become eight bytes at once.
 static void unmarked(void *info, void *in, void *out) {
 	uint64_t n = duckdb_data_chunk_get_size(in), i = 0;
 	if (n == 0)
 		return;
-	const marks *m = (const marks *)*(int64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(in, 0));
+	const marks *m = **(const marks ***)duckdb_vector_get_data(duckdb_data_chunk_get_vector(in, 0));
 	const int64_t *row = duckdb_vector_get_data(duckdb_data_chunk_get_vector(in, 1));
 	uint8_t *clear = duckdb_vector_get_data(out);
 	while (i < n) {
@@ -158,7 +158,18 @@ func newMark(bits []byte) (mark, error) {
 	return m, nil
 }
 
-// address is what unmarked takes. It is good until free.
-func (m mark) address() int64 { return int64(uintptr(unsafe.Pointer(m.p))) }
-
 func (m mark) free() { C.free(unsafe.Pointer(m.p)) }
+
+// slot is C memory that has the address of marks or of an overlay. Its own is
+// what our functions take, so that the text of a view stays as it is when other
+// marks and another overlay come in their place.
+type slot struct{ p *unsafe.Pointer }
+
+func newSlot() slot { return slot{(*unsafe.Pointer)(zeroed(int(unsafe.Sizeof(uintptr(0)))))} }
+
+// put has who asks from now on find what lies at an address in C memory.
+func (s slot) put(at unsafe.Pointer) { *s.p = at }
+
+func (s slot) address() int64 { return int64(uintptr(unsafe.Pointer(s.p))) }
+
+func (s slot) free() { C.free(unsafe.Pointer(s.p)) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"anabranch/event"
 	"anabranch/internal/planted"
@@ -201,7 +202,7 @@ func (b *builder) parts(a *asked, l *laid) (parts []string) {
 	case b.ep.state:
 		rows = "*, 'provisional' AS " + stateColumn
 	}
-	return append(parts, fmt.Sprintf("SELECT %s FROM %s(%d::BIGINT) AS t", rows, name(scanned), l.sheet.address()))
+	return append(parts, fmt.Sprintf("SELECT %s FROM %s(%d::BIGINT) AS t", rows, name(scanned), b.slot(unsafe.Pointer(l.sheet.o))))
 }
 
 // placeFields are where a row of a batch file is.

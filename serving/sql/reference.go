@@ -1,7 +1,6 @@
 package sql
 
 import (
-	"fmt"
 	"strings"
 
 	"anabranch/archive"
@@ -36,7 +35,7 @@ func (b *builder) reference(src *serving.Source, p *serving.Pin, r *archive.Refe
 		part.columns[c.Name] = c.Type
 	}
 	b.ep.parts = append(b.ep.parts, part)
-	b.exec(fmt.Sprintf("CREATE VIEW %s AS SELECT * FROM read_parquet(%s)", b.table(src.Name, r.Name), text(local.Paths[0])))
+	b.relation(b.table(src.Name, r.Name), "SELECT * FROM read_parquet("+text(local.Paths[0])+")")
 }
 
 // referenceTable is a reference table as the catalog lists it.

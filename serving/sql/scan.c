@@ -60,7 +60,7 @@ typedef struct {
 
 void overlay_scan_bind(void *info) {
 	void *address = duckdb_bind_get_parameter(info, 0), *context;
-	overlay *o = (overlay *)duckdb_get_int64(address);
+	overlay *o = *(overlay **)duckdb_get_int64(address);
 	duckdb_destroy_value(&address);
 	for (uint64_t i = 0; i < o->columns; i++) {
 		const column_of *c = &o->column[i];

@@ -26,7 +26,7 @@ import (
 	"anabranch/fault"
 )
 
-// scanned is the engine's table function that reads an overlay, whose address
+// scanned is the engine's table function that reads an overlay, whose slot
 // it takes. Readers cannot write its name, see native.go.
 const scanned = "the engine's overlay"
 
@@ -74,9 +74,9 @@ func zeroed(n int) unsafe.Pointer {
 func newBlock(widths []int, rows, heap int) block {
 	head := int(unsafe.Sizeof(C.page{})) + len(widths)*int(unsafe.Sizeof(C.cells{}))
 	size := (head + 15) &^ 15
-	places := make([]int, len(widths))
+	slots := make([]int, len(widths))
 	for i, w := range widths {
-		places[i] = size
+		slots[i] = size
 		size += (rows*w + 15) &^ 15
 	}
 	nulls := size
@@ -87,7 +87,7 @@ func newBlock(widths []int, rows, heap int) block {
 	m := block{p}
 	for i := range widths {
 		at := m.column(i)
-		at.data = (*C.uint8_t)(unsafe.Add(unsafe.Pointer(p), places[i]))
+		at.data = (*C.uint8_t)(unsafe.Add(unsafe.Pointer(p), slots[i]))
 		at.null = (*C.uint8_t)(unsafe.Add(unsafe.Pointer(p), nulls+i*rows))
 	}
 	return m
@@ -167,9 +167,6 @@ func newSheet(fields []event.Field, widths []int, pages []*page, rows int) sheet
 func (s sheet) column(i int) *C.column_of {
 	return (*C.column_of)(unsafe.Add(unsafe.Pointer(s.o), int(unsafe.Sizeof(C.overlay{}))+i*int(unsafe.Sizeof(C.column_of{}))))
 }
-
-// address is what the table function takes. It is good until free.
-func (s sheet) address() int64 { return int64(uintptr(unsafe.Pointer(s.o))) }
 
 func (s sheet) free() {
 	for i := range int(s.o.columns) {
