@@ -267,6 +267,8 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	}
 	if c.explain {
 		args = nil
+	} else {
+		text, args = plannedOnce(text, args)
 	}
 	var filters map[string]*filter
 	if !c.explain {
