@@ -4,7 +4,6 @@ import (
 	"flag"
 	"math"
 	"math/bits"
-
 	"math/rand/v2"
 	"slices"
 	"testing"

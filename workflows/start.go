@@ -97,11 +97,11 @@ func start(ctx context.Context, c client.Client, queue, id, kind string, in any,
 // say how a run has ended, a second after each time.
 const forbearance = 60
 
-// outcome waits for the end of a run, which may continue with a fresh history:
+// awaitEnd waits for the end of a run, which may continue with a fresh history:
 // it is named by its workflow id and first run. A server that breaks calls off,
 // starts anew, or does not answer in time is asked again; then the error is
 // its, and the run goes on.
-func outcome(ctx context.Context, c client.Client, s Started, out any, clk clock.Clock) error {
+func awaitEnd(ctx context.Context, c client.Client, s Started, out any, clk clock.Clock) error {
 	for n := 0; ; n++ {
 		err := c.GetWorkflow(ctx, s.ID, s.RunID).Get(ctx, out)
 		var ended *temporal.WorkflowExecutionError
@@ -134,7 +134,7 @@ func Await(ctx context.Context, c client.Client, s Started, every time.Duration,
 	defer cancel()
 	go func() {
 		var e end
-		e.err = outcome(ctx, c, s, &e.result, clk)
+		e.err = awaitEnd(ctx, c, s, &e.result, clk)
 		ended <- e
 	}()
 	for {

@@ -57,14 +57,7 @@ func (e *Engine) origins(text string, statement map[string]any) origins {
 // SELECT names the columns.
 func namesOf(text string, node map[string]any) (all origins) {
 	for node["type"] == "SET_OPERATION_NODE" {
-		first, _ := node["left"].(map[string]any)
-		if first == nil {
-			children, _ := node["children"].([]any)
-			if len(children) > 0 {
-				first, _ = children[0].(map[string]any)
-			}
-		}
-		node = first
+		node, _ = node["left"].(map[string]any)
 	}
 	list, _ := node["select_list"].([]any)
 	if node["type"] != "SELECT_NODE" {

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 )
@@ -118,16 +119,14 @@ func functionName(text string, v map[string]any) string {
 	return strings.TrimSuffix(name, "_star") // count(*)
 }
 
-// postgresType is a type of the engine's as PostgreSQL names it.
-func postgresType(id string) string {
-	if name, ok := map[string]string{
-		"BOOLEAN": "bool", "SMALLINT": "int2", "INTEGER": "int4", "BIGINT": "int8", "FLOAT": "float4", "DOUBLE": "float8", "DECIMAL": "numeric",
-		"VARCHAR": "text", "BLOB": "bytea", "TIMESTAMP WITH TIME ZONE": "timestamptz", "TIME WITH TIME ZONE": "timetz",
-	}[id]; ok {
-		return name
-	}
-	return strings.ToLower(id)
+// postgresTypes are what PostgreSQL calls types that have other names here.
+var postgresTypes = map[string]string{
+	"BOOLEAN": "bool", "SMALLINT": "int2", "INTEGER": "int4", "BIGINT": "int8", "FLOAT": "float4", "DOUBLE": "float8", "DECIMAL": "numeric",
+	"VARCHAR": "text", "BLOB": "bytea", "TIMESTAMP WITH TIME ZONE": "timestamptz", "TIME WITH TIME ZONE": "timetz",
 }
+
+// postgresType is a type of the engine's as PostgreSQL names it.
+func postgresType(id string) string { return cmp.Or(postgresTypes[id], strings.ToLower(id)) }
 
 // spreads reports whether an item may be several columns.
 func spreads(n any) bool {

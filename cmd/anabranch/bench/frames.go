@@ -101,16 +101,18 @@ func (j *framesJob) answer(ctx context.Context, paths []string) error {
 }
 
 func (j *framesJob) tidy(context.Context) error {
+	j.stop()
+	return nil
+}
+
+func (j *framesJob) stop() {
 	if j.speed != nil {
 		j.speed.Stop()
 		j.speed = nil
 	}
-	return nil
 }
 
 func (j *framesJob) close() {
-	if j.speed != nil {
-		j.speed.Stop()
-	}
+	j.stop()
 	j.log.Close()
 }
