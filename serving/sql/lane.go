@@ -2,7 +2,6 @@ package sql
 
 /*
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #ifdef __linux__
@@ -11,6 +10,8 @@ package sql
 #include <unistd.h>
 extern void nap_allowed(void);
 #endif
+
+#include "thread.h"
 
 // What is used of DuckDB's C interface, with which the driver links.
 typedef struct {
@@ -81,12 +82,7 @@ static lane *lane_new(void) {
 	pthread_mutex_init(&l->mu, NULL);
 	pthread_cond_init(&l->changed, NULL);
 	l->work = leave; // until it waits for work
-	sigset_t all, before; // signals are for Go's threads
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int failed = pthread_create(&l->thread, NULL, lane_main, l);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (failed) {
+	if (thread_begin(&l->thread, 0, lane_main, l)) {
 		free(l);
 		return NULL;
 	}

@@ -3,7 +3,6 @@ package sql
 /*
 #define _GNU_SOURCE
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,6 +13,8 @@ package sql
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 // A thread that gets this signal naps. Nobody else uses it: Go takes it only
 // where a program asks for each and every signal.
@@ -98,16 +99,7 @@ static nap_state *nap_new(int64_t every, int64_t lasting) {
 	pthread_cond_init(&s->changed, NULL);
 	s->every = every;
 	s->lasting = lasting;
-	pthread_attr_t small;
-	pthread_attr_init(&small);
-	pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN + (64 << 10)); // it calls next to nothing
-	sigset_t all, before; // signals are for Go's threads
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int failed = pthread_create(&s->caller, &small, nap_main, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&small);
-	if (failed) {
+	if (thread_begin(&s->caller, few_calls, nap_main, s)) {
 		pthread_cond_destroy(&s->changed);
 		pthread_mutex_destroy(&s->mu);
 		free(s);

@@ -2,10 +2,8 @@ package sql
 
 /*
 #define _GNU_SOURCE
-#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,6 +12,8 @@ package sql
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 typedef struct {
 	pthread_mutex_t mu; // held to wait, and to end a wait
@@ -126,16 +126,7 @@ static ticker *ticker_new(tick_state *of, int processor) {
 		return NULL;
 	t->of = of;
 	t->processor = processor;
-	pthread_attr_t small;
-	pthread_attr_init(&small);
-	pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN + (64 << 10)); // it calls next to nothing
-	sigset_t all, before; // signals are for Go's threads
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int failed = pthread_create(&t->thread, &small, ticker_main, t);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&small);
-	if (failed) {
+	if (thread_begin(&t->thread, few_calls, ticker_main, t)) {
 		free(t);
 		return NULL;
 	}
