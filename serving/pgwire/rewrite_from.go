@@ -128,7 +128,7 @@ func (r *rewriter) inFrom(i int) bool {
 			}
 			depth--
 		case depth > 0:
-		case t.is("from"):
+		case t.is("from") && beginsClause(r.toks, i):
 			return true
 		case t.is("select"), t.is("where"), t.is("by"):
 			return false

@@ -1,0 +1,106 @@
+package pgwire
+
+import (
+	"slices"
+	"strings"
+)
+
+// qualify writes the pipeline before the names of views that come without,
+// which the engine wants.
+func (ses *session) qualify(st statement) string {
+	names := bare(st.tokens)
+	if len(names) == 0 {
+		return st.text
+	}
+	where := map[string]string{}
+	path := ses.path()
+	for _, t := range ses.tables() {
+		at := slices.Index(path, t.Schema)
+		if before, ok := where[t.Name]; at >= 0 && (!ok || at < slices.Index(path, before)) {
+			where[t.Name] = t.Schema
+		}
+	}
+	var edits []edit
+	for _, t := range names {
+		if schema, ok := where[t.name()]; ok {
+			edits = append(edits, edit{t.start, t.start, quoteName(schema) + "."})
+		}
+	}
+	return edited(st.text, edits)
+}
+
+// bare finds the names after FROM, JOIN and the commas between them that have
+// no schema and are not those of WITH.
+func bare(toks []token) []token {
+	ctes := map[string]bool{}
+	for i := range toks {
+		if toks[i].is("as") && i > 0 && i+1 < len(toks) && (toks[i+1].is("(") || toks[i+1].is("materialized") || toks[i+1].is("not")) {
+			at := i - 1
+			if toks[at].is(")") { // name (columns) AS (...)
+				for at > 0 && !toks[at].is("(") {
+					at--
+				}
+				at--
+			}
+			if at >= 0 {
+				ctes[toks[at].name()] = true
+			}
+		}
+	}
+	var out []token
+	inFrom := []bool{false} // by depth of parentheses
+	for i, t := range toks {
+		top := len(inFrom) - 1
+		switch {
+		case t.is("("):
+			// FROM (a, b) and FROM (a JOIN b) list tables, f(x) does not.
+			inFrom = append(inFrom, inFrom[top] && i > 0 && (toks[i-1].is("from") || toks[i-1].is("join") || toks[i-1].is(",") || toks[i-1].is("(")))
+			continue
+		case t.is(")"):
+			if top > 0 {
+				inFrom = inFrom[:top]
+			}
+			continue
+		case t.is("from"):
+			inFrom[top] = inFrom[top] || beginsClause(toks, i)
+			continue
+		case t.kind == word && slices.Contains([]string{"where", "group", "order", "having", "limit", "union", "select", "window", "qualify", "except", "intersect", "using", "sample"}, strings.ToLower(t.text)):
+			inFrom[top] = false
+			continue
+		}
+		if !inFrom[top] || t.name() == "" || i == 0 {
+			continue
+		}
+		before := toks[i-1]
+		if !(before.is("from") && beginsClause(toks, i-1) || before.is("join") || before.is(",") || before.is("(")) {
+			continue
+		}
+		if i+1 < len(toks) && (toks[i+1].is(".") || toks[i+1].is("(")) || ctes[t.name()] {
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// beginsClause reports whether the FROM at i is that of a SELECT: not the one in
+// extract(epoch FROM x) and its kin, nor that of IS DISTINCT FROM.
+func beginsClause(toks []token, i int) bool {
+	if i > 0 && toks[i-1].is("distinct") {
+		return false
+	}
+	depth := 0
+	for at := i - 1; at >= 0; at-- {
+		switch t := toks[at]; {
+		case t.is(")"):
+			depth++
+		case t.is("(") && depth > 0:
+			depth--
+		case t.is("("):
+			return at == 0 || !slices.Contains([]string{"extract", "overlay", "substring", "trim"}, strings.ToLower(toks[at-1].text))
+		case depth == 0 && (t.is("select") || t.is("from")):
+			return true
+		}
+	}
+	return true
+}
