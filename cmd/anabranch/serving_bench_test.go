@@ -406,7 +406,10 @@ const largeQuery = "SELECT a.item, a.shop, a.n, a.units, r.range FROM shop.by_it
 // end, or to a limit that breaks them off.
 func (s *scenario) large() {
 	body, _ := json.Marshal(map[string]string{"sql": largeQuery, "consistency": "eventual"})
+	var read, took atomic.Int64 // bytes, and nanoseconds of all who read
 	s.beside("two large answers", func(ctx context.Context) error {
+		began := time.Now()
+		defer func() { took.Add(int64(time.Since(began))) }()
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.p.at.HTTP+"/v1/query", bytes.NewReader(body))
 		if err != nil {
 			return err
@@ -421,11 +424,14 @@ func (s *scenario) large() {
 		if resp.StatusCode != http.StatusOK {
 			return fmt.Errorf("a large answer: %s", resp.Status)
 		}
-		if n, err := io.Copy(io.Discard, resp.Body); err != nil && n < 100<<20 {
+		n, err := io.Copy(io.Discard, resp.Body)
+		read.Add(n)
+		if err != nil && n < 100<<20 {
 			return fmt.Errorf("a large answer broke off after %d bytes: %w", n, err)
 		}
 		return nil
 	})
+	s.Logf("| each of two large answers | %.1f MB a second |", float64(read.Load())/1e6/(float64(took.Load())/1e9))
 }
 
 // beside measures events, lookups and small queries with and without two

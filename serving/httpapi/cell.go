@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/duckdb/duckdb-go/v2"
 
@@ -32,16 +34,103 @@ func appendText(dst []byte, t *sql.Type, v any) []byte {
 	case sql.JSON:
 		return append(dst, x...)
 	case []any, map[string]any, duckdb.OrderedMap, duckdb.Union:
-		return appendJSON(dst, t, v)
+		return appendPart(dst, t, v)
 	}
 	dst, _ = tell(dst, t, v)
 	return dst
 }
 
-// appendJSON appends a value as JSON, numbers with all their digits.
-func appendJSON(dst []byte, t *sql.Type, v any) []byte {
-	return sql.AppendJSON(dst, t, v, inJSON)
+// appendField appends a value as a field of CSV, in quotes where it needs them.
+func appendField(dst []byte, t *sql.Type, d *sql.Datum) []byte {
+	from := len(dst)
+	switch d.Is {
+	case sql.IsNull:
+		return dst
+	case sql.InInt:
+		return strconv.AppendInt(dst, d.Int, 10)
+	case sql.InFloat:
+		return strconv.AppendFloat(dst, d.Float, 'g', -1, 64)
+	case sql.InDecimal:
+		return appendDecimal(dst, d)
+	case sql.InDays, sql.InMicros:
+		return appendTime(dst, t.Name, d.Time())
+	case sql.InText:
+		dst = append(dst, d.Text...)
+	default:
+		dst = appendText(dst, t, d.Value)
+	}
+	return fieldFrom(dst, from)
 }
+
+// fieldFrom makes a field of CSV of what dst has behind from: in quotes when it
+// has a comma, a quotation mark or the end of a line in it, when it begins with a
+// space, and when it is what PostgreSQL takes for the end.
+func fieldFrom(dst []byte, from int) []byte {
+	field := dst[from:]
+	if len(field) == 0 {
+		return dst
+	}
+	marks, quoted := 0, false
+	for _, c := range field {
+		if c < '0' { // as all of these are
+			switch c {
+			case '"':
+				marks++
+			case ',', '\n', '\r':
+				quoted = true
+			}
+		}
+	}
+	if first, _ := utf8.DecodeRune(field); marks == 0 && !quoted && !unicode.IsSpace(first) && string(field) != `\.` {
+		return dst
+	}
+	n := len(field)
+	dst = append(dst, make([]byte, marks+2)...)
+	to := len(dst) - 1
+	dst[to] = '"'
+	for i := from + n - 1; i >= from; i-- { // from the end, where there is room
+		c := dst[i]
+		to--
+		dst[to] = c
+		if c == '"' {
+			to--
+			dst[to] = '"'
+		}
+	}
+	dst[from] = '"'
+	return dst
+}
+
+// appendJSON appends a value as JSON, numbers with all their digits.
+func appendJSON(dst []byte, t *sql.Type, d *sql.Datum) []byte {
+	switch d.Is {
+	case sql.IsNull:
+		return append(dst, "null"...)
+	case sql.InInt:
+		return strconv.AppendInt(dst, d.Int, 10)
+	case sql.InFloat:
+		return appendNumber(dst, d.Float, 64)
+	case sql.InDecimal:
+		return appendDecimal(dst, d)
+	case sql.InText:
+		return sql.AppendQuoted(dst, d.Text)
+	case sql.InDays, sql.InMicros:
+		return append(appendTime(append(dst, '"'), t.Name, d.Time()), '"') // nothing in it to escape
+	}
+	return appendPart(dst, t, d.Value)
+}
+
+// appendDecimal is what duckdb.Decimal tells: without zeros at its end.
+func appendDecimal(dst []byte, d *sql.Datum) []byte {
+	n, scale := d.Int, int(d.Scale)
+	for ; scale > 0 && n%10 == 0; scale-- {
+		n /= 10
+	}
+	return sql.AppendScaled(dst, n, scale)
+}
+
+// appendPart is appendJSON for a value that is made already.
+func appendPart(dst []byte, t *sql.Type, v any) []byte { return sql.AppendJSON(dst, t, v, inJSON) }
 
 // inJSON is tell, with the numbers that JSON has.
 func inJSON(dst []byte, t *sql.Type, v any) ([]byte, bool) {

@@ -8,7 +8,7 @@ import (
 // end; a row is valid until the following call.
 type rowset struct {
 	columns []sql.Column
-	next    func() ([]any, error)
+	next    func() ([]sql.Datum, error)
 }
 
 // typesOf are those of the columns, by which values are told.

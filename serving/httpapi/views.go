@@ -159,13 +159,13 @@ func rowsOf(a *lookup.Answer) rowset {
 	for i := range b.Columns {
 		read[i] = sql.Values(&b.Columns[i])
 	}
-	row, values := 0, make([]any, len(columns))
-	return rowset{columns, func() ([]any, error) {
+	row, values := 0, make([]sql.Datum, len(columns))
+	return rowset{columns, func() ([]sql.Datum, error) {
 		if row == b.N {
 			return nil, nil
 		}
 		for i := range read {
-			values[i] = read[i](row)
+			values[i] = sql.DatumOf(read[i](row))
 		}
 		row++
 		return values, nil

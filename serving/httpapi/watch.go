@@ -16,6 +16,7 @@ import (
 	"anabranch/fault"
 	"anabranch/internal/clock"
 	"anabranch/serving/lookup"
+	"anabranch/serving/sql"
 )
 
 // Watches answers GET /v1/views/{view}/watch with server-sent events. Close ends
@@ -270,7 +271,7 @@ func rendered(kind string, a *lookup.Answer, withID bool) ([]byte, error) {
 	var text []byte
 	for from := 0; ; from += changesAtOnce {
 		n := 0
-		part := rowset{all.columns, func() ([]any, error) {
+		part := rowset{all.columns, func() ([]sql.Datum, error) {
 			if n++; n > changesAtOnce && kind != "snapshot" {
 				return nil, nil
 			}

@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -52,12 +50,12 @@ func (a answer) write(w io.Writer, f format, receipt []byte) (rows int64, err er
 	case asParquet:
 		return writeParquet(w, a.records)
 	}
-	return writeRows(w, f, rowset{a.rows.Columns, a.rows.Next}, receipt)
+	return writeRows(w, f, rowset{a.rows.Columns, a.rows.Row}, receipt)
 }
 
 // writeRows writes rows in one of the formats that are written by rows.
 func writeRows(w io.Writer, f format, a rowset, receipt []byte) (rows int64, err error) {
-	counted := rowset{a.columns, func() ([]any, error) {
+	counted := rowset{a.columns, func() ([]sql.Datum, error) {
 		row, err := a.next()
 		if row != nil {
 			rows++
@@ -99,11 +97,11 @@ func writeJSON(out io.Writer, a rowset, receipt []byte) error {
 			line = append(line, ',')
 		}
 		line = append(line, "\n["...)
-		for i, v := range row {
+		for i := range row {
 			if i > 0 {
 				line = append(line, ',')
 			}
-			line = appendJSON(line, types[i], v)
+			line = appendJSON(line, types[i], &row[i])
 		}
 		if _, err := out.Write(append(line, ']')); err != nil {
 			return err
@@ -126,12 +124,12 @@ func writeNDJSON(out io.Writer, a rowset) error {
 			return err
 		}
 		line = append(line[:0], '{')
-		for i, v := range row {
+		for i := range row {
 			if i > 0 {
 				line = append(line, ',')
 			}
 			line = append(append(line, names[i]...), ':')
-			line = appendJSON(line, types[i], v)
+			line = appendJSON(line, types[i], &row[i])
 		}
 		if _, err := out.Write(append(line, "}\n"...)); err != nil {
 			return err
@@ -141,25 +139,27 @@ func writeNDJSON(out io.Writer, a rowset) error {
 
 // writeCSV writes a header and the rows; null is an empty field.
 func writeCSV(out io.Writer, a rowset) error {
-	w := csv.NewWriter(out)
-	cells, types := make([]string, len(a.columns)), typesOf(a)
+	line, types := make([]byte, 0, 256), typesOf(a)
 	for i, c := range a.columns {
-		cells[i] = c.Name
-	}
-	if err := w.Write(cells); err != nil {
-		return err
+		if i > 0 {
+			line = append(line, ',')
+		}
+		line = fieldFrom(append(line, c.Name...), len(line))
 	}
 	for {
-		row, err := a.next()
-		if row == nil {
-			w.Flush() // on an error too: what comes then is told behind a row's end
-			return errors.Join(err, w.Error())
-		}
-		for i, v := range row {
-			cells[i] = string(appendText(nil, types[i], v))
-		}
-		if err := w.Write(cells); err != nil {
+		if _, err := out.Write(append(line, '\n')); err != nil {
 			return err
+		}
+		row, err := a.next()
+		if err != nil || row == nil {
+			return err
+		}
+		line = line[:0]
+		for i := range row {
+			if i > 0 {
+				line = append(line, ',')
+			}
+			line = appendField(line, types[i], &row[i])
 		}
 	}
 }

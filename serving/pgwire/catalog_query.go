@@ -118,6 +118,7 @@ type catalogRows struct {
 	cols   []column
 	values []any
 	into   []any
+	data   []engine.Datum
 }
 
 func (r *catalogRows) columns() []column { return r.cols }
@@ -127,14 +128,18 @@ func (r *catalogRows) close() {
 	_ = r.conn.Close()
 }
 
-func (r *catalogRows) next() ([]any, error) {
+func (r *catalogRows) next() ([]engine.Datum, error) {
 	if !r.rows.Next() {
 		return nil, catalogError(r.rows.Err())
 	}
 	if err := r.rows.Scan(r.into...); err != nil {
 		return nil, catalogError(err)
 	}
-	return r.values, nil
+	r.data = r.data[:0]
+	for _, v := range r.values {
+		r.data = append(r.data, engine.DatumOf(v))
+	}
+	return r.data, nil
 }
 
 // called is how DuckDB names the column of a function's call.

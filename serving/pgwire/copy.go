@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"anabranch/fault"
+	"anabranch/serving/sql"
 )
 
 // copyOut is how the rows of COPY ... TO STDOUT are written.
@@ -156,7 +158,7 @@ func (p *portal) runCopy() error {
 		head = binaryCopy
 	}
 	if c.header {
-		names := func(i int) (string, bool) { return p.cols[i].name, false }
+		names := func(dst []byte, i int) ([]byte, bool) { return append(dst, p.cols[i].name...), false }
 		if err := p.copyData(func(dst []byte) []byte { return c.line(dst, len(p.cols), names) }); err != nil {
 			return err
 		}
@@ -205,59 +207,72 @@ func (p *portal) copyData(fill func([]byte) []byte) error {
 // more. It comes in one message with the first row, as clients expect.
 const binaryCopy = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
 
-func (c *copyOut) row(dst []byte, columns []column, row []any, in style) []byte {
+func (c *copyOut) row(dst []byte, columns []column, row []sql.Datum, in style) []byte {
 	if c.binary {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(row)))
-		for i, v := range row {
-			dst = appendValue(dst, columns[i].typ, v, 1, in)
+		for i := range row {
+			dst = appendDatum(dst, columns[i].typ, &row[i], 1, in)
 		}
 		return dst
 	}
-	return c.line(dst, len(row), func(i int) (string, bool) {
-		if row[i] == nil {
-			return "", true
+	return c.line(dst, len(row), func(dst []byte, i int) ([]byte, bool) {
+		if row[i].Is == sql.IsNull {
+			return dst, true
 		}
-		return string(appendText(nil, columns[i].typ, row[i], in)), false
+		return appendDatumText(dst, columns[i].typ, &row[i], in), false
 	})
 }
 
-func (c *copyOut) line(dst []byte, n int, cell func(i int) (text string, null bool)) []byte {
+// line appends n fields, each of which cell appends, or tells that it is null.
+func (c *copyOut) line(dst []byte, n int, cell func(dst []byte, i int) (text []byte, null bool)) []byte {
 	for i := range n {
 		if i > 0 {
 			dst = append(dst, c.delim)
 		}
-		text, null := cell(i)
-		switch {
+		from, null := len(dst), false
+		switch dst, null = cell(dst, i); {
 		case null:
 			dst = append(dst, c.null...)
 		case c.csv:
-			dst = c.appendCSV(dst, text)
+			dst = c.inCSV(dst, from)
 		default:
-			dst = c.appendText(dst, text)
+			dst = c.inText(dst, from)
 		}
 	}
 	return append(dst, '\n')
 }
 
-func (c *copyOut) appendCSV(dst []byte, s string) []byte {
-	if s != c.null && s != `\.` && !strings.ContainsAny(s, "\"\r\n"+string(c.delim)) {
-		return append(dst, s...)
+// inCSV makes a field of what dst has behind from, inText does where the format
+// is PostgreSQL's own.
+func (c *copyOut) inCSV(dst []byte, from int) []byte {
+	s := dst[from:]
+	if string(s) != c.null && string(s) != `\.` && !bytes.ContainsAny(s, "\"\r\n") && bytes.IndexByte(s, c.delim) < 0 {
+		return dst
 	}
-	return append(append(append(dst, '"'), strings.ReplaceAll(s, `"`, `""`)...), '"')
+	quoted := strings.ReplaceAll(string(s), `"`, `""`)
+	return append(append(append(dst[:from], '"'), quoted...), '"')
 }
 
-func (c *copyOut) appendText(dst []byte, s string) []byte {
-	for i := range len(s) {
-		switch b := s[i]; b {
-		case '\\':
-			dst = append(dst, `\\`...)
-		case '\n':
+func (c *copyOut) inText(dst []byte, from int) []byte {
+	special := func(b byte) bool { return b == '\\' || b == '\n' || b == '\r' || b == '\t' || b == c.delim }
+	at := from
+	for at < len(dst) && !special(dst[at]) {
+		at++
+	}
+	if at == len(dst) {
+		return dst
+	}
+	rest := string(dst[at:])
+	dst = dst[:at]
+	for i := range len(rest) {
+		switch b := rest[i]; {
+		case b == '\n':
 			dst = append(dst, `\n`...)
-		case '\r':
+		case b == '\r':
 			dst = append(dst, `\r`...)
-		case '\t':
+		case b == '\t':
 			dst = append(dst, `\t`...)
-		case c.delim:
+		case special(b):
 			dst = append(dst, '\\', b)
 		default:
 			dst = append(dst, b)

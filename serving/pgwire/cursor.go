@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"anabranch/fault"
+	"anabranch/serving/sql"
 )
 
 // declare answers DECLARE name ... CURSOR ... FOR query: a portal by name.
@@ -153,7 +154,7 @@ func (f *partOf) rest() {
 		rows.rest()
 	}
 }
-func (f *partOf) next() ([]any, error) {
+func (f *partOf) next() ([]sql.Datum, error) {
 	p := f.portal
 	if p.result.rows == nil || !f.all && f.left == 0 {
 		return nil, nil

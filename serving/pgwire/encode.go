@@ -139,10 +139,14 @@ func float(v any) float64 {
 }
 
 func appendFloat(dst []byte, t *pgType, v any) []byte {
-	f, bits := float(v), 64
 	if t.kind == kFloat4 {
-		bits = 32
+		return appendFloat64(dst, float(v), 32)
 	}
+	return appendFloat64(dst, float(v), 64)
+}
+
+// appendFloat64 writes a number as one of so many bits.
+func appendFloat64(dst []byte, f float64, bits int) []byte {
 	switch {
 	case math.IsInf(f, 1):
 		return append(dst, "Infinity"...)

@@ -138,15 +138,16 @@ func planDocument(r rows) (string, error) {
 		}
 		scan := node{"Node Type": "Seq Scan", "Parent Relationship": "Member"}
 		for i, c := range r.columns() {
-			if row[i] == nil {
+			v := row[i].Any()
+			if v == nil {
 				continue
 			}
-			switch text := fmt.Sprint(row[i]); c.name {
+			switch text := fmt.Sprint(v); c.name {
 			case "view":
 				schema, table, _ := strings.Cut(text, ".")
 				scan["Schema"], scan["Relation Name"], scan["Alias"] = schema, table, table
 			case "rows_read":
-				scan["Plan Rows"] = row[i]
+				scan["Plan Rows"] = v
 			case "filters":
 				scan["Filter"] = text
 			default:
@@ -154,7 +155,7 @@ func planDocument(r rows) (string, error) {
 				for k, w := range words {
 					words[k] = strings.ToUpper(w[:1]) + w[1:]
 				}
-				scan[strings.Join(words, " ")] = row[i]
+				scan[strings.Join(words, " ")] = v
 			}
 		}
 		nodes = append(nodes, scan)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"anabranch/fault"
+	"anabranch/serving/sql"
 )
 
 // action is what a statement does.
@@ -146,11 +147,14 @@ type fewRows struct {
 func (f *fewRows) columns() []column { return f.cols }
 func (f *fewRows) close()            {}
 func (f *fewRows) rest()             {}
-func (f *fewRows) next() ([]any, error) {
+func (f *fewRows) next() ([]sql.Datum, error) {
 	if len(f.all) == 0 {
 		return nil, nil
 	}
-	row := f.all[0]
+	row := make([]sql.Datum, len(f.all[0]))
+	for i, v := range f.all[0] {
+		row[i] = sql.DatumOf(v)
+	}
 	f.all = f.all[1:]
 	return row, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"anabranch/fault"
+	"anabranch/serving/sql"
 )
 
 // column is a column of an answer.
@@ -23,8 +24,8 @@ type column struct {
 // rows are read one after the other.
 type rows interface {
 	columns() []column
-	next() ([]any, error) // nil at the end
-	rest()                // before anything between two rows is waited for
+	next() ([]sql.Datum, error) // nil at the end; a row is valid until the following call
+	rest()                      // before anything between two rows is waited for
 	close()
 }
 
@@ -223,12 +224,12 @@ func (p *portal) finish() {
 }
 
 // appendRow writes a DataRow.
-func (p *portal) appendRow(dst []byte, columns []column, row []any, in style) []byte {
+func (p *portal) appendRow(dst []byte, columns []column, row []sql.Datum, in style) []byte {
 	from := len(dst)
 	dst = append(dst, 'D', 0, 0, 0, 0)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(row)))
-	for i, v := range row {
-		dst = appendValue(dst, columns[i].typ, v, p.format(i), in)
+	for i := range row {
+		dst = appendDatum(dst, columns[i].typ, &row[i], p.format(i), in)
 	}
 	binary.BigEndian.PutUint32(dst[from+1:], uint32(len(dst)-from-1))
 	return dst

@@ -136,10 +136,10 @@ type answerRows struct {
 	cols   []column
 }
 
-func (r *answerRows) columns() []column    { return r.cols }
-func (r *answerRows) next() ([]any, error) { return r.answer.Next() }
-func (r *answerRows) rest()                { r.answer.Rest() }
-func (r *answerRows) close()               { _ = r.answer.Close() }
+func (r *answerRows) columns() []column          { return r.cols }
+func (r *answerRows) next() ([]sql.Datum, error) { return r.answer.Row() }
+func (r *answerRows) rest()                      { r.answer.Rest() }
+func (r *answerRows) close()                     { _ = r.answer.Close() }
 
 func (ses *session) columnsOf(all []sql.Column) []column {
 	out := make([]column, len(all))

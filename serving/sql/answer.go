@@ -35,6 +35,7 @@ type Answer struct {
 	meter    *meter
 	cells    []cells
 	values   []any
+	data     []Datum
 	chunks   []bindings.DataChunk // the first one is in hand once rows is set
 	row      int                  // of the chunk in hand
 	rows     int
@@ -48,7 +49,7 @@ const ahead = 2
 
 // between is after how many rows others go first: whoever reads a large answer
 // would else keep a processor for 10 ms at a time, as long as Go lets him.
-const between = 128
+const between = 512
 
 // answer begins to run the query, until its first rows are there.
 func (s *stay) answer(seats seats) (*Answer, error) {
@@ -71,7 +72,7 @@ func (s *stay) answer(seats seats) (*Answer, error) {
 // describe finds the columns of the answer.
 func (a *Answer) describe(s *stream) error {
 	n := bindings.ColumnCount(s.result)
-	a.cells, a.values, a.Columns = make([]cells, n), make([]any, n), make([]Column, n)
+	a.cells, a.values, a.data, a.Columns = make([]cells, n), make([]any, n), make([]Datum, n), make([]Column, n)
 	for i := range n {
 		name := bindings.ColumnName(s.result, i)
 		c, err := childCells(bindings.ColumnLogicalType(s.result, i))
@@ -109,6 +110,38 @@ func (a *Answer) drop(n int) {
 // []byte, time.Time, *big.Int, duckdb.Decimal, []any, map[string]any, nil; and
 // JSON.
 func (a *Answer) Next() ([]any, error) {
+	if there, err := a.await(); !there {
+		return nil, err
+	}
+	var size int64
+	for i := range a.cells {
+		a.values[i] = a.cells[i].at(a.row)
+		size += sizeOf(a.values[i])
+	}
+	if err := a.pass(size); err != nil {
+		return nil, err
+	}
+	return a.values, nil
+}
+
+// Row is Next, with the values where they lie: valid until the following Row or
+// Close, for whoever writes them at once.
+func (a *Answer) Row() ([]Datum, error) {
+	if there, err := a.await(); !there {
+		return nil, err
+	}
+	var size int64
+	for i := range a.cells {
+		size += a.cells[i].datum(a.row, &a.data[i])
+	}
+	if err := a.pass(size); err != nil {
+		return nil, err
+	}
+	return a.data, nil
+}
+
+// await returns once there is a row in hand, or that there is none.
+func (a *Answer) await() (there bool, err error) {
 	for a.row == a.rows {
 		if a.rows > 0 {
 			a.drop(1)
@@ -118,11 +151,11 @@ func (a *Answer) Next() ([]any, error) {
 		if len(a.chunks) == 0 {
 			a.seat.leave()
 			if err := a.progress.on(a.fetch); err != nil {
-				return nil, err
+				return false, err
 			}
 		}
 		if len(a.chunks) == 0 {
-			return nil, nil
+			return false, nil
 		}
 		a.rows = int(bindings.DataChunkGetSize(a.chunks[0]))
 		for i := range a.cells {
@@ -133,18 +166,15 @@ func (a *Answer) Next() ([]any, error) {
 		}
 	}
 	a.seat.take()
-	var size int64
-	for i := range a.cells {
-		a.values[i] = a.cells[i].at(a.row)
-		size += sizeOf(a.values[i])
-	}
+	return true, nil
+}
+
+// pass goes behind the row in hand, which takes so many bytes.
+func (a *Answer) pass(size int64) error {
 	if a.row++; a.row%between == 0 {
 		runtime.Gosched()
 	}
-	if err := a.meter.add(1, size); err != nil {
-		return nil, err
-	}
-	return a.values, nil
+	return a.meter.add(1, size)
 }
 
 // Rest lets others read their answers until the next row. Whoever waits for

@@ -59,10 +59,24 @@ func TestValuesAreTheDrivers(t *testing.T) {
 				t.Errorf("%s: is %s, want %s", v, c.Type, types[i].DatabaseTypeName())
 			}
 		}
+		lying, err := b.engine.Query(t.Context(), sql.Request{SQL: query})
+		if err != nil {
+			t.Errorf("%s: %v", v, err)
+			continue
+		}
 		for n := 0; ; n++ {
 			got, err := a.Next()
 			if err != nil {
 				t.Fatalf("%s: %v", v, err)
+			}
+			data, err := lying.Row()
+			if err != nil || (data == nil) != (got == nil) {
+				t.Fatalf("%s: %v, %v", v, data, err)
+			}
+			for i := range data {
+				if is := data[i].Any(); !reflect.DeepEqual(is, got[i]) && (data[i].Is != sql.InInt || fmt.Sprint(is) != fmt.Sprint(got[i])) {
+					t.Fatalf("%s, row %d: lies there as %#v, is %#v", v, n, is, got[i])
+				}
 			}
 			if !rows.Next() {
 				if got != nil || n != 2502 {
@@ -83,6 +97,7 @@ func TestValuesAreTheDrivers(t *testing.T) {
 			}
 		}
 		a.Close()
+		lying.Close()
 		rows.Close()
 	}
 	for _, v := range []string{"'1'::VARIANT", "MAP {[1]: 1}"} {

@@ -24,6 +24,7 @@ type cells struct {
 	data     unsafe.Pointer
 	valid    unsafe.Pointer // nil: no row is null
 	value    func(c *cells, i int) any
+	plain    func(c *cells, i int, d *Datum) int64 // see datum; nil: by value
 	children []cells
 	follow   func(c *cells, v bindings.Vector) // what else there is to take in hand
 }
@@ -38,6 +39,7 @@ func newCells(t bindings.LogicalType) (cells, error) {
 		return c, nil
 	}
 	if c.value = plainCells[id]; c.value != nil {
+		c.plain = plainData[id]
 		return c, nil
 	}
 	switch id {
@@ -198,7 +200,7 @@ func decimalCells(t bindings.LogicalType) cells {
 	case bindings.TypeBigInt:
 		unscaled = func(c *cells, i int) *big.Int { return big.NewInt(*in[int64](c, i)) }
 	}
-	return cells{name: fmt.Sprintf("DECIMAL(%d,%d)", width, scale), value: func(c *cells, i int) any {
+	return cells{name: fmt.Sprintf("DECIMAL(%d,%d)", width, scale), plain: decimalIn(width, scale, bindings.DecimalInternalType(t)), value: func(c *cells, i int) any {
 		return duckdb.Decimal{Width: width, Scale: scale, Value: unscaled(c, i)}
 	}}
 }

@@ -3,6 +3,8 @@ package sql
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -174,11 +176,28 @@ func quotedFrom(dst []byte, from int) []byte {
 	return AppendQuoted(dst[:from], string(dst[from:]))
 }
 
+// AppendScaled appends a decimal of so many digits behind its point.
+func AppendScaled(dst []byte, unscaled int64, scale int) []byte {
+	n := uint64(unscaled)
+	if unscaled < 0 {
+		dst, n = append(dst, '-'), -n
+	}
+	from := len(dst)
+	dst = strconv.AppendUint(dst, n, 10)
+	if scale == 0 {
+		return dst
+	}
+	for len(dst)-from <= scale { // 0.05 of 5
+		dst = slices.Insert(dst, from, '0')
+	}
+	return slices.Insert(dst, len(dst)-scale, '.')
+}
+
 // AppendQuoted appends a string of JSON.
-func AppendQuoted(dst []byte, s string) []byte {
+func AppendQuoted[S string | []byte](dst []byte, s S) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= utf8.RuneSelf {
-			text, err := json.Marshal(s)
+			text, err := json.Marshal(string(s))
 			if err != nil {
 				return append(dst, `""`...)
 			}
