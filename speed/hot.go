@@ -15,12 +15,13 @@ import (
 // bytes an id: docs/proposals/016 says what else was thought of. It belongs to
 // the loop of its partition.
 type hot struct {
-	index index
-	chunk [][]seen         // each of chunkLen; place p is chunk[p/chunkLen][p%chunkLen]
-	n     int              // ids held
-	frame []framed         // which frame the ids came with, ascending
-	homes [touchAhead]home // scratch
-	warm  uint32
+	index  index
+	growth growth
+	chunk  [][]seen         // each of chunkLen; place p is chunk[p/chunkLen][p%chunkLen]
+	n      int              // ids held
+	frame  []framed         // which frame the ids came with, ascending
+	homes  [touchAhead]home // scratch
+	warm   uint32
 }
 
 // seen is one id with the content hash of its first event.
@@ -54,14 +55,19 @@ func (h *hot) offset(place int) uint64 {
 // places[i] receives the place of ids[i] and fresh[i] whether it is new.
 func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32, fresh []bool) {
 	h.reserve(h.n + len(ids))
+	h.move(moveEach * len(ids))
+	growing := h.growing()
 	before := h.n
 	for len(ids) > 0 {
 		n := min(touchAhead, len(ids))
+		if growing {
+			h.touchUnmoved(ids[:n])
+		}
 		homes := h.homes[:n]
 		for i := range homes {
 			homes[i] = h.index.home(ids[i])
 		}
-		h.touch(homes)
+		h.touch(&h.index, homes)
 		for i, at := range homes {
 			places[i], fresh[i] = h.enter(ids[i], hashes[i], at)
 		}
@@ -87,6 +93,11 @@ func (h *hot) enter(id event.ID, content uint64, at home) (place int32, fresh bo
 			return int32(place), false
 		}
 	}
+	if h.growing() {
+		if place, known := h.unmoved(id); known {
+			return int32(place), false
+		}
+	}
 	place = int32(h.push(id, content))
 	x.put(s, at, id, int(place))
 	return place, true
@@ -104,6 +115,9 @@ func (h *hot) push(id event.ID, hash uint64) int {
 
 // undo forgets the ids from place on, which were the last ones added.
 func (h *hot) undo(place int) {
+	if place < h.growth.end {
+		h.move(h.n)
+	}
 	for h.n > place {
 		h.n--
 		h.index.remove(h.at(h.n).id, h.n)
@@ -113,35 +127,11 @@ func (h *hot) undo(place int) {
 	}
 }
 
-// reserve makes room in the index for n ids.
-func (h *hot) reserve(n int) {
-	if n > h.index.room() {
-		h.index.resize(n)
-		h.reindex()
-	}
-}
-
-// reindex enters all ids into an empty index.
-func (h *hot) reindex() {
-	x := &h.index
-	for from := 0; from < h.n; from += touchAhead {
-		ids := h.chunk[from/chunkLen][from%chunkLen:][:min(touchAhead, h.n-from)]
-		homes := h.homes[:len(ids)]
-		for i := range ids {
-			homes[i] = x.home(ids[i].id)
-		}
-		h.touch(homes)
-		for i, at := range homes {
-			x.put(x.free(at), at, ids[i].id, from+i)
-		}
-	}
-}
-
 // touch loads the slots of some homes, each for itself, so that their misses overlap.
-func (h *hot) touch(homes []home) {
+func (h *hot) touch(x *index, homes []home) {
 	var warm uint32
 	for i := range homes {
-		warm |= h.index.slots[homes[i].slot]
+		warm |= x.slots[homes[i].slot]
 	}
 	h.warm = warm // keeps the compiler from dropping the loads
 }
@@ -164,11 +154,11 @@ func (h *hot) forget(offset uint64) {
 			kept.push(s.id, s.hash)
 		}
 	}
-	kept.reserve(kept.n)
+	kept.reindex()
 	*h = kept
 }
 
 // bytes returns the memory held.
 func (h *hot) bytes() int64 {
-	return h.index.bytes() + int64(len(h.chunk))*(chunkLen*24+24) + int64(cap(h.frame))*16
+	return h.index.bytes() + h.growth.from.bytes() + int64(len(h.chunk))*(chunkLen*24+24) + int64(cap(h.frame))*16
 }

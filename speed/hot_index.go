@@ -109,8 +109,9 @@ func (x *index) remove(id event.ID, place int) {
 // room is for how many ids there is room.
 func (x *index) room() int { return roomIn(x.homes) }
 
-// resize makes an empty index with room for n ids, which are more than now.
-func (x *index) resize(n int) {
+// larger returns an empty index with room for n ids, which are more than this one
+// has room for.
+func (x index) larger(n int) index {
 	homes := max(x.homes, leastHomes)
 	for roomIn(homes) < n {
 		more := homes / 2
@@ -119,8 +120,11 @@ func (x *index) resize(n int) {
 		}
 		homes += more
 	}
-	*x = index{homes: homes, tagged: math.MaxUint32 << bits.Len(uint(roomIn(homes)))}
-	x.slots = hugepage.Advise(make([]uint32, homes+near))
+	return index{
+		homes:  homes,
+		tagged: math.MaxUint32 << bits.Len(uint(roomIn(homes))),
+		slots:  hugepage.Advise(make([]uint32, homes+near)),
+	}
 }
 
 // bytes returns the memory held.

@@ -233,7 +233,7 @@ func (h *hot) read(r *cursor) bool {
 		id := event.ID{Hi: r.u64(), Lo: r.u64()}
 		h.push(id, r.u64())
 	}
-	h.reserve(h.n)
+	h.reindex()
 	return !r.bad
 }
 

@@ -15,18 +15,19 @@ import (
 // How long the parts of a round of the system suite take, and with how many
 // events a request has.
 const (
-	warmSeconds  = 3
-	fullSeconds  = 12
-	halfSeconds  = 12
-	calmSeconds  = 5
-	spikeSeconds = 10
-	spikeTimes   = 10 // as many events as before
-	bigRequest   = 25 // units
-	smallRequest = 5
-	bigSenders   = 8  // that keep the program busy
-	smallSenders = 64 // so many that no request waits for one to be free
-	probeEvery   = 50 * time.Millisecond
-	backWithin   = 20 // seconds that are waited for p99 behind a spike
+	warmSeconds   = 3
+	fullSeconds   = 12
+	settleSeconds = 2 // in which the archive catches up with what the full load has left; what a spike leaves is a row of its own
+	halfSeconds   = 12
+	calmSeconds   = 5
+	spikeSeconds  = 10
+	spikeTimes    = 10 // as many events as before
+	bigRequest    = 25 // units
+	smallRequest  = 5
+	bigSenders    = 8  // that keep the program busy
+	smallSenders  = 64 // so many that no request waits for one to be free
+	probeEvery    = 50 * time.Millisecond
+	backWithin    = 20 // seconds that are waited for p99 behind a spike
 )
 
 // systemRows are the rows of the system suite and how they are judged; a round
@@ -174,6 +175,9 @@ func (s *systemRound) half(ctx context.Context, rate float64) error {
 	type sent struct {
 		took
 		err error
+	}
+	if _, err := s.send(settleSeconds, rate, smallRequest); err != nil {
+		return err
 	}
 	done := make(chan sent, 1)
 	go func() {
