@@ -106,10 +106,14 @@ CREATE MACRO has_foreign_data_wrapper_privilege(s, p) AS false, (u, s, p) AS fal
 CREATE MACRO has_server_privilege(s, p) AS false, (u, s, p) AS false;
 CREATE MACRO pg_has_role(r, p) AS true, (u, r, p) AS true;
 
+CREATE MACRO acldefault(t, o) AS CASE t WHEN 'r' THEN ['anabranch=arwdDxt/anabranch'] WHEN 's' THEN ['anabranch=rwU/anabranch'] WHEN 'n' THEN ['anabranch=UC/anabranch']
+	WHEN 'f' THEN ['=X/anabranch', 'anabranch=X/anabranch'] WHEN 'd' THEN ['=Tc/anabranch', 'anabranch=CTc/anabranch'] WHEN 'c' THEN []::VARCHAR[] ELSE ['=U/anabranch', 'anabranch=U/anabranch'] END;
+
 CREATE MACRO pg_relation_size(r) AS 0::BIGINT, (r, f) AS 0::BIGINT;
 CREATE MACRO pg_total_relation_size(r) AS 0::BIGINT;
 CREATE MACRO pg_table_size(r) AS 0::BIGINT;
 CREATE MACRO pg_indexes_size(r) AS 0::BIGINT;
+CREATE MACRO pg_size_pretty(n) AS format_bytes(n::BIGINT);
 CREATE MACRO pg_database_size(d) AS 0::BIGINT;
 CREATE MACRO pg_tablespace_size(d) AS 0::BIGINT;
 CREATE MACRO pg_tablespace_location(d) AS '';
@@ -122,6 +126,7 @@ CREATE MACRO pg_stat_get_tuples_inserted(o) AS 0::BIGINT;
 CREATE MACRO pg_stat_get_live_tuples(o) AS 0::BIGINT;
 CREATE MACRO age(x) AS 0;
 CREATE MACRO pg_partition_ancestors(o) AS TABLE SELECT o::UINTEGER AS relid;
+CREATE MACRO pg_partition_ancestors_rows(o) AS unnest([o::UINTEGER]);
 CREATE MACRO pg_partition_tree(o) AS TABLE SELECT o::UINTEGER AS relid, NULL::UINTEGER AS parentrelid, true AS isleaf, 0 AS level;
 CREATE MACRO aclexplode(a) AS TABLE SELECT 0::UINTEGER AS grantor, 0::UINTEGER AS grantee, '' AS privilege_type, false AS is_grantable WHERE false;
 CREATE MACRO pg_options_to_table(a) AS TABLE SELECT '' AS option_name, '' AS option_value WHERE false;
@@ -145,5 +150,5 @@ CREATE MACRO to_regrole(t) AS CASE t::VARCHAR WHEN 'anabranch' THEN 10::UINTEGER
 CREATE MACRO pg_show_all_settings() AS TABLE FROM pg_settings;
 CREATE MACRO pg_blocking_pids(p) AS []::INTEGER[];
 CREATE MACRO pg_available_extensions() AS TABLE FROM pg_available_extensions;
--- aclexplode in a list of columns: there are no privileges to be told.
+-- Functions of rows in a list of columns: there are no privileges to be told.
 CREATE MACRO aclexplode_rows(a) AS unnest([]::STRUCT(grantor UINTEGER, grantee UINTEGER, privilege_type VARCHAR, is_grantable BOOLEAN)[]);

@@ -60,6 +60,12 @@ func (ses *session) plan(st statement) (action, error) {
 		return command("CLOSE CURSOR", func() error { return ses.closeCursor(st) }), nil
 	case "COPY":
 		return ses.copyTo(st)
+	case "LOCK":
+		// A reader's lock keeps views from being dropped, which is nothing that
+		// clients of this door can do.
+		if n := len(st.tokens); n > 4 && st.tokens[n-4].is("in") && st.tokens[n-3].is("access") && st.tokens[n-2].is("share") {
+			return command("LOCK TABLE", nothing), nil
+		}
 	case "UNLISTEN":
 		return command("UNLISTEN", nothing), nil
 	case "LISTEN", "NOTIFY":

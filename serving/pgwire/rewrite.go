@@ -66,8 +66,8 @@ func rewrite(st statement) string {
 		case t.is("="):
 			r.anyOf(i)
 			r.functionOf(i)
-		case t.name() == "aclexplode" && r.at(i+1).is("(") && !r.inFrom(i):
-			r.toks[i] = plain("aclexplode_rows")
+		case (t.name() == "aclexplode" || t.name() == "pg_partition_ancestors") && r.at(i+1).is("(") && !r.inFrom(i):
+			r.toks[i] = plain(t.name() + "_rows")
 		case t.is("substring"):
 			r.substringOfPattern(i)
 		case t.is("select") && r.at(i+1).is("from"): // in EXISTS (SELECT FROM ...)
@@ -118,22 +118,6 @@ func (r *rewriter) anyOf(i int) {
 	r.put(from, i+4+inner-from, append(words, token{kind: sign, text: ")"})...)
 }
 
-// madeHere reports whether the column tableoid of the alias before i is one
-// that a subquery calls so.
-func madeHere(toks []token, i int) bool {
-	if i < 2 || !toks[i-1].is(".") {
-		return false
-	}
-	alias := toks[i-2].name()
-	for j := 1; j < len(toks); j++ { // ) AS alias
-		named := j+1 == len(toks) || !toks[j+1].is(".") // not the beginning of a column
-		if toks[j].name() == alias && named && (toks[j-1].is(")") || j > 1 && toks[j-1].is("as") && toks[j-2].is(")")) {
-			return true
-		}
-	}
-	return false
-}
-
 func (r *rewriter) at(i int) token {
 	if i < 0 || i >= len(r.toks) {
 		return token{kind: sign}
@@ -180,11 +164,16 @@ func (r *rewriter) names() {
 			}
 		case renamed[n] != "" && r.at(i+1).is("("):
 			out = append(out, plain(renamed[n]))
-		case n == "tableoid" && !r.at(i-1).is("as") && !madeHere(r.toks, i): // descriptions are all of relations
+		case n == "tableoid" && !r.at(i-1).is("as") && !madeHere(r.toks, i):
+			class := token{kind: number, text: strconv.FormatUint(uint64(r.class(i)), 10)}
 			for len(out) > 1 && out[len(out)-1].is(".") {
 				out = out[:len(out)-2]
 			}
-			out = append(out, token{kind: number, text: "1259"})
+			item := len(out) > 0 && (out[len(out)-1].is("select") || out[len(out)-1].is(",")) && (r.at(i+1).is(",") || r.at(i+1).is("from")) && r.inList(i)
+			out = append(out, class)
+			if item {
+				out = append(out, plain("AS"), plain("tableoid"))
+			}
 		case t.kind == str && (t.text[0] == 'e' || t.text[0] == 'E'):
 			out = append(out, token{kind: str, text: sqlText(t.value())})
 		case (n == "current_schema" || n == "current_catalog" || n == "current_user" || n == "session_user" || n == "current_role" || n == "user") && t.kind == word && !r.at(i+1).is("(") && !r.at(i-1).is(".") && !r.at(i-1).is("as") && !dot:

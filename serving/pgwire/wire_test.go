@@ -199,19 +199,24 @@ func TestErrorsHaveStates(t *testing.T) {
 	b := open(t)
 	c := b.connect()
 	for query, want := range map[string]string{
-		"SELEC 1":                           "42601",
-		"DROP TABLE shops.by_shop":          "25006",
-		"INSERT INTO x VALUES (1)":          "25006",
-		"COPY shops.by_shop TO '/tmp/x'":    "25006",
-		"COPY shops.by_shop FROM STDIN":     "25006",
-		"SET nonsense = 1":                  "42704",
-		"SET consistency = 'never'":         "22023",
-		"SET client_encoding = 'LATIN1'":    "22023",
-		"SHOW nonsense":                     "42704",
-		"SET timezone = 'Nowhere/Atlantis'": "22023",
-		"FETCH 1 FROM nothing":              "34000",
-		"DEALLOCATE nothing":                "26000",
-		"SAVEPOINT a":                       "25P01",
+		"SELEC 1":                     "42601",
+		"DROP TABLE shops.by_shop":    "25006",
+		"INSERT INTO x VALUES (1)":    "25006",
+		"ALTER USER ada PASSWORD 'x'": "25006",
+		"/* a */ -- b\n grant SELECT ON shops.by_shop TO ada": "25006",
+		"CREATE EXTENSION x":                                        "25006",
+		"LOCK TABLE shops.by_shop IN EXCLUSIVE MODE":                "25006",
+		"BEGIN; LOCK TABLE shops.by_shop IN ACCESS SHARE MODE; END": "",
+		"COPY shops.by_shop TO '/tmp/x'":                            "25006",
+		"COPY shops.by_shop FROM STDIN":                             "25006",
+		"SET nonsense = 1":                                          "42704",
+		"SET consistency = 'never'":                                 "22023",
+		"SET client_encoding = 'LATIN1'":                            "22023",
+		"SHOW nonsense":                                             "42704",
+		"SET timezone = 'Nowhere/Atlantis'":                         "22023",
+		"FETCH 1 FROM nothing":                                      "34000",
+		"DEALLOCATE nothing":                                        "26000",
+		"SAVEPOINT a":                                               "25P01",
 	} {
 		_, err := c.PgConn().Exec(t.Context(), query).ReadAll()
 		if state(err) != want {

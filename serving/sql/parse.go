@@ -16,6 +16,10 @@ import (
 // makes several statements of one that does not say of which values.
 var openPivot = regexp.MustCompile(`(?is)^\s*(?:\(|PIVOT|SELECT\b|FROM\b|WITH\b).*\bPIVOT|^\s*PIVOT`)
 
+// changes is a statement that changes something, in SQL that DuckDB's parser may
+// not know: GRANT, ALTER USER.
+var changes = regexp.MustCompile(`(?is)^(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:ALTER|CLUSTER|CREATE|DO|DROP|GRANT|IMPORT|LOCK|REASSIGN|REFRESH|REINDEX|REVOKE|SECURITY)\b`)
+
 // parse has DuckDB parse the query and returns the tree of its one statement.
 // Only SELECT passes, and SHOW and DESCRIBE, which DuckDB treats as such.
 func parse(ctx context.Context, conn *sql.Conn, query string) (map[string]any, error) {
@@ -37,7 +41,7 @@ func parse(ctx context.Context, conn *sql.Conn, query string) (map[string]any, e
 	case parsed.Error && parsed.Type == "not implemented" && openPivot.MatchString(query):
 		return nil, fault.WithHint(refused("not_answered", "PIVOT without IN is not answered here: what columns it has would depend on the rows"),
 			"name the values: PIVOT pipeline.view ON country IN ('France', 'Spain') USING sum(n)")
-	case parsed.Error && parsed.Type == "not implemented":
+	case parsed.Error && (parsed.Type == "not implemented" || changes.MatchString(query)):
 		return nil, fault.WithCode(fault.New(fault.Denied, "only SELECT, SHOW and DESCRIBE are answered here: views change by `anabranch apply`, events by `anabranch send`"), "read_only")
 	case parsed.Error:
 		at := ""
