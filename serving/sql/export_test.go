@@ -118,3 +118,6 @@ func (e *Engine) Blocks() (pages, shared int) {
 	}
 	return pages, shared
 }
+
+// BlocksHeld is how many bytes DuckDB has in large blocks, where that is counted.
+func BlocksHeld() int64 { return blocksHeld() }

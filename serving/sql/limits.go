@@ -36,10 +36,16 @@ type meter struct {
 	rows, bytes int64
 }
 
+// mostOfRow is how many bytes one row of an answer may have. A door holds a row
+// as a whole, more than once, for as long as its reader takes to read it.
+const mostOfRow = 64 << 20
+
 // add counts some more. The errors name the limit.
 func (m *meter) add(rows, bytes int64) error {
 	m.rows, m.bytes = m.rows+rows, m.bytes+bytes
 	switch {
+	case bytes > mostOfRow*min(rows, 4): // of many rows at once, which are a batch
+		return fault.WithCode(fault.New(fault.Invalid, "a row of the answer has more than %d bytes: ask for less of it", mostOfRow), "bytes_limit")
 	case m.rows > m.Rows:
 		return fault.WithCode(fault.New(fault.Invalid, "the answer has more than %d rows: ask for fewer, with WHERE, GROUP BY or LIMIT", m.Rows), "rows_limit")
 	case m.bytes > m.Bytes:

@@ -54,6 +54,10 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	e := b.limited(sql.Options{MemoryLimit: "100MB", MaxSQL: 10_000, Limits: sql.Limits{Rows: 1000, Bytes: 50_000}})
+	roomy := b.limited(sql.Options{})
+	if rows, err := drain(t.Context(), roomy, sql.Request{SQL: "SELECT repeat('x', 1000000 * (1 + 79 * (range // 39)::INT)) FROM range(40)"}); fault.CodeOf(err) != "bytes_limit" || rows != 39 {
+		t.Errorf("a row of 80 MB after 39 small ones: %d rows, %v", rows, err)
+	}
 	brief := b.limited(sql.Options{Limits: sql.Limits{Time: 300 * time.Millisecond}})
 	for _, c := range []struct {
 		r    sql.Request
