@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +104,82 @@ func TestTimestamps(t *testing.T) {
 	}
 	if read < 10_000 || refused < 10_000 {
 		t.Errorf("only %d texts were read and %d refused", read, refused)
+	}
+}
+
+// TestLongNumbers: a number of up to 19 digits is read as the long way reads it, and
+// nothing else is.
+func TestLongNumbers(t *testing.T) {
+	t.Parallel()
+	r := seeded(t, 51)
+	var b blockText
+	const letters = "00123456789999..-+e /:\x00\x80\xff"
+	read, refused := 0, 0
+	for range 500_000 {
+		from := r.IntN(100)
+		for i := range 64 {
+			if b[from+i] = '0' + byte(r.IntN(10)); r.IntN(40) == 0 {
+				b[from+i] = letters[r.IntN(len(letters))]
+			}
+		}
+		n := r.IntN(24)
+		if n > 2 && r.IntN(2) == 0 {
+			b[from+1+r.IntN(n-2)] = '.'
+		}
+		text := b[from : from+n]
+		v, behind, ok := longNumber(&b, from, n)
+		digits := n - strings.Count(string(text), ".")
+		if want := digits <= longest && isJSONNumber(text) && !strings.ContainsAny(string(text), "-e"); ok != want {
+			t.Fatalf("%q is read: %t", text, ok)
+		}
+		if !ok {
+			refused++
+			continue
+		}
+		read++
+		if want, what := parseDecimal(text, behind); what != 0 || want.Hi != 0 || want.Lo != v {
+			t.Fatalf("%q is %d with %d digits behind the point, want %v (%v)", text, v, behind, want, what)
+		}
+		if got := nearestFloat(v, behind); got != parsed(t, string(text)) {
+			t.Fatalf("%q is %v, want %v", text, got, parsed(t, string(text)))
+		}
+	}
+	if read < 10_000 || refused < 10_000 {
+		t.Errorf("only %d texts were read and %d refused", read, refused)
+	}
+}
+
+func parsed(t *testing.T, text string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestNearestFloats: numbers in the middle between two floating-point numbers, and
+// beside it, become the one that the standard library has.
+func TestNearestFloats(t *testing.T) {
+	t.Parallel()
+	r := seeded(t, 52)
+	for range 200_000 {
+		behind := r.IntN(longest + 1)
+		v := r.Uint64N(powersUnsigned[longest]) >> r.IntN(64)
+		if r.IntN(2) == 0 { // 54 bits, the last of which is set, are in the middle
+			behind = r.IntN(12)
+			v = (r.Uint64N(1<<53) | 1<<53 | 1) << r.IntN(2)
+			if p := uint64(1); behind > 0 { // times a power of five: in the middle behind the point, too
+				for range min(behind, 4) {
+					p *= 5
+				}
+				behind, v = min(behind, 4), (v>>10|1)*p
+			}
+			v += r.Uint64N(3) - 1
+		}
+		text := strconv.FormatUint(v, 10) + "e-" + strconv.Itoa(behind)
+		if got, want := nearestFloat(v, behind), parsed(t, text); got != want {
+			t.Fatalf("%s is %v, want %v", text, got, want)
+		}
 	}
 }

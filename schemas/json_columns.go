@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/zeebo/xxh3"
 
@@ -40,8 +41,10 @@ func (c *builder) addBlock(first int, t *texts, required bool) int {
 		return c.addTexts(first, t, required)
 	case c.token == quotedText && c.Type.Kind == event.Timestamp && c.field.layout == "":
 		return c.addTimes(first, t, required)
-	case c.token == number && (c.Type.Kind == event.Decimal && c.Type.Storage() == event.InInts || c.Type.Kind == event.Int32 || c.Type.Kind == event.Int64):
+	case c.token == number && c.wholeNumbers():
 		return c.addNumbers(first, t, required)
+	case c.token == number && c.Type.Kind == event.Float64:
+		return c.addFloats(first, t, required)
 	case c.token == isTrue && c.Type.Kind == event.Bool:
 		return c.addBools(first, t, required)
 	}
@@ -51,6 +54,19 @@ func (c *builder) addBlock(first int, t *texts, required bool) int {
 		}
 	}
 	return len(t.spans)
+}
+
+// wholeNumbers reports whether numbers are kept as whole ones, of some unit.
+func (c *builder) wholeNumbers() bool {
+	switch c.Type.Kind {
+	case event.Int32, event.Int64:
+		return true
+	case event.Decimal:
+		return c.Type.Storage() == event.InInts
+	case event.Timestamp:
+		return c.field.layout == ""
+	}
+	return false
 }
 
 // addSpan adds a value of any type, as Decoder.event does.
@@ -124,27 +140,70 @@ func (c *builder) addTimes(first int, t *texts, required bool) int {
 	return len(t.spans)
 }
 
-// addNumbers adds whole numbers, and decimals of at most 18 digits.
-func (c *builder) addNumbers(first int, t *texts, required bool) int {
-	scale, limit := 0, int64(math.MaxInt32)
-	if c.Type.Kind == event.Decimal {
-		scale, limit = int(c.Type.Scale), powersNarrow[c.Type.Precision]-1
+// numberAt reads a number without an exponent and of up to longest digits, and its
+// sign as 0 or -1.
+func (t *texts) numberAt(i int) (digits uint64, behind int, negative int64, ok bool) {
+	from, n := int(t.spans[i].from), t.spans[i].len()
+	w := t.b.word(from)
+	if byte(w) == '-' {
+		from, n, negative = from+1, n-1, -1
+		w = t.b.word(from)
 	}
-	for i, s := range t.spans {
-		w, n := t.b.word(int(s.from)), s.len()
-		negative := int64(0)
-		if byte(w) == '-' {
-			w, n, negative = t.b.word(int(s.from)+1), n-1, -1
+	if n <= 8 {
+		digits, behind, ok = shortNumber(w, n)
+	} else {
+		digits, behind, ok = longNumber(t.b, from, n)
+	}
+	return digits, behind, negative, ok
+}
+
+// addNumbers adds whole numbers, decimals of at most 18 digits, and times that are
+// numbers of their unit.
+func (c *builder) addNumbers(first int, t *texts, required bool) int {
+	scale, unit, limit := 0, uint64(1), uint64(math.MaxInt64)
+	switch {
+	case c.Type.Kind == event.Decimal:
+		scale, limit = int(c.Type.Scale), uint64(powersNarrow[c.Type.Precision]-1)
+	case c.Type.Kind == event.Int32:
+		limit = math.MaxInt32
+	case c.Type.Kind == event.Timestamp:
+		if limit = -minMicros; c.field.millis {
+			unit, limit = 1000, limit/1000
 		}
-		digits, behind, ok := shortNumber(w, n)
-		if up := scale - behind; !ok || uint(up) > 10 || int64(digits)*powersNarrow[up] > limit {
+	}
+	for i := range t.spans {
+		digits, behind, negative, ok := t.numberAt(i)
+		up := scale - behind
+		if ok = ok && uint(up) <= event.MaxNarrow; ok {
+			var over uint64
+			over, digits = bits.Mul64(digits, powersUnsigned[up])
+			ok = over == 0 && digits <= limit
+		}
+		if !ok {
 			if !c.addSpan(first, i, t, required) {
 				return i
 			}
 			continue
-		} else {
-			v := int64(digits) * powersNarrow[up]
-			c.addInt64(first+i, (v^negative)-negative)
+		}
+		c.addInt64(first+i, (int64(digits*unit)^negative)-negative)
+	}
+	return len(t.spans)
+}
+
+// addFloats adds floating-point numbers.
+func (c *builder) addFloats(first int, t *texts, required bool) int {
+	for i := range t.spans {
+		digits, behind, negative, ok := t.numberAt(i)
+		if !ok {
+			if !c.addSpan(first, i, t, required) {
+				return i
+			}
+			continue
+		}
+		v := nearestFloat(digits, behind)
+		c.Floats = append(c.Floats, math.Float64frombits(math.Float64bits(v)|uint64(negative)<<63))
+		if c.Valid != nil {
+			c.Valid.Set(first + i)
 		}
 	}
 	return len(t.spans)

@@ -112,9 +112,9 @@ func (p *producer) value(key string, n int) string {
 	case "bool":
 		return pick("true", "false")
 	case "int", "long", "n":
-		return pick("0", "-0", "7", "12345678", "-2147483648", fmt.Sprint(p.r.IntN(1e9)), "99999999999")
+		return pick("0", "-0", "7", "12345678", "-2147483648", fmt.Sprint(p.r.IntN(1e9)), "99999999999", "9223372036854775807", "-9223372036854775809", "12345678901234567890123")
 	case "double", "dec", "wide":
-		return pick("0", "2.5", "0.25", "-12.75", "999.99", "100", "1e2", "5.0000", fmt.Sprintf("%d.%02d", p.r.IntN(1000), p.r.IntN(100)))
+		return pick("0", "2.5", "0.25", "-12.75", "999.99", "100", "1e2", "5.0000", "-0.0", "0.12345678901234567", "-179.1234567", "98765432109876543.21", "12345678901234567890", fmt.Sprintf("%d.%02d", p.r.IntN(1000), p.r.IntN(100)))
 	case "enum":
 		return pick(`"RED"`, `"BLUE"`)
 	case "date":
