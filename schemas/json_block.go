@@ -47,25 +47,32 @@ type jsonBlock struct {
 	ends        [blockLines]int        // how many of them are taken
 }
 
-// span is where the raw text of a value is; the zero span is a null.
+// span is where the raw text of a value is; the zero span is a null. One that ends
+// before it begins is where Decoder.scratch has the text, from the end on, as it had to
+// be unescaped; its length is negative.
 type span struct{ from, to int32 }
 
 func (s span) len() int { return int(s.to - s.from) }
+
+func (s span) unescaped() bool { return s.to < s.from }
 
 func newBlock(fields int) jsonBlock {
 	return jsonBlock{limit: blockLines, spans: make([]span, fields*blockLines), parts: make([]byte, blockLines*partSlot)}
 }
 
 // cut finds the lines, up to limit, that the first size bytes of b begin with,
-// with their ends.
+// with their ends, and unmarks quotes that are escaped.
 func (k *jsonBlock) cut(b *blockText, size, limit int) int {
-	n, marked := 0, 0
+	n, marked, escaped := 0, 0, -1
 	k.starts[0], k.at[0], k.oddLines = 0, 0, 0
 	size = min(size, blockBytes)
 	for at := 0; at < size; at += 64 {
 		if at == marked {
 			marked += min((size-at+63)&^63, markedAtOnce)
 			jsonbits.Mark(b[at:marked], k.quotes[at/8:], k.odd[at/8:])
+			if escaped == at {
+				k.quotes[at/8] &^= 1
+			}
 		}
 		for odd := binary.LittleEndian.Uint64(k.odd[at/8:]); odd != 0; odd &= odd - 1 {
 			i := at + bits.TrailingZeros64(odd)
@@ -74,6 +81,10 @@ func (k *jsonBlock) cut(b *blockText, size, limit int) int {
 			}
 			if b[i] != '\n' {
 				k.oddLines |= 1 << n
+				if b[i] == '\\' && i != escaped {
+					escaped = i + 1
+					k.quotes[escaped/8] &^= 1 << (escaped % 8)
+				}
 				continue
 			}
 			if n++; n == limit {
@@ -116,7 +127,7 @@ func (d *Decoder) nextBlock() int {
 	clear(k.sums[:n])
 	scanned := n
 	for i := 0; i < len(d.columns) && n > 0; i++ {
-		t := texts{b: b, spans: k.spans[i*blockLines:][:n], hashes: &k.hashes}
+		t := texts{b: b, scratch: d.scratch, spans: k.spans[i*blockLines:][:n], hashes: &k.hashes}
 		d.columns[i].hashColumn(&t, d.hasher.names[i], &k.sums)
 		n = d.columns[i].addBlock(first, &t, d.required(i))
 	}

@@ -11,18 +11,33 @@ import (
 
 // texts are the raw texts of one field in a block.
 type texts struct {
-	b      *blockText
-	spans  []span
-	hashes *[blockLines]uint64
+	b       *blockText
+	scratch []byte // texts that had to be unescaped; empty where none had
+	spans   []span
+	hashes  *[blockLines]uint64
 }
 
-func (t *texts) raw(i int) []byte { return t.b[t.spans[i].from:t.spans[i].to] }
+func (t *texts) raw(i int) []byte { return t.spans[i].of(t.b, t.scratch) }
+
+// of returns the text of a span.
+func (s span) of(b *blockText, scratch []byte) []byte {
+	if s.unescaped() {
+		return scratch[s.to:s.from]
+	}
+	return b[s.from:s.to]
+}
 
 // hashColumn hashes the texts of the column, and adds that to what their lines
 // say.
 func (c *builder) hashColumn(t *texts, seed uint64, sums *[blockLines]uint64) {
 	if c.token != isTrue {
 		hashTexts(t.b, t.spans, seed, t.hashes, sums)
+		for i := 0; len(t.scratch) > 0 && i < len(t.spans); i++ {
+			if t.spans[i].unescaped() {
+				t.hashes[i] = xxh3.HashSeed(t.raw(i), seed)
+				sums[i] += t.hashes[i]
+			}
+		}
 		return
 	}
 	var hashes [8]uint64 // by the length of the text; what is neither, nor null, is refused

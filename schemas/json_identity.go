@@ -24,8 +24,7 @@ func (d *Decoder) identify(b *blockText, n int) {
 		for row := range ids {
 			for i, kept := range h.kept {
 				if kept {
-					s := k.spans[i*blockLines+row]
-					h.texts[i] = b[s.from:s.to]
+					h.texts[i] = k.spans[i*blockLines+row].of(b, d.scratch)
 				}
 			}
 			ids[row], _, keys[row] = h.hashes()
@@ -38,7 +37,7 @@ func (d *Decoder) identify(b *blockText, n int) {
 }
 
 // hash does for lines of a block what hasher.hashes does for one, or returns
-// false where there is no room for what is hashed. All of that is put together
+// false where there is no room for what is hashed, or a part of it was unescaped. All of that is put together
 // before the first hash: to read in eights what has only just been written in other
 // pieces makes the processor wait.
 func (k *jsonBlock) hash(b *blockText, h *hasher, ids []event.ID, keys []uint64) bool {
@@ -76,7 +75,7 @@ func (k *jsonBlock) pack(b *blockText, fields []int, n int) bool {
 			at, length := k.ends[row], int(s.to-s.from)
 			k.ends[row] = at + 4 + length
 			switch {
-			case at+4+length > partRoom:
+			case s.unescaped() || at+4+length > partRoom:
 				return false
 			case length <= 32:
 				part := k.parts[row*partSlot+at:][:36:36]

@@ -108,7 +108,7 @@ func (p *producer) value(key string, n int) string {
 	}
 	switch key {
 	case "id":
-		return fmt.Sprintf(`"%s%d"`, pick("", "e", "an identity of many letters "), n)
+		return fmt.Sprintf(`"%s%d"`, pick("", "e", "an identity of many letters ", `\"`), n)
 	case "bool":
 		return pick("true", "false")
 	case "int", "long", "n":
@@ -116,7 +116,7 @@ func (p *producer) value(key string, n int) string {
 	case "double", "dec", "wide":
 		return pick("0", "2.5", "0.25", "-12.75", "999.99", "100", "1e2", "5.0000", "-0.0", "0.12345678901234567", "-179.1234567", "98765432109876543.21", "12345678901234567890", fmt.Sprintf("%d.%02d", p.r.IntN(1000), p.r.IntN(100)))
 	case "enum":
-		return pick(`"RED"`, `"BLUE"`)
+		return pick(`"RED"`, `"BLUE"`, `"R\u0045D"`)
 	case "date":
 		return pick(`"2011-12-09"`, `"2012-02-29"`)
 	case "ms", "us", "local":
@@ -130,7 +130,7 @@ func (p *producer) value(key string, n int) string {
 	if p.r.IntN(300) == 0 {
 		return `"` + strings.Repeat(pick("long", "l\u00f6ng", `l\"ng`), p.r.IntN(12000)) + `"`
 	}
-	return pick(`""`, `"a"`, `"seven b"`, `"eight by"`, `"nine byte"`, `"sixteen letters!"`, `"seventeen letters"`, `"\u00e9"`, `"é"`, fmt.Sprintf(`"%08d"`, p.r.IntN(50)), fmt.Sprintf(`"%020d"`, p.r.IntN(50)))
+	return pick(`""`, `"a"`, `"seven b"`, `"eight by"`, `"nine byte"`, `"sixteen letters!"`, `"seventeen letters"`, `"\u00e9"`, `"é"`, `"\\"`, `"\\\""`, `"a\\\\\"b, \"\n"`, `"é\ud83d\ude00\/"`, `"\ud83d"`, `"\x"`, fmt.Sprintf(`"%08d"`, p.r.IntN(50)), fmt.Sprintf(`"%020d"`, p.r.IntN(50)))
 }
 
 // TestLayoutsAgainstLinesAlone: what is decoded in blocks, as lines before were

@@ -3,7 +3,6 @@ package schemas
 import (
 	"bytes"
 	"math/bits"
-	"unicode/utf8"
 )
 
 // scanBlock reads the first n lines of a block, one step of the layout after the
@@ -33,32 +32,37 @@ func (d *Decoder) scanBlock(b *blockText, n int) int {
 			break
 		}
 	}
+	d.scratch = d.scratch[:0]
 	for odd := k.oddLines & (1<<n - 1); odd != 0; odd &= odd - 1 {
-		row := bits.TrailingZeros64(odd)
-		for i := range l.steps {
-			s := &l.steps[i]
-			if s.field < 0 || s.token != quotedText {
-				continue
-			}
-			if at := k.spans[s.field*blockLines+row]; !isPlain(b[at.from:at.to]) {
-				return row
-			}
+		if row := bits.TrailingZeros64(odd); !d.unescape(b, row) {
+			return row
 		}
 	}
 	return n
 }
 
-// isPlain reports whether a string that has no quote says what it says without
-// escapes, and is UTF-8.
-func isPlain(text []byte) bool {
-	for i := 0; ; i++ {
-		if i = special(text, i); i == len(text) {
-			return utf8.Valid(text)
+// unescape has the strings of a line that have escapes unescaped; it returns false where
+// one is not as JSON writes strings.
+func (d *Decoder) unescape(b *blockText, row int) bool {
+	k := &d.block
+	for i := range d.layout.steps {
+		s := &d.layout.steps[i]
+		if s.field < 0 || s.token != quotedText {
+			continue
 		}
-		if text[i] < utf8.RuneSelf {
+		at := &k.spans[s.field*blockLines+row]
+		if *at == (span{}) {
+			continue
+		}
+		before := len(d.scratch)
+		if _, next, err := scanString(b[:at.to+1], int(at.from), &d.scratch); err != nil || next != int(at.to)+1 {
 			return false
 		}
+		if len(d.scratch) > before {
+			*at = span{int32(len(d.scratch)), int32(before)}
+		}
 	}
+	return true
 }
 
 // scanTexts reads a string, or null, of each line.
