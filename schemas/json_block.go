@@ -107,6 +107,16 @@ func (k *jsonBlock) quote(i, end int) int {
 	return end
 }
 
+// nextOdd returns where the first odd byte from i on is, before end, or end.
+func (k *jsonBlock) nextOdd(i, end int) int {
+	for ; i < end; i = (i + 64) &^ 7 {
+		if w := binary.LittleEndian.Uint64(k.odd[i/8:]) >> (i & 7); w != 0 {
+			return min(i+bits.TrailingZeros64(w), end)
+		}
+	}
+	return end
+}
+
 // quotesFrom returns a bit for each byte from i on that is a quote, for 57 bytes at
 // least.
 func (k *jsonBlock) quotesFrom(i int) uint64 {

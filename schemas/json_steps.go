@@ -3,6 +3,7 @@ package schemas
 import (
 	"bytes"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // scanBlock reads the first n lines of a block, one step of the layout after the
@@ -44,18 +45,14 @@ func (d *Decoder) scanBlock(b *blockText, n int) int {
 // unescape has the strings of a line that have escapes unescaped; it returns false where
 // one is not as JSON writes strings.
 func (d *Decoder) unescape(b *blockText, row int) bool {
-	k := &d.block
 	for i := range d.layout.steps {
 		s := &d.layout.steps[i]
 		if s.field < 0 || s.token != quotedText {
 			continue
 		}
-		at := &k.spans[s.field*blockLines+row]
-		if *at == (span{}) {
-			continue
-		}
+		at := &d.block.spans[s.field*blockLines+row]
 		before := len(d.scratch)
-		if _, next, err := scanString(b[:at.to+1], int(at.from), &d.scratch); err != nil || next != int(at.to)+1 {
+		if !d.unescapeOne(b, int(at.from), int(at.to)) {
 			return false
 		}
 		if len(d.scratch) > before {
@@ -63,6 +60,35 @@ func (d *Decoder) unescape(b *blockText, row int) bool {
 		}
 	}
 	return true
+}
+
+// unescapeOne is unescape for what stands between the quotes of one string; what it
+// says goes to scratch if there is an escape.
+func (d *Decoder) unescapeOne(b *blockText, from, to int) bool {
+	k, begin, copied, ascii := &d.block, len(d.scratch), from, true
+	for i := k.nextOdd(from, to); i < to; i = k.nextOdd(i, to) {
+		switch {
+		case b[i] == '\\':
+			d.scratch = append(d.scratch, b[copied:i]...)
+			var err *textError
+			if d.scratch, i, err = appendEscape(d.scratch, b[:to], i); err != nil {
+				return false
+			}
+			copied = i
+		case b[i] < 0x20:
+			return false
+		default:
+			for ascii = false; i < to && b[i] >= utf8.RuneSelf; {
+				i++
+			}
+		}
+	}
+	text := b[from:to]
+	if copied > from {
+		d.scratch = append(d.scratch, b[copied:to]...)
+		text = d.scratch[begin:] // what an escape stands for is whole, and makes nothing else whole
+	}
+	return ascii || utf8.Valid(text)
 }
 
 // scanTexts reads a string, or null, of each line.
