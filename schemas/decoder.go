@@ -72,7 +72,7 @@ type Decoder struct {
 	skip    bool // the rest of a line that is too long is passed over
 	array   arrayState
 
-	json   jsonParser
+	keys   keyTable
 	layout jsonLayout
 	block  jsonBlock
 	csv    csvParser
@@ -102,6 +102,7 @@ func (s *Schema) NewDecoder(format Format, id Identity) (*Decoder, error) {
 			d.names[a] = i
 		}
 	}
+	d.keys = newKeyTable(d.names)
 	d.Reset(bytes.NewReader(nil))
 	return d, nil
 }
@@ -111,6 +112,7 @@ func (d *Decoder) Reset(r io.Reader) {
 	d.in.reset(r)
 	d.begun, d.over, d.skip, d.array = false, false, false, beforeArray
 	d.csv.header = d.csv.header[:0]
+	d.layout.begin()
 }
 
 // step is what became of one attempt to decode an event.

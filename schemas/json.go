@@ -2,20 +2,6 @@ package schemas
 
 import "bytes"
 
-// jsonParser fills the cells of a row from a JSON object.
-//
-// Producers write their keys in one order. So for each place in the object it
-// keeps the key that stood there last, with its quotes, and compares before it
-// looks anything up.
-type jsonParser struct {
-	guesses []guess
-}
-
-type guess struct {
-	quoted []byte // with the colon behind it
-	field  int    // -1: not a field of the schema
-}
-
 // object parses b, which holds one event and nothing else.
 func (d *Decoder) object(b []byte) *textError {
 	clear(d.cells)
@@ -31,8 +17,8 @@ func (d *Decoder) object(b []byte) *textError {
 	if i < len(b) && b[i] == '}' {
 		return behindObject(b, i+1)
 	}
-	for nth := 0; ; nth++ {
-		field, next, err := d.key(b, i, nth)
+	for {
+		field, next, err := d.key(b, i)
 		if err != nil {
 			return err
 		}
@@ -67,29 +53,24 @@ func behindObject(b []byte, i int) *textError {
 	return nil
 }
 
-// key reads the nth key of an object, at i, and the colon behind it, and says
-// which field it names.
-func (d *Decoder) key(b []byte, i, nth int) (field, next int, err *textError) {
-	p := &d.json
-	if nth < len(p.guesses) {
-		if g := &p.guesses[nth]; bytes.HasPrefix(b[i:], g.quoted) {
-			if g.field >= 0 && d.cells[g.field].token != absent {
-				return 0, i, d.duplicate(g.field, i)
-			}
-			return g.field, i + len(g.quoted), nil
-		}
-	}
+// key reads the key of an object at i and the colon behind it, and says which field it
+// names, -1 for none.
+func (d *Decoder) key(b []byte, i int) (field, next int, err *textError) {
 	if i == len(b) || b[i] != '"' {
 		return 0, i, malformed(i, "a key is missing")
 	}
-	name, next, err := scanString(b, i+1, &d.scratch)
-	if err != nil {
-		return 0, next, err
+	field, next, plain := d.keys.find(b, i+1)
+	if !plain {
+		var name []byte
+		if name, next, err = scanString(b, i+1, &d.scratch); err != nil {
+			return 0, next, err
+		}
+		var known bool
+		if field, known = d.names[string(name)]; !known {
+			field = -1
+		}
 	}
-	field, known := d.names[string(name)]
-	if !known {
-		field = -1
-	} else if d.cells[field].token != absent {
+	if field >= 0 && d.cells[field].token != absent {
 		return 0, i, d.duplicate(field, i)
 	}
 	if next < len(b) && b[next] != ':' {
@@ -98,15 +79,7 @@ func (d *Decoder) key(b []byte, i, nth int) (field, next int, err *textError) {
 	if next == len(b) || b[next] != ':' {
 		return 0, next, malformed(next, "a colon is missing behind a key")
 	}
-	next++
-	const enough = 256 // keys that are worth a guess
-	if nth < enough {
-		for len(p.guesses) <= nth {
-			p.guesses = append(p.guesses, guess{})
-		}
-		p.guesses[nth] = guess{append(p.guesses[nth].quoted[:0], b[i:next]...), field}
-	}
-	return field, next, nil
+	return field, next + 1, nil
 }
 
 func (d *Decoder) duplicate(field, at int) *textError {
@@ -153,7 +126,7 @@ func (d *Decoder) value(b []byte, i, field int) (next int, err *textError) {
 
 // oneLine decodes the next line of an NDJSON body.
 func (d *Decoder) oneLine() step {
-	if !d.skip && d.nextBlock() > 0 {
+	if !d.skip && d.layout.promises() && d.nextBlock() > 0 {
 		return done
 	}
 	b := d.in.rest()
@@ -189,7 +162,7 @@ func (d *Decoder) oneLine() step {
 	default:
 		rows := len(d.ids)
 		d.parsed(len(line), d.object(line))
-		if d.layout.odd++; whole && len(d.ids) > rows && d.layout.odd%relearn == 1 {
+		if d.layout.isOdd() && whole && len(d.ids) > rows {
 			d.learn(b[:n+1])
 		}
 	}

@@ -128,7 +128,7 @@ func (k *jsonBlock) quotesFrom(i int) uint64 {
 // and returns how many.
 func (d *Decoder) nextBlock() int {
 	size := len(d.in.rest())
-	if len(d.layout.end.text) == 0 || size == 0 {
+	if size == 0 {
 		return 0
 	}
 	k, b, first := &d.block, d.in.block(), len(d.ids)
@@ -150,6 +150,9 @@ func (d *Decoder) nextBlock() int {
 		k.limit = max(n, 1)
 	} else {
 		k.limit = min(2*k.limit, blockLines)
+	}
+	if lines > 0 {
+		d.layout.tried(n)
 	}
 	d.identify(b, n)
 	d.in.from += k.starts[n]

@@ -17,6 +17,49 @@ type jsonLayout struct {
 	end     literal // behind the last value, with the line end
 	lineEnd int     // bytes of that
 	odd     int     // lines that were written in another way
+
+	// Where each line is written in another way, trying and learning in vain cost
+	// as much as reading: both are done less and less often then.
+	vain    int // times in a row that not one line was as the layout says
+	leave   int // lines that are not tried
+	patient int // odd lines until the next is learned
+	every   int // odd lines from one that is learned to the next
+}
+
+// begin has the lines of a new body tried, which another producer may have written.
+func (l *jsonLayout) begin() {
+	l.vain, l.leave, l.patient, l.every = 0, 0, min(l.patient, relearn), relearn
+}
+
+// promises reports whether the next line is worth trying.
+func (l *jsonLayout) promises() bool {
+	if l.leave > 0 {
+		l.leave--
+		return false
+	}
+	return len(l.end.text) > 0
+}
+
+// tried takes down how many lines were as the layout says.
+func (l *jsonLayout) tried(lines int) {
+	if lines > 0 {
+		l.vain, l.every = 0, relearn
+		return
+	}
+	l.leave = 1<<l.vain - 1
+	l.vain = min(l.vain+1, mostVain)
+}
+
+// isOdd counts a line that is written in another way, and reports whether it is to be
+// learned.
+func (l *jsonLayout) isOdd() bool {
+	l.odd++
+	if l.patient--; l.patient > 0 {
+		return false
+	}
+	l.patient = l.every
+	l.every = min(2*l.every, mostLeft)
+	return true
 }
 
 // layoutStep is one value of an event and what stands in front of it.
@@ -27,9 +70,15 @@ type layoutStep struct {
 	spare bool     // it may be left out, as a null; not the first, whose front begins the object
 }
 
-// relearn is at how many lines that are written in another way one of them is
-// learned: it costs more than to read it.
-const relearn = 16
+const (
+	// relearn is at how many lines that are written in another way one of them is
+	// learned: it costs more than to read it.
+	relearn = 16
+	// mostLeft is how many lines are left alone at most, but for one, and how many
+	// odd ones are not learned.
+	mostLeft = 1 << mostVain
+	mostVain = 9
+)
 
 // literal is a text that is compared in words of eight bytes.
 type literal struct {
@@ -69,7 +118,7 @@ func (l *literal) long() bool { return len(l.text) > 16 }
 // learn takes the layout of a line, which is an event and has its end.
 func (d *Decoder) learn(line []byte) {
 	l := &d.layout
-	l.steps = l.steps[:0]
+	l.vain, l.leave, l.steps = 0, 0, l.steps[:0]
 	var none []byte
 	from := 0 // of what stands in front of the next value
 	i := skipSpace(line, skipSpace(line, 0)+1)

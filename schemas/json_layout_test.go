@@ -222,3 +222,83 @@ func TestBatchesKeepWhatTheyHave(t *testing.T) {
 		}
 	}
 }
+
+// TestLinesInNoOrder: where each line has its keys in another order, few are tried as
+// the layout says and few learned; lines of one order are read in blocks again.
+func TestLinesInNoOrder(t *testing.T) {
+	t.Parallel()
+	s, r := mustParse(t, 1, cardAvro), seeded(t, 53)
+	d := decoder(t, s, NDJSON, Identity{Fields: []string{"event_id"}, Time: "event_time", Key: []string{"card"}})
+	var body []byte
+	for line := range bytes.Lines(payments(3000)) {
+		parts := strings.Split(string(line[1:len(line)-2]), ",")
+		r.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+		body = fmt.Appendf(body, "{%s}\n", strings.Join(parts, ","))
+	}
+	body = append(body, payments(3000)...)
+	got := decodeAll(t, d, bytes.NewReader(body))
+	if got.N != 6000 || len(got.bad) > 0 {
+		t.Fatalf("%d rows, %d bad", got.N, len(got.bad))
+	}
+	// Learned last at most mostLeft lines into the second half.
+	if d.layout.odd < 2500 || d.layout.odd > 3000+mostLeft+40 {
+		t.Errorf("%d lines were parsed", d.layout.odd)
+	}
+	other := decodeAll(t, d, bytes.NewReader(payments(3000)))
+	compareRows(t, got, other)
+}
+
+// compareRows compares the last rows of got with all of want.
+func compareRows(t *testing.T, got, want decoded) {
+	t.Helper()
+	for i := range want.N {
+		at := got.N - want.N + i
+		if diff := sameBatch(got.Gather([]uint32{uint32(at)}), want.Gather([]uint32{uint32(i)})); diff != "" {
+			t.Fatalf("row %d: %s", at, diff)
+		}
+	}
+}
+
+// TestKeys: each name is found, others are not, whatever their length and whatever
+// stands behind them.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	r := seeded(t, 54)
+	word := func() string {
+		b := make([]byte, 1+r.IntN(30))
+		for i := range b {
+			b[i] = "ab_"[r.IntN(3)]
+		}
+		return string(b)
+	}
+	for range 50 {
+		names := map[string]int{}
+		for len(names) < 1+r.IntN(40) {
+			names[word()] = len(names)
+		}
+		table := newKeyTable(names)
+		for name, want := range names {
+			if field, next, plain := table.find([]byte(`x"`+name+`":12345678`), 2); !plain || field != want || next != len(name)+3 {
+				t.Fatalf("%q is field %d, %d, %t", name, field, next, plain)
+			}
+		}
+		for range 1000 {
+			name := word()
+			want, known := names[name]
+			if !known {
+				want = -1
+			}
+			if field, _, plain := table.find([]byte(`"`+name+`": null        `), 1); !plain || field != want {
+				t.Fatalf("%q is field %d, want %d", name, field, want)
+			}
+		}
+		if field, next, plain := table.find([]byte(`"" : null`), 1); !plain || field != -1 || next != 2 {
+			t.Fatalf("no name is field %d, %d, %t", field, next, plain)
+		}
+		for _, odd := range []string{`"a\u0062": 1         `, `"é": 1         `, `"a`, `"a":1`} {
+			if _, _, plain := table.find([]byte(odd), 1); plain {
+				t.Fatalf("%s is plain", odd)
+			}
+		}
+	}
+}
