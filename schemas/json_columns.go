@@ -142,8 +142,11 @@ func (c *builder) addTexts(first int, t *texts, required bool) int {
 
 // addTimes adds timestamps that are written as ISO 8601 has them.
 func (c *builder) addTimes(first int, t *texts, required bool) int {
-	for i := range t.spans {
-		v, what := parseTimestamp(t.raw(i), c.field.zoned, &c.date)
+	for i, s := range t.spans {
+		v, what := int64(0), notNumber
+		if !s.unescaped() {
+			v, what = parseTimestamp(t.b[s.from:s.to], c.field.zoned, &c.date)
+		}
 		if what != 0 || v < minMicros || v > maxMicros {
 			if !c.addSpan(first, i, t, required) { // a null, perhaps
 				return i
@@ -155,60 +158,76 @@ func (c *builder) addTimes(first int, t *texts, required bool) int {
 	return len(t.spans)
 }
 
-// numberAt reads a number without an exponent and of up to longest digits, and its
-// sign as 0 or -1.
-func (t *texts) numberAt(i int) (digits uint64, behind int, negative int64, ok bool) {
-	from, n := int(t.spans[i].from), t.spans[i].len()
-	w := t.b.word(from)
-	if byte(w) == '-' {
-		from, n, negative = from+1, n-1, -1
-		w = t.b.word(from)
-	}
-	if n <= 8 {
-		digits, behind, ok = shortNumber(w, n)
-	} else {
-		digits, behind, ok = longNumber(t.b, from, n)
-	}
-	return digits, behind, negative, ok
-}
-
 // addNumbers adds whole numbers, decimals of at most 18 digits, and times that are
 // numbers of their unit.
 func (c *builder) addNumbers(first int, t *texts, required bool) int {
-	scale, unit, limit := 0, uint64(1), uint64(math.MaxInt64)
-	switch {
-	case c.Type.Kind == event.Decimal:
-		scale, limit = int(c.Type.Scale), uint64(powersNarrow[c.Type.Precision]-1)
-	case c.Type.Kind == event.Int32:
-		limit = math.MaxInt32
-	case c.Type.Kind == event.Timestamp:
-		if limit = -minMicros; c.field.millis {
-			unit, limit = 1000, limit/1000
-		}
+	scale, limit := 0, int64(math.MaxInt32)
+	switch c.Type.Kind {
+	case event.Decimal:
+		scale, limit = int(c.Type.Scale), powersNarrow[c.Type.Precision]-1
+	case event.Timestamp:
+		limit = -1 // they are long
 	}
-	for i := range t.spans {
-		digits, behind, negative, ok := t.numberAt(i)
-		up := scale - behind
-		if ok = ok && uint(up) <= event.MaxNarrow; ok {
-			var over uint64
-			over, digits = bits.Mul64(digits, powersUnsigned[up])
-			ok = over == 0 && digits <= limit
+	for i, s := range t.spans {
+		w, n := t.b.word(int(s.from)), s.len()
+		negative := int64(0)
+		if byte(w) == '-' {
+			w, n, negative = t.b.word(int(s.from)+1), n-1, -1
 		}
-		if !ok {
-			if !c.addSpan(first, i, t, required) {
+		digits, behind, ok := shortNumber(w, n)
+		if up := scale - behind; !ok || uint(up) > 10 || int64(digits)*powersNarrow[up] > limit {
+			if !c.addLong(first+i, t.b, s) && !c.addSpan(first, i, t, required) {
 				return i
 			}
 			continue
+		} else {
+			v := int64(digits) * powersNarrow[up]
+			c.addInt64(first+i, (v^negative)-negative)
 		}
-		c.addInt64(first+i, (int64(digits*unit)^negative)-negative)
 	}
 	return len(t.spans)
 }
 
+// addLong adds a number of more than eight digits, or returns false.
+func (c *builder) addLong(row int, b *blockText, s span) bool {
+	scale, unit, limit := 0, uint64(1), uint64(math.MaxInt64)
+	switch c.Type.Kind {
+	case event.Decimal:
+		scale, limit = int(c.Type.Scale), uint64(powersNarrow[c.Type.Precision]-1)
+	case event.Int32:
+		limit = math.MaxInt32
+	case event.Timestamp:
+		if limit = -minMicros; c.field.millis {
+			unit, limit = 1000, limit/1000
+		}
+	}
+	digits, behind, negative, ok := signedNumber(b, s)
+	up := scale - behind
+	if !ok || uint(up) > event.MaxNarrow {
+		return false
+	}
+	over, digits := bits.Mul64(digits, powersUnsigned[up])
+	if over != 0 || digits > limit {
+		return false
+	}
+	c.addInt64(row, (int64(digits*unit)^negative)-negative)
+	return true
+}
+
+// signedNumber is longNumber with a sign, 0 or -1.
+func signedNumber(b *blockText, s span) (digits uint64, behind int, negative int64, ok bool) {
+	from, n := int(s.from), s.len()
+	if b[from] == '-' {
+		from, n, negative = from+1, n-1, -1
+	}
+	digits, behind, ok = longNumber(b, from, n)
+	return digits, behind, negative, ok
+}
+
 // addFloats adds floating-point numbers.
 func (c *builder) addFloats(first int, t *texts, required bool) int {
-	for i := range t.spans {
-		digits, behind, negative, ok := t.numberAt(i)
+	for i, s := range t.spans {
+		digits, behind, negative, ok := signedNumber(t.b, s)
 		if !ok {
 			if !c.addSpan(first, i, t, required) {
 				return i

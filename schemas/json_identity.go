@@ -75,7 +75,7 @@ func (k *jsonBlock) pack(b *blockText, fields []int, n int) bool {
 			at, length := k.ends[row], int(s.to-s.from)
 			k.ends[row] = at + 4 + length
 			switch {
-			case s.unescaped() || at+4+length > partRoom:
+			case at+4+length > partRoom, length < 0:
 				return false
 			case length <= 32:
 				part := k.parts[row*partSlot+at:][:36:36]
