@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"slices"
 	"strings"
 
 	"anabranch/fault"
@@ -38,9 +39,9 @@ var plainFunctions = set(`
 	epoch_ms epoch_ns epoch_us equi_width_bins era error even exp factorial fdiv filter flatten floor fmod format formatreadabledecimalsize
 	formatreadablesize format_bytes from_base64 from_binary from_hex from_json from_json_strict gamma gcd gen_random_uuid generate_series
 	get_bit grade_up greatest greatest_common_divisor hamming hash hex hour if ifnull ilike_escape instr is_histogram_other_bin isfinite
-	isinf isnan isodow isoyear jaccard jaro_similarity jaro_winkler_similarity json json_array json_array_length json_contains json_exists
-	json_extract json_extract_path json_extract_path_text json_extract_string json_group_array json_group_object json_group_structure
-	json_keys json_merge_patch json_object json_pretty json_quote json_structure json_transform json_transform_strict json_type json_valid
+	isinf isnan isodow isoyear jaccard jaro_similarity jaro_winkler_similarity json json_array json_array_length json_exists
+	json_extract json_extract_path json_extract_path_text json_extract_string json_group_array json_group_object
+	json_keys json_object json_pretty json_quote json_transform json_transform_strict json_type json_valid
 	json_value julian last_day lcase lcm least least_common_multiple left left_grapheme len length length_grapheme levenshtein lgamma
 	like_escape list_aggr list_aggregate list_any_value list_append list_apply list_approx_count_distinct list_avg list_bit_and
 	list_bit_or list_bit_xor list_bool_and list_bool_or list_cat list_concat list_contains list_cosine_distance list_cosine_similarity
@@ -86,6 +87,7 @@ var refusals = map[string]map[string]bool{
 	"reads settings, secrets or the environment": set(`getenv current_setting getvariable which_secret pg_conf_load_time
 		pg_postmaster_start_time current_query current_query_id current_connection_id current_transaction_id txid_current get_block_size
 		in_search_path pragma_user_agent`),
+	"goes as deep as its JSON is nested, which can end the whole program": set(`json_contains json_group_structure json_merge_patch json_structure`),
 	"waits": set(`sleep_ms pg_sleep`),
 	"changes the session or the engine": set(`setseed nextval currval write_log checkpoint force_checkpoint disable_logging
 		disable_peg_parser disable_profiling enable_logging enable_peg_parser enable_profiling truncate_duckdb_logs`),
@@ -130,6 +132,68 @@ func mayCall(function string, from bool, place string) error {
 		return fault.WithHint(err, "did you mean %s?", near)
 	}
 	return err
+}
+
+// structured are the functions whose second argument is a structure written as
+// JSON, which DuckDB reads as deep as it is nested.
+var structured = set(`from_json from_json_strict json_transform json_transform_strict`)
+
+// mostNested is how deep such a structure may be.
+const mostNested = 100
+
+// structure judges the structure of a function that takes one.
+func (w *walker) structure(function string, v map[string]any) {
+	if !structured[strings.ToLower(function)] {
+		return
+	}
+	children, _ := v["children"].([]any)
+	if len(children) != 2 { // DuckDB will say so
+		return
+	}
+	given, _ := children[1].(map[string]any)
+	value, _ := given["value"].(map[string]any)
+	text, ok := value["value"].(string)
+	depth, deepest := 0, 0
+	for i := range len(text) {
+		switch text[i] {
+		case '[', '{', '(':
+			depth++
+			deepest = max(deepest, depth)
+		case ']', '}', ')':
+			depth--
+		}
+	}
+	switch {
+	case given["class"] != "CONSTANT" || !ok:
+		w.refuse(refused("function_refused", "%s()%s takes its structure as a text that is written in the query", function, w.place(v)))
+	case deepest > mostNested:
+		w.refuse(refused("function_refused", "the structure of %s()%s is nested more than %d deep", function, w.place(v), mostNested))
+	case strings.Contains(strings.ToLower(text), "variant"):
+		w.refuse(noVariant(w.place(v)))
+	}
+}
+
+// noVariant is about a type that values of JSON become as deep as they are
+// nested, which can end the whole program.
+func noVariant(place string) error {
+	return refused("not_answered", "the type VARIANT is not answered here%s: use JSON", place)
+}
+
+// namesVariant reports whether a type is, or holds, VARIANT.
+func namesVariant(kind any) bool {
+	switch v := kind.(type) {
+	case string:
+		return strings.EqualFold(v, "VARIANT")
+	case []any:
+		return slices.ContainsFunc(v, namesVariant)
+	case map[string]any:
+		for _, child := range v {
+			if namesVariant(child) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func refused(code, format string, args ...any) error {

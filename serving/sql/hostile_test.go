@@ -54,6 +54,13 @@ var hostile = []string{
 	`SELECT * FROM "touched shops by_shop"`, `SELECT * FROM main."merged shops by_shop"`, "SELECT * FROM memory.main.x", "SELECT * FROM temp.x", "SELECT * FROM system.information_schema.tables",
 	`SELECT * FROM (WITH "touched shops by_shop" AS (SELECT 1) SELECT 1), "touched shops by_shop"`, "SELECT * FROM shops.by_shop AT (VERSION => 1)", "SELECT filename FROM shops.by_shop", "SELECT file_row_number FROM shops.by_shop",
 	"SELECT count(*) EXPORT_STATE FROM shops.by_shop", "SELECT finalize('x'::BLOB)", "SELECT combine('x'::BLOB, 'y'::BLOB)",
+	// What has no end of stack.
+	"SELECT json_structure(repeat('[', 1000000) || repeat(']', 1000000))", "SELECT json_group_structure((repeat('[', 1000000) || repeat(']', 1000000))::JSON)",
+	"SELECT json_contains(repeat('[', 1000000) || repeat(']', 1000000), '1')", "SELECT json_merge_patch(repeat('{\"a\":', 1000000) || '1' || repeat('}', 1000000), repeat('{\"a\":', 1000000) || '2' || repeat('}', 1000000))",
+	"SELECT from_json('1', repeat('[', 100000) || '\"INT\"' || repeat(']', 100000))", "SELECT json_transform('1', '" + strings.Repeat("[", 50_000) + `"INT"` + strings.Repeat("]", 50_000) + "')",
+	"SELECT json_transform_strict('1', (SELECT '[\"INT\"]'))", `SELECT from_json('[[]]', '["VARIANT"]')`, `SELECT FROM_JSON_STRICT('1', '"STRUCT(a ` + strings.Repeat("STRUCT(a ", 5000) + `')`,
+	"SELECT (repeat('[', 100000) || repeat(']', 100000))::JSON::VARIANT::VARCHAR", "SELECT TRY_CAST('[]'::JSON AS variant[])::VARCHAR", "SELECT typeof(CAST({'a': '[]'::JSON} AS STRUCT(a VARIANT)))",
+	"SELECT '[]'::JSON::MAP(INT, VARIANT)::VARCHAR", "SELECT list_aggregate([repeat('[', 100000)::JSON], 'json_group_structure')", "SELECT CAST('[]'::JSON AS \"VARIANT\")::VARCHAR",
 }
 
 // No statement of a stranger is answered, nor has it any effect, nor does what

@@ -239,6 +239,12 @@ func (w *walker) expression(class string, v map[string]any, sc *scope) {
 			w.refuse(refused("not_answered", "EXPORT_STATE is not answered here%s", w.place(v)))
 			return
 		}
+		w.structure(name, v)
+	case "CAST":
+		if namesVariant(v["cast_type"]) {
+			w.refuse(noVariant(w.place(v)))
+			return
+		}
 	}
 	for key, child := range v {
 		if key != "cast_type" {
