@@ -59,7 +59,7 @@ func newCatalog(ctx context.Context, e *engine.Engine, o Options) (*catalog, err
 	}
 	db.SetMaxOpenConns(8)
 	c := &catalog{engine: e, o: o, db: db, functions: map[string]bool{"generate_subscripts": true}, start: time.Now().UTC().Format("2006-01-02 15:04:05+00")}
-	script := append([]string{"SET memory_limit='128MB'", "SET threads=1", "SET TimeZone='UTC'", "SET autoinstall_known_extensions=false", "SET autoload_known_extensions=false",
+	script := append([]string{"SET memory_limit='128MB'", "SET temp_directory=''", "SET threads=1", "SET TimeZone='UTC'", "SET autoinstall_known_extensions=false", "SET autoload_known_extensions=false",
 		"SET enable_external_access=false", "CREATE SCHEMA info"}, c.relations()...)
 	for _, st := range split(catalogText) {
 		if st.begins("create", "macro") {

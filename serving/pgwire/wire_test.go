@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -391,6 +392,27 @@ func TestTheCatalogIsClosed(t *testing.T) {
 		got := state(err)
 		if got != want && !(want == "42000" && (got == "42883" || got == "42703")) {
 			t.Errorf("%s: %v, want %s", query, err, want)
+		}
+	}
+	if _, err := c.Exec(t.Context(), "SELECT oid FROM pg_class LIMIT 1").ReadAll(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A question to the catalog has the catalog's memory and no more; nothing of it
+// goes to disk, which would be filled otherwise.
+func TestTheCatalogHasNoDisk(t *testing.T) {
+	t.Parallel()
+	c := open(t).connect().PgConn()
+	for _, query := range []string{
+		"SELECT count(*) FROM (SELECT DISTINCT i, md5(i::VARCHAR) FROM range(10000000) r(i), (SELECT 1 FROM pg_class LIMIT 1))",
+		"SELECT relname, i, md5(i::VARCHAR) FROM range(10000000) r(i), (SELECT relname FROM pg_class LIMIT 1) ORDER BY 3",
+	} {
+		if _, err := c.Exec(t.Context(), query).ReadAll(); state(err) != "53200" {
+			t.Errorf("%s: %v", query, err)
+		}
+		if _, err := os.Stat(".tmp"); err == nil {
+			t.Errorf("%s: a file was written", query)
 		}
 	}
 	if _, err := c.Exec(t.Context(), "SELECT oid FROM pg_class LIMIT 1").ReadAll(); err != nil {
