@@ -46,6 +46,12 @@ CREATE MACRO _pg_expandarray(a) AS unnest(list_transform(coalesce(a, []), lambda
 CREATE MACRO _pg_truetypid(a, t) AS a.atttypid;
 CREATE MACRO _pg_truetypmod(a, t) AS a.atttypmod;
 CREATE MACRO _pg_char_max_length(t, m) AS NULL::INTEGER;
+CREATE MACRO _pg_numeric_precision(t, m) AS CASE t WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 700 THEN 24 WHEN 701 THEN 53 WHEN 1700 THEN CASE WHEN m > 4 THEN (m - 4) >> 16 END END::INTEGER;
+CREATE MACRO _pg_numeric_precision_radix(t, m) AS CASE WHEN t IN (21, 23, 20, 700, 701) THEN 2 WHEN t = 1700 THEN 10 END;
+CREATE MACRO _pg_numeric_scale(t, m) AS CASE WHEN t IN (21, 23, 20) THEN 0 WHEN t = 1700 AND m > 4 THEN (m - 4) & 65535 END::INTEGER;
+CREATE MACRO _pg_datetime_precision(t, m) AS CASE WHEN t = 1082 THEN 0 WHEN t IN (1083, 1114, 1184, 1186, 1266) THEN 6 END;
+CREATE MACRO _pg_interval_type(t, m) AS NULL::VARCHAR;
+CREATE MACRO oidvectortypes(v) AS '';
 
 CREATE MACRO pg_get_userbyid(o) AS CASE o WHEN 10 THEN 'anabranch' WHEN 16000 THEN getvariable('usr') ELSE 'unknown (OID=' || o || ')' END;
 CREATE MACRO format_type(o, m) AS CASE

@@ -70,17 +70,17 @@ func (ses *session) declare(st statement) (action, error) {
 
 // fetch answers FETCH and MOVE, forward only.
 func (ses *session) fetch(verb string, st statement) (action, error) {
-	n, toks := 1, st.tokens[1:]
+	n, toks := 1, st.tokens[1:] // n < 0: all
 	for len(toks) > 0 {
 		t := toks[0]
 		switch {
 		case t.is("next"), t.is("forward"):
 		case t.is("all"):
-			n = 0
+			n = -1
 		case t.kind == number:
 			var err error
-			if n, err = strconv.Atoi(t.text); err != nil || n == 0 {
-				return action{}, fault.WithCode(fault.New(fault.Invalid, "%s %s: want a number of rows from 1", verb, t.text), "unsupported")
+			if n, err = strconv.Atoi(t.text); err != nil {
+				return action{}, fault.WithCode(fault.New(fault.Invalid, "%s %s: want a number of rows", verb, t.text), "unsupported")
 			}
 		case t.is("from"), t.is("in"):
 			toks = toks[1:]
@@ -113,7 +113,10 @@ func (ses *session) fetchFrom(verb string, n int, name string) (action, error) {
 		if err != nil {
 			return result{}, err
 		}
-		part := &partOf{portal: p, left: n, all: n == 0}
+		if n == 0 && verb == "FETCH" && p.begun {
+			return result{}, fault.WithCode(fault.New(fault.Invalid, "FETCH 0: cursors are read forward only, no row is read again"), "unsupported")
+		}
+		part := &partOf{portal: p, left: n, all: n < 0}
 		if verb == "FETCH" {
 			return result{rows: part, tag: verb}, nil
 		}
@@ -160,6 +163,7 @@ func (f *partOf) next() ([]sql.Datum, error) {
 		return nil, nil
 	}
 	f.left--
+	p.begun = true
 	row, err := p.result.rows.next()
 	if err == nil && row == nil {
 		p.finish()

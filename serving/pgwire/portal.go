@@ -51,6 +51,7 @@ type portal struct {
 	timer  *time.Timer
 	unhook func() bool
 	opened bool
+	begun  bool // a cursor of which rows were read
 	ended  bool
 	result result
 	cols   []column

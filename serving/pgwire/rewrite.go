@@ -73,7 +73,9 @@ func rewrite(st statement) string {
 		case t.is("select") && r.at(i+1).is("from"): // in EXISTS (SELECT FROM ...)
 			r.put(i+1, 0, token{kind: number, text: "1"})
 		case t.is("like"), t.is("ilike"):
-			r.escape(i)
+			if !r.likeAny(i) {
+				r.escape(i)
+			}
 		case regprocs[t.name()] && (r.at(i+1).is("!=") || r.at(i+1).is("<>") || r.at(i+1).is("=")) && r.at(i+2).text == "0":
 			r.toks[i+2] = token{kind: str, text: "'-'"} // the text of no function
 		}
@@ -280,35 +282,6 @@ func (r *rewriter) inOrder() {
 		}
 		r.toks = append(append(r.toks, before...), plain(sqlName(alias)), token{kind: sign, text: "."}, plain(name))
 	}
-}
-
-// behindPattern are the words and signs that may follow LIKE's right side.
-var behindPattern = map[string]bool{")": true, "]": true, ",": true, ";": true, "and": true, "or": true, "then": true, "else": true, "end": true, "when": true, "as": true, "from": true, "where": true, "group": true,
-	"having": true, "window": true, "order": true, "limit": true, "offset": true, "fetch": true, "union": true, "intersect": true, "except": true, "is": true, "escape": true}
-
-// escape gives LIKE the character that PostgreSQL has without being told, and
-// DuckDB does not: names that clients look for come as 'by\_shop'.
-func (r *rewriter) escape(i int) {
-	end, depth := i+1, 0
-	for ; end < len(r.toks); end++ {
-		t := r.toks[end]
-		if depth == 0 && (t.kind == word || t.kind == sign) && behindPattern[strings.ToLower(t.text)] {
-			break
-		}
-		switch {
-		case t.is("("), t.is("["):
-			depth++
-		case t.is(")"), t.is("]"):
-			depth--
-		}
-	}
-	if r.at(i+1).is("any") || r.at(i+1).is("all") {
-		return
-	}
-	if t := r.at(i + 1); end == i+2 && t.kind == str && !strings.Contains(t.value(), `\`) || r.at(end).is("escape") {
-		return
-	}
-	r.put(end, 0, plain("ESCAPE"), token{kind: str, text: `'\'`})
 }
 
 // effects does what functions in a statement do besides their value:

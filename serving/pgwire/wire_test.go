@@ -163,6 +163,35 @@ func TestCursorsEndWithWhatMadeThem(t *testing.T) {
 	}
 }
 
+// FETCH 0 tells what columns a cursor has: GDAL asks so.
+func TestFetchNothing(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	c := b.connect().PgConn()
+	all := c.Exec(t.Context(), "BEGIN; DECLARE c CURSOR FOR SELECT i AS n FROM range(3) AS r(i); FETCH 0 IN c; MOVE 0 IN c; FETCH 2 FROM c; FETCH ALL FROM c")
+	var got []string
+	for all.NextResult() {
+		r, seen := all.ResultReader(), ""
+		for _, f := range r.FieldDescriptions() {
+			seen += f.Name + ":"
+		}
+		for r.NextRow() {
+			seen += " " + string(r.Values()[0])
+		}
+		tag, err := r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, seen+" "+tag.String())
+	}
+	if want := "[ BEGIN  DECLARE CURSOR n: FETCH 0  MOVE 0 n: 0 1 FETCH 2 n: 2 FETCH 1]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	if _, err := c.Exec(t.Context(), "FETCH 0 FROM c").ReadAll(); state(err) != "0A000" {
+		t.Error("the last row again:", err)
+	}
+}
+
 func TestCopyInBinary(t *testing.T) {
 	t.Parallel()
 	b := open(t)
@@ -205,6 +234,7 @@ func TestErrorsHaveStates(t *testing.T) {
 		"INSERT INTO x VALUES (1)":    "25006",
 		"ALTER USER ada PASSWORD 'x'": "25006",
 		"/* a */ -- b\n grant SELECT ON shops.by_shop TO ada": "25006",
+		"TRUNCATE shops.by_shop CONTINUE IDENTITY RESTRICT":   "25006",
 		"CREATE EXTENSION x":                                        "25006",
 		"LOCK TABLE shops.by_shop IN EXCLUSIVE MODE":                "25006",
 		"BEGIN; LOCK TABLE shops.by_shop IN ACCESS SHARE MODE; END": "",

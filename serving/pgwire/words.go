@@ -21,6 +21,9 @@ func (ses *session) inDuckDB(st statement) statement {
 		if name, format := charOfTime(toks); format != nil {
 			edits = append(edits, edit{name.start, name.end(), "strftime"}, edit{format.start, format.end(), sqlText(strftimeOf(format.value()))})
 		}
+		if start, end, words := rowWithParameters(st.text, st.tokens, i); words != "" {
+			edits = append(edits, edit{start, end, words})
+		}
 		if start, end := schemaOfStar(toks); end > 0 {
 			edits = append(edits, edit{start, end, strings.Repeat(" ", end-start)})
 		}

@@ -18,7 +18,7 @@ var openPivot = regexp.MustCompile(`(?is)^\s*(?:\(|PIVOT|SELECT\b|FROM\b|WITH\b)
 
 // changes is a statement that changes something, in SQL that DuckDB's parser may
 // not know: GRANT, ALTER USER.
-var changes = regexp.MustCompile(`(?is)^(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:ALTER|CLUSTER|CREATE|DO|DROP|GRANT|IMPORT|LOCK|REASSIGN|REFRESH|REINDEX|REVOKE|SECURITY)\b`)
+var changes = regexp.MustCompile(`(?is)^(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:ALTER|CLUSTER|CREATE|DELETE|DO|DROP|GRANT|IMPORT|INSERT|LOCK|MERGE|REASSIGN|REFRESH|REINDEX|REVOKE|SECURITY|TRUNCATE|UPDATE)\b`)
 
 // parse has DuckDB parse the query and returns the tree of its one statement.
 // Only SELECT passes, and SHOW and DESCRIBE, which DuckDB treats as such.
