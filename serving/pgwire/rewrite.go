@@ -244,46 +244,6 @@ func (r *rewriter) substringOfPattern(i int) {
 	r.put(i, end+1-i, words...)
 }
 
-// inOrder sorts the columns of tables by their numbers where a question shows
-// the numbers and asks for no order: PostgreSQL's answer comes so, by the index
-// of pg_attribute, and clients show it as it comes.
-func (r *rewriter) inOrder() {
-	shown, alias, depth := "", "", 0
-	selecting := false
-	for i, t := range r.toks {
-		switch {
-		case t.is("("):
-			depth++
-		case t.is(")"):
-			depth--
-		case depth > 0:
-		case t.is("distinct"), t.is("group"), t.is("order"), t.is("limit"), t.is("offset"), t.is("fetch"), t.is("union"), t.is("intersect"), t.is("except"), t.is("with"):
-			return
-		case t.is("select"):
-			selecting = true
-		case t.is("from"):
-			selecting = false
-		// An item of its own, so that nothing is counted or summed here.
-		case selecting && t.name() == "attnum" && r.at(i-1).is(".") && (r.at(i-3).is(",") || r.at(i-3).is("select")) && (r.at(i+1).is(",") || r.at(i+1).is("as") || r.at(i+1).is("from")):
-			shown = r.at(i - 2).name()
-		case t.name() == "pg_attribute" && r.at(i+1).is("as"):
-			alias = r.at(i + 2).name()
-		case t.name() == "pg_attribute":
-			alias = r.at(i + 1).name()
-		}
-	}
-	if shown == "" || shown != alias {
-		return
-	}
-	for i, name := range []string{"attrelid", "attnum"} {
-		before := []token{plain("ORDER"), plain("BY")}
-		if i > 0 {
-			before = []token{{kind: sign, text: ","}}
-		}
-		r.toks = append(append(r.toks, before...), plain(sqlName(alias)), token{kind: sign, text: "."}, plain(name))
-	}
-}
-
 // effects does what functions in a statement do besides their value:
 // set_config, and pg_cancel_backend of one's own sessions.
 func (ses *session) effects(st statement, args []any) error {
