@@ -148,6 +148,8 @@ func (r *rewriter) names() {
 					out = append(out, r.toks[i])
 				}
 			}
+		case t.is("collate") && r.at(i-1).is("as"):
+			out = append(out, token{kind: quoted, text: `"collate"`})
 		case t.is("collate"):
 			i++
 			if r.at(i + 1).is(".") {

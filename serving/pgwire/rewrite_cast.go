@@ -101,7 +101,7 @@ func (r *rewriter) regCast(from, i int, n string) int {
 				"regrole":      func() []token { return call("pg_get_userbyid", out) },
 			}[n]()
 		}
-	case toOID:
+	case toOID, r.compared(i+2, 1), r.compared(from-1, -1):
 		out = operand
 	case n == "regtype":
 		out = call("format_type", operand, null...)
@@ -110,6 +110,20 @@ func (r *rewriter) regCast(from, i int, n string) int {
 	}
 	r.put(from, end-from, out...)
 	return from + len(out) - 1
+}
+
+// compared reports whether the sign at i compares what stands beside it with
+// another thing's number, such as 'trigger'::regtype, and not with a name; by is
+// the direction in which that stands.
+func (r *rewriter) compared(i, by int) bool {
+	if op := r.at(i); !op.is("=") && !op.is("<>") && !op.is("!=") {
+		return false
+	}
+	other := r.at(i + by)
+	if by < 0 {
+		return other.name() != "" && regTypes[other.name()] && r.at(i-2).is("::") || other.is(")") && strings.HasPrefix(r.toks[r.operand(i)].name(), "to_reg")
+	}
+	return other.kind == str && r.at(i+2).is("::") && regTypes[r.at(i+3).name()]
 }
 
 // castCall writes CAST(x AS regclass) as a cast with ::, and the types of other

@@ -43,13 +43,16 @@ func TestListsInFrom(t *testing.T) {
 		"SELECT x, ordinality FROM pg_type t CROSS JOIN LATERAL unnest(ARRAY['x', t.typname]) WITH ORDINALITY l(x) WHERE t.oid = 23":                    2,
 		"SELECT k FROM pg_type t, generate_subscripts(ARRAY[7, 8, 9], 1) AS k(k) WHERE t.oid = 23 AND k < 3":                                            2,
 		"SELECT s FROM pg_type t, generate_subscripts(ARRAY[7, 8, 9], 1) s WHERE t.oid = 23":                                                            3,
-		"SELECT * FROM current_schema()":                                                                    1,
-		"SELECT current_database FROM current_database()":                                                   1,
-		"SELECT v FROM version() v WHERE v LIKE 'PostgreSQL%'":                                              1,
-		"SELECT a.b FROM current_schemas(false) a(b)":                                                       1,
-		"SELECT typname FROM pg_type WHERE typname LIKE ANY (ARRAY['int_', 'bo%']) AND typlen > 0":          4,
-		"SELECT 1 FROM pg_type t WHERE t.typname ILIKE ANY(ARRAY['INT\\_', 'x']) OR (t.oid >> 1) << 1 = 20": 2,
-		"SELECT typname FROM pg_type WHERE oid IN (SELECT x FROM unnest(ARRAY[23, 25]) AS x)":               2,
+		"SELECT * FROM current_schema()":                                                                         1,
+		"SELECT current_database FROM current_database()":                                                        1,
+		"SELECT v FROM version() v WHERE v LIKE 'PostgreSQL%'":                                                   1,
+		"SELECT a.b FROM current_schemas(false) a(b)":                                                            1,
+		"SELECT d.datname, d.datcollate AS collate FROM pg_database d WHERE datname COLLATE \"C\" = 'anabranch'": 1,
+		"SELECT 1 FROM pg_type WHERE typelem::regtype = 'int4'::regtype AND oid::regtype <> 'int8'::regtype":     1,
+		"SELECT 1 FROM pg_type WHERE oid::regtype = 'integer' AND 'int4'::regtype = oid::regtype":                1,
+		"SELECT typname FROM pg_type WHERE typname LIKE ANY (ARRAY['int_', 'bo%']) AND typlen > 0":               4,
+		"SELECT 1 FROM pg_type t WHERE t.typname ILIKE ANY(ARRAY['INT\\_', 'x']) OR (t.oid >> 1) << 1 = 20":      2,
+		"SELECT typname FROM pg_type WHERE oid IN (SELECT x FROM unnest(ARRAY[23, 25]) AS x)":                    2,
 	} {
 		all, err := c.Query(t.Context(), q)
 		if rows, bad := pgx.CollectRows(all, pgx.RowToMap); err != nil || bad != nil || len(rows) != want {
