@@ -52,8 +52,8 @@ const ahead = 2
 const between = 512
 
 // answer begins to run the query, until its first rows are there.
-func (s *stay) answer(seats seats) (*Answer, error) {
-	a := &Answer{Receipt: s.receipt, meter: s.meter, seat: seat{all: seats, ctx: s.ctx}}
+func (s *stay) answer(seats *seats) (*Answer, error) {
+	a := &Answer{Receipt: s.receipt, meter: s.meter, seat: seat{all: seats, ctx: s.ctx, taken: s.taken}}
 	r, err := s.read(func(stream *stream) (bool, error) {
 		if err := a.describe(stream); err != nil {
 			return false, err
@@ -146,7 +146,9 @@ func (a *Answer) await() (there bool, err error) {
 		if a.rows > 0 {
 			a.drop(1)
 			a.read++
-			a.seat.want = a.read >= large
+			if a.read == large {
+				a.seat.wanted()
+			}
 		}
 		if len(a.chunks) == 0 {
 			a.seat.leave()

@@ -57,10 +57,11 @@ type Engine struct {
 	chains  *chains
 	parses  parses
 
-	merging sync.Mutex      // guards mergers
-	mergers map[string]bool // functions that merge, by name
-	seats   seats           // of readers of large answers
-	crowd   *crowd
+	merging  sync.Mutex      // guards mergers
+	mergers  map[string]bool // functions that merge, by name
+	seats    *seats          // of readers of large answers
+	crowd    *crowd
+	standing standing
 
 	mu     sync.Mutex // guards the fields below
 	epochs []*epoch   // the newest last
@@ -142,6 +143,7 @@ func (e *Engine) Close() error {
 			ep.unmark()
 		}
 	}
+	e.moveOut(e.standing.end()...)
 	e.chains.close()
 	defer e.crowd.close()
 	return e.db.Close()
@@ -174,6 +176,8 @@ type stay struct {
 	// What it needs of the overlays, of which its connection reads no more.
 	filters map[string]*filter
 	leave   func() error      // gives all of it back
+	taken   func()            // it is known to take long
+	done    bool              // read to its end: DuckDB does nothing more on conn, and holds nothing
 	told    func(error) error // an error of running it, in the reader's words
 }
 
@@ -195,8 +199,10 @@ func (s *stay) onLane() (*lane, error) {
 func (e *Engine) enter(ctx context.Context, r Request) (*stay, error) {
 	limits := r.Limits.within(e.o.Limits)
 	ctx, cancel := limits.limited(ctx)
+	over := e.seats.begin()
 	s, err := e.admit(ctx, r)
 	if err != nil {
+		over()
 		defer cancel()
 		return nil, e.explained(ended(ctx, err), unchanged(r.SQL), nil)
 	}
@@ -204,8 +210,10 @@ func (e *Engine) enter(ctx context.Context, r Request) (*stay, error) {
 	leave := s.leave
 	s.leave = func() error {
 		cancel()
+		defer over()
 		return leave()
 	}
+	s.taken = over
 	return s, nil
 }
 
@@ -254,8 +262,7 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 			return nil, err
 		}
 	}
-	e.crowd.patiently(func() { _, err = conn.ExecContext(ctx, "USE "+name(ep.catalog)) })
-	if err != nil {
+	if conn, err = e.stand(ctx, conn, ep.catalog); err != nil {
 		e.release(ep)
 		return nil, classify(err)
 	}
@@ -281,11 +288,23 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	}
 	give := done
 	done = nil
-	return &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, filters: filters, origins: c.origins, crowd: e.crowd, leave: func() error {
+	s := &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, filters: filters, origins: c.origins, crowd: e.crowd}
+	s.told = func(err error) error { return e.explained(ended(ctx, err), text, ep.columns()) }
+	s.leave = func() error {
 		whole()
-		e.leave(context.WithoutCancel(ctx), conn, ep)
-		return give()
-	}, told: func(err error) error { return e.explained(ended(ctx, err), text, ep.columns()) }}, nil
+		if !s.done {
+			e.leave(context.WithoutCancel(ctx), conn, ep)
+			return give()
+		}
+		defer over()
+		if instead := e.standing.keep(conn, ep.catalog); instead != nil {
+			e.moveOut(instead)
+		}
+		e.release(ep)
+		GiveBack()
+		return nil
+	}
+	return s, nil
 }
 
 // leave takes a connection out of an epoch's catalog before the epoch may go.

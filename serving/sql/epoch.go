@@ -338,6 +338,7 @@ func (e *Engine) evict() {
 }
 
 func (e *Engine) drop(ep *epoch) {
+	e.moveOut(e.standing.out(ep.catalog)...)
 	var err error
 	e.crowd.patiently(func() { _, err = e.db.Exec("DETACH DATABASE IF EXISTS " + name(ep.catalog)) })
 	if err != nil {

@@ -121,3 +121,13 @@ func (e *Engine) Blocks() (pages, shared int) {
 
 // BlocksHeld is how many bytes DuckDB has in large blocks, where that is counted.
 func BlocksHeld() int64 { return blocksHeld() }
+
+// Standing returns the catalogs that connections stand in, and how many may.
+func Standing(e *Engine) (catalogs []string, most int) {
+	e.standing.mu.Lock()
+	defer e.standing.mu.Unlock()
+	for _, one := range e.standing.all {
+		catalogs = append(catalogs, one.catalog)
+	}
+	return catalogs, mostStanding
+}

@@ -36,6 +36,7 @@ func (s *stay) read(first step) (*progress, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil || !more {
+		s.done = err == nil
 		r.end(err)
 		return r, r.err
 	}
@@ -58,6 +59,7 @@ func (r *progress) on(next step) error {
 	}
 	more, err := next(r.stream)
 	if err != nil || !more {
+		r.stay.done = err == nil
 		r.end(err)
 	}
 	return r.err
