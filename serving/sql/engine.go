@@ -62,6 +62,7 @@ type Engine struct {
 	seats    *seats          // of readers of large answers
 	crowd    *crowd
 	standing standing
+	lanes    lanes
 
 	mu     sync.Mutex // guards the fields below
 	epochs []*epoch   // the newest last
@@ -144,6 +145,7 @@ func (e *Engine) Close() error {
 		}
 	}
 	e.moveOut(e.standing.end()...)
+	e.lanes.close()
 	e.chains.close()
 	defer e.crowd.close()
 	return e.db.Close()
@@ -173,6 +175,7 @@ type stay struct {
 	args    []any
 	origins origins
 	crowd   *crowd
+	lanes   *lanes
 	// What it needs of the overlays, of which its connection reads no more.
 	filters map[string]*filter
 	leave   func() error      // gives all of it back
@@ -181,15 +184,15 @@ type stay struct {
 	told    func(error) error // an error of running it, in the reader's words
 }
 
-// onLane returns a lane that ends when the query leaves.
+// onLane returns a lane, until the query leaves.
 func (s *stay) onLane() (*lane, error) {
-	l, err := newLane(s.crowd)
+	l, err := s.lanes.lane(s.crowd)
 	if err != nil {
 		return nil, err
 	}
 	leave := s.leave
 	s.leave = func() error {
-		l.close()
+		s.lanes.done(l)
 		return leave()
 	}
 	return l, nil
@@ -288,7 +291,7 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	}
 	give := done
 	done = nil
-	s := &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, filters: filters, origins: c.origins, crowd: e.crowd}
+	s := &stay{conn: conn, epoch: ep, receipt: receipt, text: text, args: args, filters: filters, origins: c.origins, crowd: e.crowd, lanes: &e.lanes}
 	s.told = func(err error) error { return e.explained(ended(ctx, err), text, ep.columns()) }
 	s.leave = func() error {
 		whole()

@@ -107,7 +107,7 @@ func (h *Held) enter(ctx context.Context) (*stay, error) {
 		return nil, fault.New(fault.NotFound, "the query is closed")
 	}
 	whole := func() {}
-	s := &stay{conn: conn, epoch: h.epoch, receipt: h.Receipt, text: h.text, args: h.args, origins: h.origins, leave: func() error {
+	s := &stay{conn: conn, epoch: h.epoch, receipt: h.Receipt, text: h.text, args: h.args, origins: h.origins, crowd: e.crowd, lanes: &e.lanes, leave: func() error {
 		whole()
 		e.leave(context.WithoutCancel(ctx), conn, h.epoch)
 		return give()

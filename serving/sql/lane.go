@@ -135,14 +135,15 @@ import (
 // from it while it has one of the few places that Go runs at, and everybody
 // would wait for a thread that waits for everybody.
 type lane struct {
-	c     *C.lane
-	crowd *crowd // told while it works at a low priority; may be nil
+	c *C.lane
 
 	mu      sync.Mutex // guards the fields below
+	crowd   *crowd     // told while it works at a low priority; may be nil
 	running bool
 	step    int // number of what it does or did last
 	taken   time.Duration
 	fallen  bool
+	patient bool
 }
 
 // fallsAfter is when a query's priority falls.
@@ -163,10 +164,24 @@ func newLane(beside *crowd) (*lane, error) {
 	if c == nil {
 		return nil, fault.New(fault.Transient, "run a query: the system gives no thread for it")
 	}
-	if beside.takesAll() {
-		setPatient(int(c.id))
+	l := &lane{c: c}
+	l.begin(beside)
+	return l, nil
+}
+
+// begin makes the thread ready for a query.
+func (l *lane) begin(beside *crowd) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.crowd = beside
+	patient := beside.takesAll()
+	switch {
+	case patient && !l.patient:
+		setPatient(int(l.c.id))
+	case l.patient && !patient:
+		endPatient(int(l.c.id))
 	}
-	return &lane{c: c, crowd: beside}, nil
+	l.patient, l.taken = patient, 0
 }
 
 // On no lane at all, which is nil, DuckDB works where it is called.
@@ -250,6 +265,14 @@ func (l *lane) watch() *time.Timer {
 		l.fallen = true
 		l.crowd.begin(int(l.c.id))
 	})
+}
+
+// hasFallen reports whether its priority has. Between two steps it stays as it
+// is: a timer that rings then does nothing.
+func (l *lane) hasFallen() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fallen
 }
 
 // close ends the thread. The lane runs nothing any more.
