@@ -107,7 +107,7 @@ func (t *table) lookup(keys []event.Column, n int) ([]uint32, error) {
 		}
 	}
 	m := t.memo
-	if m == nil || !m.begin(t.dicts, t.n) {
+	if m == nil || !m.begin(keys, t.dicts, n, t.n) {
 		for len(t.every) < n {
 			t.every = append(t.every, uint32(len(t.every)))
 		}

@@ -11,17 +11,19 @@ import (
 // whose tuple was met lately is neither hashed nor compared. Events come in the
 // order of time, more or less: the integers among the keys (an hour, a day)
 // stay the same for long stretches. Rows are told apart by them first, into a
-// few rounds; within a round the codes of all texts together are the number of
-// a cell. It grows with the table, up to a cell for each group.
+// few rounds; within a round the codes of all texts, and of integers that are few,
+// together are the number of a cell. It grows with the table, up to a cell for each group.
 //
 // It only ever says what the table would say, and may forget at any time.
 type memo struct {
-	ints, codes []int // which keys are of which kind
+	ints, codes  []int // which keys are of which kind
+	narrow, wide []int // of ints, those that are codes too, and those that make rounds
+	known        []narrowKey
 
 	width  []uint32 // by key: codes that there is room for, null among them
 	size   int      // cells of one round; 0: nothing is known
 	rounds []round
-	values []int64  // of the integer keys, for each round
+	values []int64  // of the wide keys, for each round
 	cells  []uint32 // slot+1; 0: not known
 	batch  uint32   // number of this batch
 	pause  int      // batches for which it is not asked, since it was of no help
@@ -32,7 +34,7 @@ type memo struct {
 	at    []uint32 // by row: its cell, or noCell and its place in asked
 }
 
-// round is what rows with the same integers share.
+// round is what rows with the same integers in wide keys share.
 type round struct {
 	batch uint32 // the last that used it; 0: none did
 	nulls uint64 // by key
@@ -48,7 +50,7 @@ const (
 
 // newMemo returns nil for keys that it is of no use for.
 func newMemo(types []event.Type) *memo {
-	m := &memo{width: make([]uint32, len(types))}
+	m := &memo{width: make([]uint32, len(types)), known: make([]narrowKey, len(types))}
 	for k, t := range types {
 		switch t.Storage() {
 		case event.InInts:
@@ -68,13 +70,20 @@ func newMemo(types []event.Type) *memo {
 // forget is called when slots mean something else from now on.
 func (m *memo) forget() { m.size, m.pause, m.met, m.missed = 0, 0, 0, 0 }
 
+// rest has it not asked for some batches, and begin anew then.
+func (m *memo) rest() { m.size, m.pause = 0, memoPause }
+
 func (m *memo) bytes() int64 {
-	return sliceBytes(m.cells) + sliceBytes(m.asked) + sliceBytes(m.at) + sliceBytes(m.values)
+	n := sliceBytes(m.cells) + sliceBytes(m.asked) + sliceBytes(m.at) + sliceBytes(m.values)
+	for k := range m.known {
+		n += sliceBytes(m.known[k].codes)
+	}
+	return n
 }
 
-// begin makes room for the codes of the dictionaries of keys in a table of so
-// many groups. False: m is of no use for this batch.
-func (m *memo) begin(dicts []*interner, groups int) bool {
+// begin makes room for the codes of n rows of keys, with these dictionaries, in a
+// table of so many groups. False: m is of no use for this batch.
+func (m *memo) begin(keys []event.Column, dicts []*interner, n, groups int) bool {
 	if m.pause > 0 {
 		m.pause--
 		return false
@@ -83,7 +92,7 @@ func (m *memo) begin(dicts []*interner, groups int) bool {
 	for _, k := range m.codes {
 		fits = fits && dicts[k].values.Len() < int(m.width[k])
 	}
-	if fits {
+	if fits && m.encode(keys, n) {
 		m.batch++
 		if n := m.fitting(groups); n > len(m.rounds) {
 			m.hold(n)
@@ -94,10 +103,12 @@ func (m *memo) begin(dicts []*interner, groups int) bool {
 	for _, k := range m.codes {
 		m.width[k] = 1 << max(6, bits.Len(uint(dicts[k].values.Len())))
 		if m.size *= int(m.width[k]); m.size > memoCells {
-			m.size, m.pause = 0, memoPause
+			m.rest()
 			return false
 		}
 	}
+	m.divide(keys, n)
+	m.encode(keys, n)
 	m.rounds, m.values, m.cells, m.batch = m.rounds[:0], m.values[:0], m.cells[:0], 1
 	m.hold(m.fitting(groups))
 	return true
@@ -111,7 +122,7 @@ func (m *memo) fitting(groups int) int {
 // hold makes n rounds of those that there are.
 func (m *memo) hold(n int) {
 	m.rounds = extend(m.rounds, n-len(m.rounds))
-	m.values = extend(m.values, n*len(m.ints)-len(m.values))
+	m.values = extend(m.values, n*len(m.wide)-len(m.values))
 	known := len(m.cells)
 	if n *= m.size; cap(m.cells) < n {
 		m.cells = append(make([]uint32, 0, n), m.cells...) // no more than is used
@@ -127,6 +138,12 @@ func (m *memo) find(keys []event.Column, codes [][]uint32, n int) {
 	stride := uint32(1)
 	for _, k := range m.codes {
 		for i, code := range codes[k][:n] {
+			m.at[i] += code * stride
+		}
+		stride *= m.width[k]
+	}
+	for _, k := range m.narrow {
+		for i, code := range m.known[k].codes {
 			m.at[i] += code * stride
 		}
 		stride *= m.width[k]
@@ -157,7 +174,7 @@ func (m *memo) find(keys []event.Column, codes [][]uint32, n int) {
 	m.met, m.missed = m.met+n, m.missed+len(m.asked)
 	if m.met >= memoJudged {
 		if 2*m.missed > m.met {
-			m.pause = memoPause
+			m.rest()
 		}
 		m.met, m.missed = 0, 0
 	}
@@ -165,7 +182,7 @@ func (m *memo) find(keys []event.Column, codes [][]uint32, n int) {
 
 // stretch returns the end of the rows that have the same integers as row from.
 func (m *memo) stretch(keys []event.Column, from, n int) int {
-	for _, k := range m.ints {
+	for _, k := range m.wide {
 		ints, valid := keys[k].Ints, keys[k].Valid
 		to := from + 1
 		if v := ints[from]; valid == nil {
@@ -188,7 +205,7 @@ func (m *memo) stretch(keys []event.Column, from, n int) int {
 // hours from which more is to come.
 func (m *memo) round(keys []event.Column, i, n int) int {
 	nulls := uint64(0)
-	for _, k := range m.ints {
+	for _, k := range m.wide {
 		if !keys[k].Valid.Get(i) {
 			nulls |= 1 << k
 		}
@@ -208,15 +225,15 @@ func (m *memo) round(keys []event.Column, i, n int) int {
 	}
 	m.rounds[oldest] = round{m.batch, nulls}
 	clear(m.cells[oldest*m.size : (oldest+1)*m.size])
-	for j, k := range m.ints {
-		m.values[oldest*len(m.ints)+j] = keys[k].Ints[i]
+	for j, k := range m.wide {
+		m.values[oldest*len(m.wide)+j] = keys[k].Ints[i]
 	}
 	return oldest
 }
 
 func (m *memo) has(r int, keys []event.Column, i int, nulls uint64) bool {
-	for j, k := range m.ints {
-		if nulls>>k&1 == 0 && m.values[r*len(m.ints)+j] != keys[k].Ints[i] {
+	for j, k := range m.wide {
+		if nulls>>k&1 == 0 && m.values[r*len(m.wide)+j] != keys[k].Ints[i] {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -16,9 +17,9 @@ func TestMemo(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	integer, text := event.Type{Kind: event.Timestamp}, event.Type{Kind: event.String}
+	integer, text, few := event.Type{Kind: event.Timestamp}, event.Type{Kind: event.String}, event.Type{Kind: event.Int64}
 	helped := 0
-	for _, types := range [][]event.Type{{integer}, {text}, {text, integer}, {integer, text, integer, text}} {
+	for _, types := range [][]event.Type{{integer}, {text}, {text, integer}, {integer, text, integer, text}, {few}, {few, integer}, {text, few, integer, few}} {
 		for range 20 {
 			table := newTable(types)
 			slots := map[string]uint32{}
@@ -50,6 +51,14 @@ func TestMemo(t *testing.T) {
 						}
 						if typ == text {
 							c.Codes, c.Dict = append(c.Codes, uint32(r.IntN(distinct))), dict
+							continue
+						}
+						if typ == few {
+							v := r.Int64N(int64(distinct)) + now/int64(1+stretch)
+							if r.IntN(5000) == 0 {
+								v = []int64{math.MinInt64, math.MaxInt64, -1, now}[r.IntN(4)]
+							}
+							c.Ints = append(c.Ints, v)
 							continue
 						}
 						if r.IntN(stretch) == 0 {
@@ -129,5 +138,32 @@ func TestMemoKeepsItsHours(t *testing.T) {
 	}
 	if most := groups + all*3/(2*late); asked > most {
 		t.Errorf("of %d rows in %d groups %d were asked for, at most %d are new or late", all, groups, asked, most)
+	}
+}
+
+// TestMemoOfFewNumbers has keys that are a flag, an hour of the day and the number of a
+// shop, in no order: what was met is not asked for again.
+func TestMemoOfFewNumbers(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(3, 4))
+	table := newTable([]event.Type{{Kind: event.Bool}, {Kind: event.Int64}, {Kind: event.Int32}, {Kind: event.Timestamp}})
+	const rows = 4000
+	asked := 0
+	for batch := range 50 {
+		keys := []event.Column{{Type: table.types[0]}, {Type: table.types[1]}, {Type: table.types[2], Valid: event.NewBitmap(rows)}, {Type: table.types[3]}}
+		for i := range rows {
+			keys[0].Ints, keys[1].Ints = append(keys[0].Ints, r.Int64N(2)), append(keys[1].Ints, r.Int64N(24))
+			keys[2].Ints, keys[3].Ints = append(keys[2].Ints, 400+r.Int64N(20)), append(keys[3].Ints, int64(batch/25)*3_600_000_000)
+			if r.IntN(8) > 0 {
+				keys[2].Valid.Set(i)
+			}
+		}
+		if _, err := table.lookup(keys, rows); err != nil {
+			t.Fatal(err)
+		}
+		asked += len(table.memo.asked)
+	}
+	if len(table.memo.narrow) != 3 || asked > table.n {
+		t.Errorf("%d keys are narrow, and of %d groups %d were asked for", len(table.memo.narrow), table.n, asked)
 	}
 }

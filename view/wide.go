@@ -108,11 +108,11 @@ func decimalFloat(v event.Int128, scale uint8) float64 {
 // floatWide rounds f to the nearest 128-bit integer, halves to even.
 func floatWide(f float64) (event.Int128, bool) {
 	f = math.RoundToEven(f)
-	if !(f > -math.Ldexp(1, 127) && f < math.Ldexp(1, 127)) {
-		return event.Int128{}, false
-	}
 	if math.Abs(f) < 1<<62 {
 		return event.Int128Of(int64(f)), true
+	}
+	if !(math.Abs(f) < 0x1p127) { // nor is what is no number
+		return event.Int128{}, false
 	}
 	i, _ := big.NewFloat(f).Int(nil)
 	return event.Int128FromBig(i)
