@@ -35,6 +35,7 @@ const (
 	maxNodes    = 5000
 	maxParts    = 500
 	maxComments = 32
+	maxWritten  = 20_000 // parts, each name of a WITH written out where it is read
 )
 
 // commentsIn returns how deep comments of a text are in each other, at most:
@@ -62,6 +63,7 @@ type walker struct {
 	reads   []read
 	nodes   int     // expressions, constants in lists left out
 	parts   int     // tables, subqueries and set operations
+	written int     // the same, names of WITH written out
 	err     error   // the first refusal
 	uses    []use   // of merge, and of sum of a plain column
 	from    []read  // what the SELECT reads that is walked
@@ -75,15 +77,17 @@ type walker struct {
 type scope struct {
 	name string
 	up   *scope
+	size int // of what it stands for, in parts, written out
 }
 
-func (s *scope) has(name string) bool {
+// find returns what a name stands for, or nil.
+func (s *scope) find(name string) *scope {
 	for ; s != nil; s = s.up {
 		if strings.EqualFold(s.name, name) {
-			return true
+			return s
 		}
 	}
-	return false
+	return nil
 }
 
 func (w *walker) refuse(err error) {
@@ -113,6 +117,7 @@ func (w *walker) object(v map[string]any, sc *scope) {
 	switch {
 	case queryNodes[kind] || tableNodes[kind]:
 		w.parts++
+		w.written++
 	case isExpression && class != "CONSTANT":
 		w.nodes++
 	}
@@ -178,7 +183,7 @@ func (w *walker) children(v map[string]any, sc *scope) {
 // itself where it is recursive, and returns what the rest of the node sees.
 func (w *walker) with(v map[string]any, sc *scope) *scope {
 	if cte, ok := v["cte_name"].(string); ok {
-		sc = &scope{cte, sc}
+		sc = &scope{name: cte, up: sc}
 	}
 	ctes, _ := v["cte_map"].(map[string]any)
 	entries, _ := ctes["map"].([]any)
@@ -189,8 +194,10 @@ func (w *walker) with(v map[string]any, sc *scope) *scope {
 		if strings.ContainsAny(key, "./:*?[") {
 			w.refuse(refused("not_answered", "WITH %q: a name with one of ./:*?[ is not answered here", key))
 		}
+		before := w.written
 		w.walk(entry["value"], sc)
-		sc = &scope{key, sc}
+		sc = &scope{key, sc, w.written - before}
+		w.written = before
 	}
 	return sc
 }
@@ -201,11 +208,16 @@ func (w *walker) table(v map[string]any, sc *scope) {
 	r.schema, _ = v["schema_name"].(string)
 	r.name, _ = v["table_name"].(string)
 	r.alias, _ = v["alias"].(string)
+	of := sc.find(r.name)
 	switch {
 	case catalog != "":
 		w.refuse(fault.WithCode(fault.New(fault.Invalid, "%s.%s.%s%s: write pipeline.view", catalog, r.schema, r.name, w.place(v)), "unknown_view"))
-	case r.schema != "" || !sc.has(r.name):
+	case r.schema != "" || of == nil:
 		w.reads = append(w.reads, r)
+	default:
+		if w.written += of.size; w.written > maxWritten {
+			w.refuse(fault.WithCode(fault.New(fault.Invalid, "the query is too large: with %s and its like written out%s it has more than %d tables, subqueries and set operations", r.name, w.place(v), maxWritten), "sql_too_complex"))
+		}
 	}
 }
 
