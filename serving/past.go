@@ -54,7 +54,7 @@ func (s *Serving) Past(ctx context.Context, src *Source, views []string, r Pipel
 	}
 	p := &Pin{Source: src, Manifest: m, References: r.References, need: r.At, answers: map[string]*view.View{}}
 	for _, name := range views {
-		v := s.answering(src, m, name)
+		v := s.answering(src, m, name, 0) // not by chance: at one receipt there is one answer
 		if version, ok := r.Views[name]; ok {
 			v = src.version(archive.ViewOf(name), version)
 		}

@@ -197,3 +197,34 @@ func TestWhatStandsInForTheNewest(t *testing.T) {
 		t.Errorf("behind what the answer has to cover: %+v, %v", p, err)
 	}
 }
+
+// keptBatch is a ledBatch that keeps its version.
+type keptBatch struct{ *ledBatch }
+
+func (k keptBatch) Manifest(context.Context, uint64) (*archive.Manifest, error) { return k.m, nil }
+func (k keptBatch) ManifestTimes(context.Context) ([]archive.Aged, error)       { return nil, nil }
+func (k keptBatch) ManifestOf(string) (version uint64, ok bool)                 { return 0, false }
+
+// At one receipt there is one answer: a view that the receipt does not name is
+// not the canary, whatever the dice say; one that it names is what it was.
+func TestAReceiptThrowsNoDice(t *testing.T) {
+	t.Parallel()
+	src, b, declared, older := answersOf(t)
+	b.m.Serves, b.m.Canary = map[string]string{"v": older.Name()}, map[string]float64{"v": 50}
+	src.Batch = keptBatch{b}
+	src.Past = func(context.Context, *archive.Manifest, event.Cut, []*view.View) (*view.Delta, error) {
+		return nil, nil
+	}
+	r := serving.PipelineReceipt{Manifest: b.m.Version, ManifestHash: b.m.Hash(), Barrier: b.m.K, At: event.Cut{4}}
+	for _, dice := range []float64{0, 99} {
+		s := serving.New(serving.Options{Dice: func() float64 { return dice }})
+		r.Views = nil
+		if p, err := s.Past(t.Context(), src, []string{"v"}, r); err != nil || p.View("v") != older {
+			t.Errorf("dice %v, a view that is not named: %v", dice, err)
+		}
+		r.Views = map[string]string{"v": declared.Version()}
+		if p, err := s.Past(t.Context(), src, []string{"v"}, r); err != nil || p.View("v") != declared {
+			t.Errorf("dice %v, a view that is named: %v", dice, err)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func (s *Serving) pinned(src *Source, m *archive.Manifest, views []string, need 
 	}
 	keys := []string{}
 	for _, name := range views {
-		v := s.answering(src, m, name)
+		v := s.answering(src, m, name, m.Canary[name])
 		if v == nil {
 			return nil, nil, fault.WithCode(fault.New(fault.Conflict, "view %s.%s is new or changed since the last batch: it answers after `anabranch batch %s`", src.Name, name, src.Name), notBuilt)
 		}
@@ -93,8 +93,9 @@ func (p *Pin) covers(err error) error {
 }
 
 // answering returns the version of a view that answers under a manifest; nil
-// when there is none yet, or when this process does not have it.
-func (s *Serving) answering(src *Source, m *archive.Manifest, name string) *view.View {
+// when there is none yet, or when this process does not have it. Canary is the
+// share of the queries, in percent, that one which is on trial gets.
+func (s *Serving) answering(src *Source, m *archive.Manifest, name string, canary float64) *view.View {
 	declared := src.View(name)
 	if m.K == 0 || declared == nil {
 		return declared
@@ -106,7 +107,7 @@ func (s *Serving) answering(src *Source, m *archive.Manifest, name string) *view
 		return declared
 	}
 	_, files := m.Answers(name)
-	if share := m.Canary[name]; share > 0 && s.o.Dice() < share {
+	if canary > 0 && s.o.Dice() < canary {
 		if _, held := m.VersionOf(name, declared.Version()); held != nil {
 			files = held
 		}
