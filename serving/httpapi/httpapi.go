@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,7 +45,7 @@ func Query(engine *sql.Engine, o Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), o.Timeout)
 		defer cancel()
-		format, err := negotiate(r.Header.Get("Accept"))
+		format, err := negotiate(r.Header.Get("Accept"), written...)
 		if err != nil {
 			WriteProblem(w, err)
 			return
@@ -145,28 +147,55 @@ const (
 // columnar formats are written by columns, the others by rows.
 func (f format) columnar() bool { return f == asArrow || f == asParquet }
 
-// negotiate picks the first media type of Accept that the door writes.
-func negotiate(accept string) (format, error) {
+// written are the formats of answers; the first is for whoever does not mind.
+var written = []format{asJSON, asNDJSON, asCSV, asArrow, asParquet}
+
+// negotiate picks the format that Accept likes best, by its q; of those it likes
+// as much, the one that it names first.
+func negotiate(accept string, formats ...format) (format, error) {
 	if strings.TrimSpace(accept) == "" {
-		return asJSON, nil
+		return formats[0], nil
 	}
-	for _, part := range strings.Split(accept, ",") {
-		media, _, err := mime.ParseMediaType(strings.TrimSpace(part))
+	type wish struct {
+		like  float64
+		exact int // how exactly it names the format
+		at    int
+	}
+	wishes := map[format]wish{}
+	for at, part := range strings.Split(accept, ",") {
+		media, params, err := mime.ParseMediaType(strings.TrimSpace(part))
 		if err != nil {
 			continue
 		}
-		switch media {
-		case string(asJSON), "*/*", "application/*":
-			return asJSON, nil
-		case string(asNDJSON), "application/ndjson":
-			return asNDJSON, nil
-		case string(asCSV), "text/*":
-			return asCSV, nil
-		case string(asArrow):
-			return asArrow, nil
-		case string(asParquet):
-			return asParquet, nil
+		if media == "application/ndjson" {
+			media = string(asNDJSON)
+		}
+		like := 1.0
+		if q, err := strconv.ParseFloat(params["q"], 64); err == nil && q >= 0 && q <= 1 {
+			like = q
+		}
+		for _, f := range formats {
+			kind, _, _ := strings.Cut(string(f), "/")
+			exact := slices.Index([]string{"*/*", kind + "/*", string(f)}, media) + 1
+			if exact > wishes[f].exact {
+				wishes[f] = wish{like, exact, at}
+			}
 		}
 	}
-	return "", fault.WithCode(fault.New(fault.Invalid, "Accept %q: answers are application/json, application/x-ndjson, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet", accept), NotAcceptable)
+	var best format
+	for _, f := range formats {
+		switch w, b := wishes[f], wishes[best]; {
+		case w.like > b.like, w.like == b.like && w.like > 0 && w.at < b.at:
+			best = f
+		}
+	}
+	if best != "" {
+		return best, nil
+	}
+	names := make([]string, len(formats))
+	for i, f := range formats {
+		names[i] = string(f)
+	}
+	last := len(names) - 1
+	return "", fault.WithCode(fault.New(fault.Invalid, "Accept %q: answers are %s or %s", accept, strings.Join(names[:last], ", "), names[last]), NotAcceptable)
 }

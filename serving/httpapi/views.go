@@ -28,10 +28,7 @@ func View(l *lookup.Lookup, o Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), o.Timeout)
 		defer cancel()
-		f, err := negotiate(r.Header.Get("Accept"))
-		if err == nil && f.columnar() {
-			err = fault.WithCode(fault.New(fault.Invalid, "a lookup answers as application/json, application/x-ndjson or text/csv"), NotAcceptable)
-		}
+		f, err := negotiate(r.Header.Get("Accept"), asJSON, asNDJSON, asCSV)
 		var req lookup.Request
 		if err == nil {
 			req, err = viewRequest(r.PathValue("view"), r.URL.Query())
