@@ -21,6 +21,9 @@ func classify(err error) error {
 		if strings.Contains(err.Error(), "empty name") { // the driver has no such type
 			return fault.WithCode(fault.New(fault.Invalid, "a struct without names, such as (a, b), is not answered here: write {'a': a, 'b': b}"), "unnamed_struct")
 		}
+		if m := counted.FindStringSubmatch(err.Error()); m != nil { // nor for this
+			return fault.WithCode(fault.New(fault.Invalid, "the query has %s parameters, and was given %s", m[2], m[1]), "parameters")
+		}
 		return fault.Wrap(fault.Transient, err)
 	}
 	if d.Msg == "" { // the driver's own: an argument that cannot be bound
@@ -55,6 +58,7 @@ func ended(ctx context.Context, err error) error {
 
 // What DuckDB's messages are made of.
 var (
+	counted   = regexp.MustCompile(`incorrect argument count for command: have (\d+) want (\d+)`)
 	prefixed  = regexp.MustCompile(`^[A-Z][A-Za-z]+(?: [A-Z][A-Za-z]+)* Error: `)
 	pointed   = regexp.MustCompile(`(?s)\n+LINE (\d+): ([^\n]*)\n( *)\^.*$`)
 	noColumn  = regexp.MustCompile(`^Referenced column "(.+?)" not found|does not have a column named "(.+?)"`)
@@ -77,7 +81,11 @@ func (e *Engine) explained(err error, text wording, columns []string) error {
 		if m := noColumn.FindStringSubmatch(message); m != nil {
 			word := m[1] + m[2]
 			err = fault.WithCode(fault.New(fault.Invalid, "there is no column %q%s", word, at), "unknown_column")
-			return fault.WithHint(err, "%s", nearColumns(word, columns))
+			hint := nearColumns(word, columns)
+			if strings.Contains(text.asked, strconv.Quote(word)) && !strings.HasPrefix(hint, "did you mean") {
+				hint = "a text stands in single quotes, '" + word + "', a name in double ones. " + hint
+			}
+			return fault.WithHint(err, "%s", hint)
 		}
 		return fault.WithCode(fault.New(kind, "%s%s", e.hide(strings.Join(strings.Fields(message), " ")), at), code)
 	}

@@ -119,6 +119,9 @@ func mayCall(function string, from bool, place string) error {
 	if strings.HasPrefix(function, "__internal_") || strings.HasPrefix(function, "icu_collate_") {
 		return refused("function_refused", "%s() is not answered here%s: it is for inside the engine", function, place)
 	}
+	if strings.HasPrefix(function, "`") { // DuckDB takes a backtick for an operator
+		return fault.WithHint(fault.WithCode(fault.New(fault.Invalid, "a backtick is not understood here%s", place), "syntax"), "texts stand in single quotes, names in double ones")
+	}
 	known := plainFunctions
 	if from {
 		known = tableFunctions
@@ -128,6 +131,9 @@ func mayCall(function string, from bool, place string) error {
 		names = append(names, n)
 	}
 	err := fault.WithCode(fault.New(fault.Invalid, "there is no function %s%s", function, place), "unknown_function")
+	if use := elsewhere[function]; use != "" {
+		return fault.WithHint(err, "write %s", use)
+	}
 	if near := schemas.Nearest(function, names); near != "" {
 		return fault.WithHint(err, "did you mean %s?", near)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 
 	"anabranch/fault"
@@ -48,7 +49,14 @@ func parse(ctx context.Context, conn *sql.Conn, query string) (map[string]any, e
 		if n, err := parsed.Position.Int64(); err == nil {
 			at = placeAt(query, int(n))
 		}
-		return nil, fault.WithCode(fault.New(fault.Invalid, "%s%s", parsed.Message, at), "syntax")
+		if strings.HasPrefix(parsed.Message, "errhint") { // DuckDB's own is not finished
+			parsed.Message = "syntax error"
+		}
+		err := fault.WithCode(fault.New(fault.Invalid, "%s%s", parsed.Message, at), "syntax")
+		if hint := instead(query); hint != "" {
+			return nil, fault.WithHint(err, "%s", hint)
+		}
+		return nil, err
 	case len(parsed.Statements) != 1:
 		return nil, fault.WithCode(fault.New(fault.Invalid, "want one SELECT, got %d statements", len(parsed.Statements)), "syntax")
 	}
