@@ -14,7 +14,7 @@ import (
 
 // renamed are the functions that DuckDB has under another name.
 var renamed = map[string]string{"json_build_object": "json_object", "jsonb_build_object": "json_object", "json_build_array": "json_array", "jsonb_build_array": "json_array",
-	"json_agg": "json_group_array", "jsonb_agg": "json_group_array", "json_object_agg": "json_group_object", "array_to_json": "to_json",
+	"json_agg": "json_group_array", "jsonb_agg": "json_group_array", "json_object_agg": "json_group_object", "jsonb_object_agg": "json_group_object", "array_to_json": "to_json",
 	"format": "pg_format", "array_length": "array_upper"}
 
 // sessionFunctions tell of the session, or of names.

@@ -26,7 +26,7 @@ func (r *rewriter) likeAny(i int) bool {
 
 // behindPattern are the words and signs that may follow LIKE's right side.
 var behindPattern = map[string]bool{")": true, "]": true, ",": true, ";": true, "and": true, "or": true, "then": true, "else": true, "end": true, "when": true, "as": true, "from": true, "where": true, "group": true,
-	"having": true, "window": true, "order": true, "limit": true, "offset": true, "fetch": true, "union": true, "intersect": true, "except": true, "is": true, "escape": true}
+	"having": true, "window": true, "order": true, "limit": true, "offset": true, "fetch": true, "union": true, "intersect": true, "except": true, "is": true, "escape": true, "=": true, "<>": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true}
 
 // escape gives LIKE the character that PostgreSQL has without being told, and
 // DuckDB does not: names that clients look for come as 'by\_shop'.
