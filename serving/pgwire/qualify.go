@@ -49,20 +49,24 @@ func bare(toks []token) []token {
 	}
 	var out []token
 	inFrom := []bool{false} // by depth of parentheses
+	inCall := []bool{false} // of a function with a FROM of its own
+	clause := false         // the last FROM began one
 	for i, t := range toks {
 		top := len(inFrom) - 1
 		switch {
 		case t.is("("):
 			// FROM (a, b) and FROM (a JOIN b) list tables, f(x) does not.
 			inFrom = append(inFrom, inFrom[top] && i > 0 && (toks[i-1].is("from") || toks[i-1].is("join") || toks[i-1].is(",") || toks[i-1].is("(")))
+			inCall = append(inCall, i > 0 && hasFrom[strings.ToLower(toks[i-1].text)])
 			continue
 		case t.is(")"):
 			if top > 0 {
-				inFrom = inFrom[:top]
+				inFrom, inCall = inFrom[:top], inCall[:top]
 			}
 			continue
 		case t.is("from"):
-			inFrom[top] = inFrom[top] || beginsClause(toks, i)
+			clause = !inCall[top] && !(i > 0 && toks[i-1].is("distinct"))
+			inFrom[top] = inFrom[top] || clause
 			continue
 		case t.kind == word && slices.Contains([]string{"where", "group", "order", "having", "limit", "union", "select", "window", "qualify", "except", "intersect", "using", "sample"}, strings.ToLower(t.text)):
 			inFrom[top] = false
@@ -72,7 +76,7 @@ func bare(toks []token) []token {
 			continue
 		}
 		before := toks[i-1]
-		if !(before.is("from") && beginsClause(toks, i-1) || before.is("join") || before.is(",") || before.is("(")) {
+		if !(before.is("from") && clause || before.is("join") || before.is(",") || before.is("(")) {
 			continue
 		}
 		if i+1 < len(toks) && (toks[i+1].is(".") || toks[i+1].is("(")) || ctes[t.name()] {
@@ -83,24 +87,5 @@ func bare(toks []token) []token {
 	return out
 }
 
-// beginsClause reports whether the FROM at i is that of a SELECT: not the one in
-// extract(epoch FROM x) and its kin, nor that of IS DISTINCT FROM.
-func beginsClause(toks []token, i int) bool {
-	if i > 0 && toks[i-1].is("distinct") {
-		return false
-	}
-	depth := 0
-	for at := i - 1; at >= 0; at-- {
-		switch t := toks[at]; {
-		case t.is(")"):
-			depth++
-		case t.is("(") && depth > 0:
-			depth--
-		case t.is("("):
-			return at == 0 || !slices.Contains([]string{"extract", "overlay", "substring", "trim"}, strings.ToLower(toks[at-1].text))
-		case depth == 0 && (t.is("select") || t.is("from")):
-			return true
-		}
-	}
-	return true
-}
+// hasFrom are the functions with a FROM between their arguments.
+var hasFrom = map[string]bool{"extract": true, "overlay": true, "substring": true, "trim": true}

@@ -115,24 +115,24 @@ func (r *rewriter) seriesOfRows() {
 // afterTable are the words that may follow a table without an alias.
 var afterTable = map[string]bool{"where": true, "group": true, "order": true, "limit": true, "on": true, "join": true, "left": true, "right": true, "inner": true, "cross": true, "full": true, "union": true, "having": true, "offset": true, "using": true, "with": true}
 
-// inFrom reports whether the token at i stands in a FROM.
+// inFrom reports whether the token at i stands in a FROM that begins a clause.
 func (r *rewriter) inFrom(i int) bool {
-	depth := 0
+	depth, from := 0, false
 	for i--; i >= 0; i-- {
 		switch t := r.toks[i]; {
 		case t.is(")"):
 			depth++
 		case t.is("("):
 			if depth == 0 {
-				return false
+				return from && !hasFrom[strings.ToLower(r.at(i-1).text)]
 			}
 			depth--
 		case depth > 0:
-		case t.is("from") && beginsClause(r.toks, i):
-			return true
+		case t.is("from"):
+			from = from || !r.at(i-1).is("distinct")
 		case t.is("select"), t.is("where"), t.is("by"):
-			return false
+			return from
 		}
 	}
-	return false
+	return from
 }

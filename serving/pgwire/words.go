@@ -13,6 +13,7 @@ import (
 // those of the client's text.
 func (ses *session) inDuckDB(st statement) statement {
 	var edits []edit
+	compared, budget := 0, 16*len(st.tokens) // where the last comparison of rows ends
 	for i := range st.tokens {
 		toks := st.tokens[i:]
 		if start, end, words := timeOfText(toks); words != "" {
@@ -21,8 +22,12 @@ func (ses *session) inDuckDB(st statement) statement {
 		if name, format := charOfTime(toks); format != nil {
 			edits = append(edits, edit{name.start, name.end(), "strftime"}, edit{format.start, format.end(), sqlText(strftimeOf(format.value()))})
 		}
-		if start, end, words := rowWithParameters(st.text, st.tokens, i); words != "" {
-			edits = append(edits, edit{start, end, words})
+		if st.tokens[i].start >= compared {
+			start, end, words := rowWithParameters(st.text, st.tokens, i, &budget)
+			if words != "" {
+				edits = append(edits, edit{start, end, words})
+			}
+			compared = max(compared, end)
 		}
 		if start, end := schemaOfStar(toks); end > 0 {
 			edits = append(edits, edit{start, end, strings.Repeat(" ", end-start)})

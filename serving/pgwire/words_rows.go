@@ -9,16 +9,23 @@ import (
 // parenthesis is that of a call.
 var beforeRow = map[string]bool{"where": true, "and": true, "or": true, "not": true, "on": true, "when": true, "having": true, "select": true, "then": true, "else": true, "qualify": true}
 
+// maxRow is how many tokens a row's own side may have.
+const maxRow = 128
+
 // rowWithParameters finds, at the beginning of toks[i:], the comparison of a row
 // with one that has parameters in it, and returns where it stands and the same
 // value by value: (a, b) IN (($1, $2)) as ((a = $1 AND b = $2)). PostgreSQL gives
-// each parameter the type of its partner; DuckDB makes a structure of texts.
-func rowWithParameters(text string, toks []token, i int) (start, end int, words string) {
-	if !toks[i].is("(") || i > 0 && (toks[i-1].kind == quoted || toks[i-1].kind == word && !beforeRow[strings.ToLower(toks[i-1].text)]) {
+// each parameter the type of its partner; DuckDB makes a structure of texts. budget is how many tokens
+// may still be looked at for that, so that no text takes long.
+func rowWithParameters(text string, toks []token, i int, budget *int) (start, end int, words string) {
+	if *budget < 0 || !toks[i].is("(") || i > 0 && (toks[i-1].kind == quoted || toks[i-1].kind == word && !beforeRow[strings.ToLower(toks[i-1].text)]) {
 		return 0, 0, ""
 	}
-	left, at := arguments(toks, i)
-	at++
+	window := toks[:min(i+maxRow, len(toks))]
+	left, at := arguments(window, i)
+	if at++; at > len(window) {
+		return 0, 0, ""
+	}
 	not := at < len(toks) && toks[at].is("not")
 	if not {
 		at++
@@ -28,6 +35,7 @@ func rowWithParameters(text string, toks []token, i int) (start, end int, words 
 	}
 	op := toks[at]
 	right, last := arguments(toks, at+1)
+	*budget -= last - at
 	if last == len(toks) {
 		return 0, 0, ""
 	}
