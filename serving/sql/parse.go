@@ -49,7 +49,7 @@ func parse(ctx context.Context, conn *sql.Conn, query string) (map[string]any, e
 		if n, err := parsed.Position.Int64(); err == nil {
 			at = placeAt(query, int(n))
 		}
-		if strings.HasPrefix(parsed.Message, "errhint") { // DuckDB's own is not finished
+		if strings.HasSuffix(parsed.Message, "NOT IMPLEMENTED") { // what DuckDB's parser left open of PostgreSQL's
 			parsed.Message = "syntax error"
 		}
 		err := fault.WithCode(fault.New(fault.Invalid, "%s%s", parsed.Message, at), "syntax")
