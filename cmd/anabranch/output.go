@@ -60,11 +60,26 @@ func (p *printer) rows(columns []string, rows [][]string) error {
 	return w.Flush()
 }
 
-// clean keeps a cell on its line and in its column.
+// clean keeps a cell on its line and in its column, and from the terminal what
+// would be a command to it: what is in a cell may come from anybody.
 func clean(cells []string) []string {
 	out := make([]string, len(cells))
 	for i, c := range cells {
-		out[i] = strings.NewReplacer("\t", " ", "\n", "⏎", "\r", "").Replace(c)
+		out[i] = strings.Map(shown, strings.NewReplacer("\t", " ", "\r\n", "⏎", "\n", "⏎", "\r", "").Replace(c))
 	}
 	return out
+}
+
+// shown is a character as a table has it: those that move the cursor, start a
+// command to the terminal or turn the direction of what follows have pictures.
+func shown(r rune) rune {
+	switch {
+	case r < ' ':
+		return '␀' + r
+	case r == 0x7f:
+		return '␡'
+	case r < 0xa0 && r > 0x7f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+		return '�'
+	}
+	return r
 }

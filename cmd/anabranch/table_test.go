@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,5 +47,15 @@ France          7  short
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+// What events brought cannot give the terminal commands, nor turn a line around.
+func TestTablesAreNoCommands(t *testing.T) {
+	t.Parallel()
+	got := clean([]string{"\x1b[31mred\x1b]0;title\x07", "a\x00\x7fb\u009b2Jc", "\u202eright\u2066left", "two\r\nlines\tand 中文", "plain"})
+	want := []string{"␛[31mred␛]0;title␇", "a␀␡b�2Jc", "�right�left", "two⏎lines and 中文", "plain"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
