@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"anabranch/fault"
+	"anabranch/serving/sql"
 )
 
 // Accept is read as RFC 9110 says: by q, and by how exactly a format is named.
@@ -35,5 +36,16 @@ func TestAcceptIsNegotiated(t *testing.T) {
 	}
 	if got, err := negotiate("application/vnd.apache.arrow.stream, text/csv;q=0.2", asJSON, asNDJSON, asCSV); got != asCSV || err != nil {
 		t.Errorf("of a lookup: %q, %v", got, err)
+	}
+}
+
+// In CSV null is nothing, and an empty text is not null.
+func TestAnEmptyTextIsNotNull(t *testing.T) {
+	t.Parallel()
+	text := sql.Type{Name: "VARCHAR"}
+	line := appendField(nil, &text, &sql.Datum{Is: sql.IsNull})
+	line = appendField(append(line, ','), &text, &sql.Datum{Is: sql.InText})
+	if string(line) != `,""` {
+		t.Errorf("%s", line)
 	}
 }

@@ -64,11 +64,12 @@ func appendField(dst []byte, t *sql.Type, d *sql.Datum) []byte {
 
 // fieldFrom makes a field of CSV of what dst has behind from: in quotes when it
 // has a comma, a quotation mark or the end of a line in it, when it begins with a
-// space, and when it is what PostgreSQL takes for the end.
+// space, when it is empty, which nothing in its place is not, and when it is what
+// PostgreSQL takes for the end.
 func fieldFrom(dst []byte, from int) []byte {
 	field := dst[from:]
-	if len(field) == 0 {
-		return dst
+	if len(field) == 0 { // as nothing at all is null
+		return append(dst, '"', '"')
 	}
 	marks, quoted := 0, false
 	for _, c := range field {
