@@ -61,14 +61,9 @@ func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32
 	for len(ids) > 0 {
 		n := min(touchAhead, len(ids))
 		if growing {
-			h.touchUnmoved(ids[:n])
+			h.look(&h.growth.from, ids[:n])
 		}
-		homes := h.homes[:n]
-		for i := range homes {
-			homes[i] = h.index.home(ids[i])
-		}
-		h.touch(&h.index, homes)
-		for i, at := range homes {
+		for i, at := range h.look(&h.index, ids[:n]) {
 			places[i], fresh[i] = h.enter(ids[i], hashes[i], at)
 		}
 		ids, hashes, places, fresh = ids[n:], hashes[n:], places[n:], fresh[n:]
@@ -78,29 +73,46 @@ func (h *hot) add(offset uint64, ids []event.ID, hashes []uint64, places []int32
 	}
 }
 
+// look returns the homes of ids in x, whose slots it has loaded.
+func (h *hot) look(x *index, ids []event.ID) []home {
+	homes := h.homes[:len(ids)]
+	for i := range homes {
+		homes[i] = x.home(ids[i])
+	}
+	h.touch(x, homes)
+	return homes
+}
+
 // enter remembers an id with this home unless it is known, and returns its
 // place and whether it is new.
 func (h *hot) enter(id event.ID, content uint64, at home) (place int32, fresh bool) {
-	if len(h.index.rest) > 0 {
-		if place, known := h.index.rest[id]; known {
-			return int32(place), false
-		}
+	found, slot := h.find(&h.index, id, at)
+	if found < 0 && h.growing() {
+		found, _ = h.find(&h.growth.from, id, h.growth.from.home(id))
 	}
-	x := &h.index
-	slots, s := x.from(at), 0
-	for ; s < len(slots) && slots[s] != 0; s++ {
-		if place, may := x.place(slots[s], at); may && h.at(place).id == id {
-			return int32(place), false
-		}
-	}
-	if h.growing() {
-		if place, known := h.unmoved(id); known {
-			return int32(place), false
-		}
+	if found >= 0 {
+		return int32(found), false
 	}
 	place = int32(h.push(id, content))
-	x.put(s, at, id, int(place))
+	h.index.put(slot, at, id, int(place))
 	return place, true
+}
+
+// find returns the place that x has for an id with this home, or -1, and the
+// number of the slot from its home on that is free for it.
+func (h *hot) find(x *index, id event.ID, at home) (place, slot int) {
+	if len(x.rest) > 0 {
+		if place, known := x.rest[id]; known {
+			return place, 0
+		}
+	}
+	slots := x.from(at)
+	for ; slot < len(slots) && slots[slot] != 0; slot++ {
+		if place, may := x.place(slots[slot], at); may && h.at(place).id == id {
+			return place, slot
+		}
+	}
+	return -1, slot
 }
 
 // push appends an id and returns its place.

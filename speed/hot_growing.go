@@ -1,7 +1,5 @@
 package speed
 
-import "anabranch/event"
-
 // growth is an index whose ids move to a larger one. They do so a few for each
 // new id, in log order: moving millions at once keeps a partition busy for tens of
 // milliseconds, and all partitions at the same time, as they have as many ids.
@@ -63,32 +61,4 @@ func (h *hot) move(n int) {
 	if g.moved == g.end {
 		*g = growth{}
 	}
-}
-
-// unmoved returns the place of an id that the larger index does not know.
-func (h *hot) unmoved(id event.ID) (place int, known bool) {
-	x := &h.growth.from
-	if place, known := x.rest[id]; known {
-		return place, true
-	}
-	at := x.home(id)
-	for _, slot := range x.from(at) {
-		if slot == 0 {
-			break
-		}
-		if place, may := x.place(slot, at); may && h.at(place).id == id {
-			return place, true
-		}
-	}
-	return 0, false
-}
-
-// touchUnmoved loads the slots of some ids in the smaller index, as touch does.
-func (h *hot) touchUnmoved(ids []event.ID) {
-	x := &h.growth.from
-	homes := h.homes[:len(ids)]
-	for i, id := range ids {
-		homes[i] = x.home(id)
-	}
-	h.touch(x, homes)
 }

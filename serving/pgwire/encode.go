@@ -1,7 +1,6 @@
 package pgwire
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -244,16 +243,9 @@ func appendArray(dst []byte, elem *pgType, list []any, in style) []byte {
 
 // appendValue writes a value with its length before it; nil has the length -1.
 func appendValue(dst []byte, t *pgType, v any, format int16, in style) []byte {
-	at := len(dst)
-	dst = append(dst, 0xff, 0xff, 0xff, 0xff)
+	d := sql.Datum{Is: sql.InValue, Value: v}
 	if v == nil {
-		return dst
+		d.Is = sql.IsNull
 	}
-	if format == 1 {
-		dst = appendBinary(dst, t, v)
-	} else {
-		dst = appendText(dst, t, v, in)
-	}
-	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
-	return dst
+	return appendDatum(dst, t, &d, format, in)
 }
