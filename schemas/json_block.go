@@ -35,16 +35,16 @@ func (b *blockText) word(i int) uint64 {
 
 // jsonBlock is what is known of the lines that are read together.
 type jsonBlock struct {
-	limit       int                    // how many lines; fewer where one was not as the layout says
-	quotes, odd [blockBytes/8 + 8]byte // which bytes of the text are quotes, and which are odd in a string: a bit for each
-	oddLines    uint64                 // which lines have odd bytes other than their end
-	spans       []span                 // of field f and line n: f*blockLines+n
-	starts      [blockLines + 1]int    // where each line begins
-	at          [blockLines]int        // how far each has been read
-	hashes      [blockLines]uint64     // of the texts of the column at hand
-	sums        [blockLines]uint64     // what each says
-	parts       []byte                 // what keys and ids are hashes of, partSlot bytes for each line
-	ends        [blockLines]int        // how many of them are taken
+	limit       int                 // how many lines; fewer where one was not as the layout says
+	quotes, odd marks               // which bytes of the text are quotes, and which are odd in a string
+	oddLines    uint64              // which lines have odd bytes other than their end
+	spans       []span              // of field f and line n: f*blockLines+n
+	starts      [blockLines + 1]int // where each line begins
+	at          [blockLines]int     // how far each has been read
+	hashes      [blockLines]uint64  // of the texts of the column at hand
+	sums        [blockLines]uint64  // what each says
+	parts       []byte              // what keys and ids are hashes of, partSlot bytes for each line
+	ends        [blockLines]int     // how many of them are taken
 }
 
 // span is where the raw text of a value is; the zero span is a null. One that ends
@@ -97,31 +97,23 @@ func (k *jsonBlock) cut(b *blockText, size, limit int) int {
 	return n
 }
 
-// quote returns where the first quote from i on is, before end, or end.
-func (k *jsonBlock) quote(i, end int) int {
-	for ; i < end; i = (i + 64) &^ 7 {
-		if w := k.quotesFrom(i); w != 0 {
-			return min(i+bits.TrailingZeros64(w), end)
-		}
-	}
-	return end
-}
+// marks say something of each byte of a block: bit i%8 of byte i/8 stands for place i.
+type marks [blockBytes/8 + 8]byte
 
-// nextOdd returns where the first odd byte from i on is, before end, or end.
-func (k *jsonBlock) nextOdd(i, end int) int {
-	for ; i < end; i = (i + 64) &^ 7 {
-		if w := binary.LittleEndian.Uint64(k.odd[i/8:]) >> (i & 7); w != 0 {
-			return min(i+bits.TrailingZeros64(w), end)
-		}
-	}
-	return end
-}
-
-// quotesFrom returns a bit for each byte from i on that is a quote, for 57 bytes at
-// least.
-func (k *jsonBlock) quotesFrom(i int) uint64 {
+// from returns the marks from place i on, 57 of them at least.
+func (m *marks) from(i int) uint64 {
 	i &= blockBytes - 1
-	return binary.LittleEndian.Uint64(k.quotes[i/8:i/8+8]) >> (i & 7)
+	return binary.LittleEndian.Uint64(m[i/8:i/8+8]) >> (i & 7)
+}
+
+// next returns the first place from i on that is marked, before end, or end.
+func (m *marks) next(i, end int) int {
+	for ; i < end; i = (i + 64) &^ 7 {
+		if w := m.from(i); w != 0 {
+			return min(i+bits.TrailingZeros64(w), end)
+		}
+	}
+	return end
 }
 
 // nextBlock decodes lines that are written as the layout says, as far as they are,

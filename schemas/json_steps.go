@@ -66,7 +66,7 @@ func (d *Decoder) unescape(b *blockText, row int) bool {
 // says goes to scratch if there is an escape.
 func (d *Decoder) unescapeOne(b *blockText, from, to int) bool {
 	k, begin, copied, ascii := &d.block, len(d.scratch), from, true
-	for i := k.nextOdd(from, to); i < to; i = k.nextOdd(i, to) {
+	for i := k.odd.next(from, to); i < to; i = k.odd.next(i, to) {
 		switch {
 		case b[i] == '\\':
 			d.scratch = append(d.scratch, b[copied:i]...)
@@ -97,7 +97,7 @@ func (k *jsonBlock) scanTexts(b *blockText, s *layoutStep, n int) int {
 	spans := k.spans[s.field*blockLines:][:len(at)]
 	for row, i := range at {
 		from := i + len(front.text)
-		quotes := k.quotesFrom(from)
+		quotes := k.quotes.from(from)
 		if quotes == 0 || !front.at(b, i) || long && !front.behind(b, i) {
 			if spans[row], at[row] = k.unusual(b, s, row); at[row] < 0 {
 				return row
@@ -159,7 +159,7 @@ func (k *jsonBlock) unusual(b *blockText, s *layoutStep, row int) (value span, n
 		}
 		return span{int32(i), int32(to)}, to
 	case b[i] == '"':
-		to = k.quote(i+1, end)
+		to = k.quotes.next(i+1, end)
 		return span{int32(i + 1), int32(to)}, to + 1
 	}
 	return span{}, -1
