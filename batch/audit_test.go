@@ -100,7 +100,6 @@ func TestAuditFindsNothingWhereNothingIsWrong(t *testing.T) {
 // wrong.
 func TestAuditNamesADrift(t *testing.T) {
 	t.Parallel()
-	const day = 15002
 	t.Run("a result", func(t *testing.T) {
 		t.Parallel()
 		w := auditWorld(t)
@@ -148,19 +147,18 @@ func TestAuditNamesADrift(t *testing.T) {
 	t.Run("a state", func(t *testing.T) {
 		t.Parallel()
 		w := auditWorld(t)
+		day, other := twoDaysOfAMonth(t, w.newest(t))
 		w.replaceState(t, "daily", day)
-		from := int32(day)
-		_, all := w.audited(t, batch.AuditRequest{From: &from, To: &from})
+		_, all := w.audited(t, batch.AuditRequest{From: &day, To: &day})
 		if all.Drifted == 0 {
 			t.Fatal("nothing was found")
 		}
 		for _, d := range all.Drifts {
-			if d.View != "daily" || d.Where != "states of 2011-01-28" || d.Served != "" {
+			if d.View != "daily" || d.Where != "states of "+dateOf(day) || d.Served != "" {
 				t.Errorf("%+v", d) // the results were made before, and are right
 			}
 		}
-		other := int32(day + 1)
-		if _, all := w.audited(t, batch.AuditRequest{From: &other, To: &other}); all.Drifted == 0 || all.Drifts[0].Where != "results of 2011-01" {
+		if _, all := w.audited(t, batch.AuditRequest{From: &other, To: &other}); all.Drifted == 0 || all.Drifts[0].Where != "results of "+monthOf(day) {
 			t.Errorf("the month, with the day's states as they are: %+v", all)
 		}
 	})
@@ -181,11 +179,29 @@ func TestAuditNamesADrift(t *testing.T) {
 			}
 		})
 		_, all := w.audited(t, batch.AuditRequest{From: &day, To: &day})
-		if where := "events of " + time.Unix(int64(day)*86400, 0).UTC().Format(time.DateOnly); all.Drifted != 1 || all.Drifts[0].Where != where {
+		if where := "events of " + dateOf(day); all.Drifted != 1 || all.Drifts[0].Where != where {
 			t.Errorf("%+v", all)
 		}
 	})
 }
+
+// twoDaysOfAMonth returns two days that the view of days has states of. Which
+// days have events is the seed's.
+func twoDaysOfAMonth(t *testing.T, m *archive.Manifest) (day, other int32) {
+	t.Helper()
+	days := slices.Sorted(maps.Keys(m.Views["daily"].Live))
+	for i := 1; i < len(days); i++ {
+		if day, other = days[i-1], days[i]; monthOf(day) == monthOf(other) {
+			return day, other
+		}
+	}
+	t.Fatalf("no two of the days %v are of one month", days)
+	return 0, 0
+}
+
+func dateOf(day int32) string { return time.Unix(int64(day)*86400, 0).UTC().Format(time.DateOnly) }
+
+func monthOf(day int32) string { return dateOf(day)[:len("2011-01")] }
 
 // replaceResult publishes a version in which the first rows of a view are
 // others.
