@@ -42,6 +42,9 @@ type Change struct {
 // no rows.
 func (l *Lookup) Watch(ctx context.Context, r Request, snapshot bool) (*Watch, *Answer, error) {
 	src, name, err := l.find(r.View)
+	if err == nil {
+		err = l.serving.Known(r.Fresh)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -154,6 +154,15 @@ func TestAsOfReceipt(t *testing.T) {
 		t.Errorf("what there is: %v", err)
 	}
 
+	// Of another pipeline an answer cannot be told to cover anything.
+	for _, query := range []string{query, "SELECT 1"} {
+		fresh := serving.Fresh{AtLeast: map[string]event.Cut{"shop": {1}}}
+		_, err := b.engine.Query(t.Context(), sql.Request{SQL: query, Fresh: fresh})
+		if !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "receipt_invalid" || !strings.Contains(err.Error(), `there is no pipeline "shop": did you mean "shops"?`) {
+			t.Errorf("at least a receipt of another pipeline: %v (%s)", err, fault.CodeOf(err))
+		}
+	}
+
 	// The files of a version go.
 	m, err := b.archive.Manifest(t.Context(), 1)
 	if err != nil {

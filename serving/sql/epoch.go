@@ -76,6 +76,9 @@ func (ep *epoch) columns() []string {
 // taking a turn.
 func (e *Engine) settle(ctx context.Context, asked map[*serving.Source][]string, fresh serving.Fresh) (serving.Fresh, error) {
 	there := serving.Fresh{AtLeast: map[string]event.Cut{}}
+	if err := e.serving.Known(fresh); err != nil {
+		return there, err
+	}
 	for src := range asked {
 		at, err := e.serving.Wait(ctx, src, fresh)
 		if err != nil {
