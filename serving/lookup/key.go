@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"encoding/base64"
 	"math"
 	"math/big"
 	"slices"
@@ -121,6 +122,13 @@ func valueOf(f event.Field, e Equal) (*event.Column, error) {
 		return c, nil
 	}
 	switch kind := f.Type.Kind; {
+	case kind == event.Bytes:
+		raw, ok := fromBase64(text)
+		if !ok {
+			return nil, fault.WithHint(wrong, "write it in base64, as answers show it, + as %%2B or -")
+		}
+		c.Dict = &event.Dict{Offsets: []uint32{0}}
+		c.Codes = []uint32{c.Dict.Append(raw)}
 	case f.Type.Storage() == event.InCodes:
 		c.Dict = &event.Dict{Offsets: []uint32{0}}
 		c.Codes = []uint32{c.Dict.Append([]byte(text))}
@@ -173,6 +181,14 @@ func valueOf(f event.Field, e Equal) (*event.Column, error) {
 		}
 	}
 	return c, nil
+}
+
+// fromBase64 reads base64 in the letters of answers, or in those that addresses
+// take as they are, with or without = at its end.
+func fromBase64(text string) ([]byte, bool) {
+	text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+	raw, err := base64.RawStdEncoding.DecodeString(text)
+	return raw, err == nil
 }
 
 func moment(text string) (time.Time, bool) {

@@ -74,6 +74,9 @@ type Answer struct {
 // than may be; what serving.Pin reports.
 func (l *Lookup) Ask(ctx context.Context, r Request) (*Answer, error) {
 	src, name, err := l.find(r.View)
+	if err == nil {
+		err = l.serving.Known(r.Fresh)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +130,10 @@ func (l *Lookup) merged(ctx context.Context, p *serving.Pin, name string, limit 
 		}
 		err = ix.find(pick, wanted, limit, found)
 		release()
-		if err != nil {
+		switch {
+		case fault.Is(err, fault.Invalid): // the reader's, who has no use for the file's name
+			return nil, err
+		case err != nil:
 			return nil, fmt.Errorf("in %s: %w", f.Name, err)
 		}
 	}

@@ -321,6 +321,10 @@ func TestViewOverHTTP(t *testing.T) {
 	t.Parallel()
 	g := open(t, lookup.Options{Limit: 20})
 	g.fold(g.events(500))
+	g.publish(1, 1)
+	if _, err := g.archive.Newest(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	ask := func(path, tag string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("GET", path, nil).WithContext(t.Context())
 		r.Header.Set("If-None-Match", tag)
@@ -329,18 +333,19 @@ func TestViewOverHTTP(t *testing.T) {
 		return w
 	}
 	for path, want := range map[string][]string{
-		"/v1/views/shops.by_shap":                      {"404", "unknown_view", `did you mean \"shops.by_shop\"`, "shops.by_hour"},
-		"/v1/views/by_shop?key.shup=x":                 {"400", "unknown_column", `did you mean \"shop\"`},
-		"/v1/views/by_shop?keys=x":                     {"400", "unknown_parameter", "key.COLUMN"},
-		"/v1/views/by_shop?from=2026-03-01":            {"400", "no time"},
-		"/v1/views/by_price?key.units=many":            {"400", "conversion", "INTEGER"},
-		"/v1/views/by_price?key.price=0.001":           {"400", "conversion", "DECIMAL(10,2)"},
-		"/v1/views/by_price?key=1":                     {"400", "several columns"},
-		"/v1/views/by_price":                           {"400", "too_many_rows", "more than 20"},
-		"/v1/views/by_hour?from=yesterday":             {"400", "conversion", "2026-03-01"},
-		"/v1/views/by_shop?key=x&consistency=now":      {"400", "latest"},
-		"/v1/views/by_shop?key=x&at_least=%7B":         {"400", "receipt"},
-		"/v1/views/by_shop?key=shop+'1'&key.shop=shop": {"400", "twice"},
+		"/v1/views/shops.by_shap":                                                    {"404", "unknown_view", `did you mean \"shops.by_shop\"`, "shops.by_hour"},
+		"/v1/views/by_shop?key.shup=x":                                               {"400", "unknown_column", `did you mean \"shop\"`},
+		"/v1/views/by_shop?keys=x":                                                   {"400", "unknown_parameter", "key.COLUMN"},
+		"/v1/views/by_shop?from=2026-03-01":                                          {"400", "no time"},
+		"/v1/views/by_price?key.units=many":                                          {"400", "conversion", "INTEGER"},
+		"/v1/views/by_price?key.price=0.001":                                         {"400", "conversion", "DECIMAL(10,2)"},
+		"/v1/views/by_price?key=1":                                                   {"400", "several columns"},
+		"/v1/views/by_price":                                                         {"400", "too_many_rows", "more than 20"},
+		"/v1/views/by_hour?from=yesterday":                                           {"400", "conversion", "2026-03-01"},
+		"/v1/views/by_shop?key=x&consistency=now":                                    {"400", "latest"},
+		"/v1/views/by_shop?key=x&at_least=%7B":                                       {"400", "receipt"},
+		`/v1/views/by_shop?key=x&at_least={"pipeline":"shop","positions":["0/0/1"]}`: {"400", "receipt_invalid", `did you mean \"shops\"`},
+		"/v1/views/by_shop?key=shop+'1'&key.shop=shop":                               {"400", "twice"},
 	} {
 		w := ask(path, "")
 		text := fmt.Sprint(w.Code) + w.Body.String()
@@ -348,6 +353,9 @@ func TestViewOverHTTP(t *testing.T) {
 			if !strings.Contains(text, part) {
 				t.Errorf("%s: no %q in %s", path, part, text)
 			}
+		}
+		if strings.Contains(text, "parquet") {
+			t.Errorf("%s names a file: %s", path, text)
 		}
 	}
 	const path = "/v1/views/shops.by_shop?key=shop+'1'"
