@@ -78,6 +78,9 @@ func (e *Engine) explained(err error, text wording, columns []string) error {
 	if errors.As(err, &d) || code == "sql" || code == "conversion" {
 		message = prefixed.ReplaceAllString(message, "")
 		message, at := cutPlace(message, text)
+		if err := notListed(message, text.asked, columns); err != nil {
+			return err
+		}
 		if m := noColumn.FindStringSubmatch(message); m != nil {
 			word := m[1] + m[2]
 			err = fault.WithCode(fault.New(fault.Invalid, "there is no column %q%s", word, at), "unknown_column")

@@ -22,6 +22,12 @@ func TestHintsForOtherDialects(t *testing.T) {
 		{`SELECT E'\x00'`, "syntax", "syntax error"},
 		{"SELECT nvl(n, 0) FROM shops.by_shop", "unknown_function", "write coalesce(x, y)"},
 		{"SELECT Date_Format(now(), '%Y')", "unknown_function", "write strftime(time, '%Y-%m-%d')"},
+		{"SELECT 1 FROM shops.by_shop a\nJOIN shops.by_shop b USING (n, shup)", "unknown_column", `no column "shup" on the left side of the join (line 2, column 32): did you mean "shop"? There is`},
+		{`SELECT 1 FROM shops.by_shop a JOIN shops.by_shop b USING ("Sho p") JOIN shops.by_shop c USING (shop)`, "unknown_column", `no column "Sho p" on the left side of the join (line 1, column 60): did you mean "shop"?`},
+		{"SELECT 1 FROM shops.by_shop a JOIN (SELECT 1 AS shup) b USING (shop)", "unknown_column", `no column "shop" on the right side of the join (line 1, column 64): USING wants a column that both sides have`},
+		{"SELECT 1 FROM (FROM shops.by_shop JOIN shops.by_shop USING (shup)) JOIN shops.by_shop USING (shup)", "unknown_column", `no column "shup" on the left side of the join: did you mean "shop"?`},
+		{"SELECT * EXCLUDE shup FROM shops.by_shop", "unknown_column", `no column "shup" in the EXCLUDE list (line 1, column 18): did you mean "shop"?`},
+		{"SELECT * REPLACE (1 AS n, 1 AS shup) FROM shops.by_shop", "unknown_column", `no column "shup" in the REPLACE list (line 1, column 32): did you mean "shop"?`},
 		{"SELECT $1", "parameters", "the query has 1 parameters, and was given 0"},
 		{"SELECT n + $2::INT + $1::INT FROM shops.by_shop", "parameters", "the query has 2 parameters, and was given 0"},
 	} {
