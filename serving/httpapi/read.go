@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -36,7 +37,11 @@ func mediaOf(r *http.Request, others ...string) (string, error) {
 }
 
 func readObject(body io.Reader, into any) error {
-	d := json.NewDecoder(body)
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return notRead(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	// Decoded through an interface null is told from an object.
 	if err := d.Decode(&into); err != nil {
@@ -48,7 +53,7 @@ func readObject(body io.Reader, into any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fault.New(fault.Invalid, "read the request's JSON: there is something behind its end")
 	}
-	return nil
+	return onceEach(text)
 }
 
 func notRead(err error) error {
