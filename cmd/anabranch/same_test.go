@@ -28,6 +28,8 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	engine "anabranch/serving/sql"
 )
 
 // rows are an answer, each cell as one text whatever door it came through.
@@ -85,7 +87,7 @@ func cell(kind string, v any) string {
 	case pgtype.Time:
 		return time.UnixMicro(x.Microseconds).UTC().Format("15:04:05.999999")
 	case pgtype.Interval:
-		return fmt.Sprintf("%d months %d days %d us", x.Months, x.Days, x.Microseconds)
+		return string(engine.AppendInterval(nil, duckdb.Interval{Months: x.Months, Days: x.Days, Micros: x.Microseconds}))
 	case []any:
 		parts := make([]string, len(x))
 		for i, e := range x {
@@ -163,7 +165,7 @@ func arrowCell(kind string, a arrow.Array, i int) any {
 		return a.Value(i).ToTime(a.DataType().(*arrow.Time64Type).Unit).Format("15:04:05.999999999")
 	case *array.MonthDayNanoInterval:
 		v := a.Value(i)
-		return fmt.Sprintf("%d months %d days %d us", v.Months, v.Days, v.Nanoseconds/1000)
+		return string(engine.AppendInterval(nil, duckdb.Interval{Months: v.Months, Days: v.Days, Micros: v.Nanoseconds / 1000}))
 	case *array.Decimal128:
 		return json.Number(a.Value(i).ToString(a.DataType().(*arrow.Decimal128Type).Scale))
 	case *array.Map:

@@ -115,49 +115,18 @@ func (s *shell) converse(ctx context.Context) error {
 	}
 }
 
-// complete reports whether a text is a command, or ends with ; outside of
-// quotes and comments.
-func complete(text string) bool {
-	text = strings.TrimSpace(text)
-	if text == "" || text[0] == '\\' {
-		return true
-	}
-	ended := false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\'' || c == '"':
-			n := strings.IndexByte(text[i+1:], c)
-			if n < 0 {
-				return false
-			}
-			i += n + 1
-			ended = false
-		case strings.HasPrefix(text[i:], "--"):
-			n := strings.IndexByte(text[i:], '\n')
-			if n < 0 {
-				return ended
-			}
-			i += n
-		case strings.HasPrefix(text[i:], "/*"):
-			n := strings.Index(text[i+2:], "*/")
-			if n < 0 {
-				return false
-			}
-			i += n + 3
-		case c == ';':
-			ended = true
-		case c > ' ':
-			ended = false
-		}
-	}
-	return ended
-}
-
-// do runs one command or query. Over says that the shell is to end.
+// do runs one command, or queries in turn, up to the first mistake. Over says that
+// the shell is to end.
 func (s *shell) do(ctx context.Context, text string) (over bool, err error) {
 	text = strings.TrimSpace(text)
 	if !strings.HasPrefix(text, `\`) {
-		return false, s.ask(ctx, strings.TrimRight(text, "; \t\r\n"))
+		queries, rest := split(text)
+		for _, query := range append(queries, rest) {
+			if err := s.ask(ctx, query); err != nil {
+				return false, err
+			}
+		}
+		return false, nil
 	}
 	words := strings.Fields(strings.TrimRight(text, ";"))
 	switch command, args := words[0], words[1:]; {

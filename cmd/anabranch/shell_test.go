@@ -10,10 +10,29 @@ func TestWhenAQueryIsComplete(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"": true, `\d`: true, "SELECT 1": false, "SELECT 1;": true, "SELECT 1 ; \n": true, "SELECT ';'": false, "SELECT ';": false,
-		"SELECT ';';": true, "SELECT 1; -- done": true, "SELECT 1 -- ;": false, "SELECT 1 /* ; */": false, "SELECT 1 /* x */;": true, "SELECT \";\" ;": true, "SELECT 1; SELECT": false,
+		"SELECT ';';": true, "SELECT 1; -- done": true, "SELECT 1 -- ;": false, "SELECT 1 /* ; */": false, "SELECT 1 /* x */;": true, "SELECT \";\" ;": true, "SELECT 1; SELECT": false, "SELECT 1; SELECT 2;": true, "SELECT 1; /*": false, "-- ;": true, ";": true, "/* ;": false, "-- it's\nSELECT 1;": true,
 	} {
 		if complete(text) != want {
 			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
+func TestQueriesOfALine(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]struct {
+		queries []string
+		rest    string
+	}{
+		"":                         {},
+		" ; ;; -- nothing":         {},
+		"SELECT 1; SELECT 2;":      {[]string{"SELECT 1", "SELECT 2"}, ""},
+		"SELECT ';'; SELECT \";\"": {[]string{"SELECT ';'"}, "SELECT \";\""},
+		"SELECT 1 /* ; */; -- ;\nSELECT 'it''s;'; /* done": {[]string{"SELECT 1 /* ; */", "-- ;\nSELECT 'it''s;'"}, "/* done"},
+		"SELECT 'open;": {nil, "SELECT 'open;"},
+	} {
+		if queries, rest := split(text); !slices.Equal(queries, want.queries) || rest != want.rest {
+			t.Errorf("%q: %q and %q", text, queries, rest)
 		}
 	}
 }

@@ -179,7 +179,7 @@ func tell(dst []byte, t *sql.Type, v any) (out []byte, bare bool) {
 		}
 		return base64.StdEncoding.AppendEncode(dst, x), false
 	case duckdb.Interval:
-		return fmt.Appendf(dst, "%d months %d days %d us", x.Months, x.Days, x.Micros), false
+		return sql.AppendInterval(dst, x), false
 	}
 	text, err := json.Marshal(v)
 	if err != nil {

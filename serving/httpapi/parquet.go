@@ -8,10 +8,12 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/duckdb/duckdb-go/v2"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"anabranch/fault"
+	"anabranch/serving/sql"
 )
 
 // parquetFile writes record batches to a Parquet file, column by column.
@@ -290,12 +292,8 @@ func valueOf(c arrow.Array, n int) func(int) parquet.Value {
 	return func(int) parquet.Value { return parquet.NullValue() }
 }
 
-// isoDuration is an interval as ISO 8601 writes it: Parquet's own would lose
-// its microseconds.
+// isoDuration is an interval as the other formats have it: Parquet's own would
+// lose its microseconds.
 func isoDuration(v arrow.MonthDayNanoInterval) []byte {
-	sign, micros := "", v.Nanoseconds/1000
-	if micros < 0 {
-		sign, micros = "-", -micros
-	}
-	return fmt.Appendf(nil, "P%dM%dDT%s%d.%06dS", v.Months, v.Days, sign, micros/1e6, micros%1e6)
+	return sql.AppendInterval(nil, duckdb.Interval{Months: v.Months, Days: v.Days, Micros: v.Nanoseconds / 1000})
 }

@@ -19,6 +19,10 @@ func TestIntervalStyles(t *testing.T) {
 		{"-90 minutes", "-01:30:00", "PT-1H-30M"},
 		{"-1500 milliseconds", "-00:00:01.5", "PT-1.5S"},
 		{"1 microsecond", "00:00:00.000001", "PT0.000001S"},
+		{"-14 months 3 days 01:00:00", "-1 years -2 mons +3 days 01:00:00", "P-1Y-2M3DT1H"},
+		{"-1 days 1 hour", "-1 days +01:00:00", "P-1DT1H"},
+		{"1 day -1 hours", "1 day -01:00:00", "P1DT-1H"},
+		{"1 year -1 days", "1 year -1 days", "P1Y-1D"},
 		{"30 hours", "30:00:00", "PT30H"},
 	} {
 		for style, want := range map[string]string{"postgres": x.postgres, "iso_8601": x.iso} {
