@@ -16,6 +16,7 @@ func TestTakenUpAgainLeavesTheParentAsItIs(t *testing.T) {
 	w := newWorld(t, 1)
 	var r *batch.Runner
 	for night := range 4 {
+		w.surely(t, 10) // or it has no id run
 		w.history(t, rnd, 4, 200, 10, 5)
 		k := w.begin(t)
 		r = w.runner(t, w.bucket, func(o *batch.Options) { o.ChunkRows = 1 << 20 })

@@ -53,8 +53,10 @@ func crashWorldOf(t *testing.T, rnd *rand.Rand) (*world, uint64) {
 	w := newWorld(t, 2)
 	w.bucket = bucket.NewMemoryAt(w.clock)
 	w.archive, w.letters = w.open(w.bucket), deadletter.New(w.bucket, pipeline)
+	w.surely(t, 10)
 	w.history(t, rnd, 10, 40, 10, 5)
 	mustRun(t, w.runner(t, w.bucket), nightly("night-1", w.begin(t)))
+	w.surely(t, 12)
 	w.history(t, rnd, 10, 40, 12, 5)
 	return w, w.begin(t)
 }

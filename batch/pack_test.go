@@ -20,11 +20,14 @@ func compaction(id string) batch.Request {
 	return batch.Request{Kind: batch.Compaction, RunID: id, Reason: "too many files", By: "me"}
 }
 
-// nights publishes some nights, each with late events.
-func (w *world) nights(t *testing.T, nights, frames int) {
+// nights publishes some nights, each with late events, and with those of before.
+func (w *world) nights(t *testing.T, nights, frames int, before ...func(night int)) {
 	t.Helper()
 	rnd := seeded(t)
 	for night := range nights {
+		for _, fn := range before {
+			fn(night)
+		}
 		w.history(t, rnd, frames, 60*(night+1), 200, 20)
 		mustRun(t, w.runner(t, w.bucket), nightly(fmt.Sprint("night-", night), w.begin(t)))
 	}
@@ -99,9 +102,10 @@ func TestCompaction(t *testing.T) {
 func TestLostPackedFilesAreRebuilt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2)
-	w.nights(t, 4, 12)
+	w.nights(t, 4, 12, func(night int) { w.surely(t, 200+night) })
 	r := w.runner(t, w.bucket)
 	mustRun(t, r, compaction("one"))
+	w.surely(t, 200)
 	w.history(t, seeded(t), 12, 500, 200, 20)
 	mustRun(t, r, nightly("late", w.begin(t)))
 	mustRun(t, r, compaction("two")) // of what was put together already, too
@@ -340,10 +344,12 @@ func TestRollbackAcrossACompactionOfExpiredDays(t *testing.T) {
 	w.archive, w.letters = w.open(w.bucket), deadletter.New(w.bucket, pipeline)
 	w.nights(t, 1, 12)
 	w.clock.Advance(20 * aDay)
+	w.surely(t, 200)
 	w.history(t, seeded(t), 10, 900, 200, 20)
 	mustRun(t, w.runner(t, w.bucket), nightly("base", w.begin(t)))
 	base := w.newest(t) // 2
 	r := w.runner(t, w.bucket)
+	w.surely(t, 200)
 	w.history(t, seeded(t), 10, 1200, 200, 20)
 	mustRun(t, r, nightly("late", w.begin(t)))
 	// The old ones cannot be put together with those of today, as they expire

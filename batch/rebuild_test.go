@@ -109,6 +109,9 @@ func TestRebuildRefusesOtherCounts(t *testing.T) {
 	t.Parallel()
 	rnd := seeded(t)
 	w := newWorld(t, 1)
+	for version := range uint32(2) { // the first file has something that is filtered
+		w.append(t, 0, version+1, sale{id: 1000 + int(version), item: 3, ts: dayMicros, amount: 100, pieces: 1})
+	}
 	w.history(t, rnd, 40, 100, 0, 3)
 	mustRun(t, w.runner(t, w.bucket), nightly("night", w.begin(t)))
 	m := w.newest(t)

@@ -109,6 +109,7 @@ type world struct {
 	*shop
 	log     stream.Log
 	records [][]appended // by partition
+	sure    int          // sales made by surely
 	bucket  bucket.Bucket
 	clock   *clock.Manual
 	archive *archive.Archive // on bucket, for the test itself
@@ -237,6 +238,19 @@ func (w *world) history(t testing.TB, rnd *rand.Rand, frames, ids, firstDay, day
 		w.append(t, p, version, sales...)
 		if rnd.IntN(8) == 0 {
 			w.append(t, p, version, sales...) // a retried append
+		}
+	}
+}
+
+// surely appends to every partition, in both schema versions, a new sale that no
+// rule takes: a random history may have nothing new for one of them.
+func (w *world) surely(t testing.TB, day int) {
+	t.Helper()
+	for p := range w.records {
+		for version := range uint32(2) {
+			id := 7_000_000 + 7*w.sure // of item 0, and no history has it
+			w.sure++
+			w.append(t, p, version+1, sale{id: id, ts: int64(day)*dayMicros + int64(w.sure), amount: 100, pieces: 1})
 		}
 	}
 }
