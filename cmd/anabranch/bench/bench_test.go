@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestPayments(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
-	p, other := NewPayments(7, n), NewPayments(7, n/2)
+	p, other := NewPayments(7, n, 0), NewPayments(7, n/2, 0)
 	ids, copies, late := map[string]string{}, 0, 0
 	for i := range n {
 		line := string(p.AppendJSON(nil, i))

@@ -30,6 +30,7 @@ type Data struct {
 	Kind   string // "payments" or "retail"
 	Seed   uint64 // of payments
 	Events int    // of payments, copies among them
+	Cards  int    `json:",omitempty"` // of payments; 0: as many as ever
 
 	// What was made of them.
 	Rows, Counted int64
@@ -64,8 +65,13 @@ func sourceOf(d *Data, example string) (*source, error) {
 		return nil, err
 	}
 	s := &source{name: d.Kind, schema: schema, id: paymentsIdentity, format: schemas.NDJSON, views: []view.Source{volume, profile, live}}
+	for i := range shapes {
+		if !slices.ContainsFunc(s.views, func(v view.Source) bool { return v.Name == shapes[i].view.Name }) {
+			s.views = append(s.views, shapes[i].view)
+		}
+	}
 	s.bodies = func(each func(io.Reader) error) error {
-		p := NewPayments(d.Seed, d.Events)
+		p := NewPayments(d.Seed, d.Events, d.Cards)
 		var body []byte
 		for i := 0; i < d.Events; {
 			body = body[:0]
@@ -154,6 +160,12 @@ func Prepare(ctx context.Context, dir string, d Data, example string, say func(s
 	name := d.Kind
 	if d.Kind == "payments" {
 		name = fmt.Sprintf("payments-%d-%d", d.Events, d.Seed)
+		if d.Cards == cardCount {
+			d.Cards = 0
+		}
+		if d.Cards != 0 {
+			name += fmt.Sprintf("-%d", d.Cards)
+		}
 	}
 	d.dir = filepath.Join(dir, name)
 	note := filepath.Join(d.dir, "data.json")

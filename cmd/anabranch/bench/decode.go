@@ -17,7 +17,7 @@ const decodeEvents = 500_000
 // bodyFile writes the first payments of a task as NDJSON, for both sides.
 func bodyFile(t *Task) (string, error) {
 	path := filepath.Join(t.Dir, "body.ndjson")
-	p := NewPayments(t.Data.Seed, decodeEvents)
+	p := NewPayments(t.Data.Seed, decodeEvents, t.Data.Cards)
 	var body []byte
 	for i := range decodeEvents {
 		body = p.AppendJSON(body, i)

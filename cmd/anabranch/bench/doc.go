@@ -9,6 +9,7 @@
 //     those without a file.
 //   - system.go measures the whole program under a load generator (load.go), in
 //     rounds from an empty start to a kill and back (program.go).
+//   - shapes.go are views of other kinds, beside the same peer.
 //   - growth.go measures one thing on a history and on one ten times as long.
 //   - suite.go runs the rows in turns, result.go keeps what came out, page.go
 //     makes the tables of docs/benchmarks.md of it, and check.go compares with

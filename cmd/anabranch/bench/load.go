@@ -51,7 +51,7 @@ func newLoadJob(_ context.Context, t *Task) (job, error) {
 	if j.body, err = os.ReadFile(filepath.Join(t.Dir, "body.ndjson")); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err)
 	}
-	p := NewPayments(t.Data.Seed, decodeEvents)
+	p := NewPayments(t.Data.Seed, decodeEvents, t.Data.Cards)
 	seen := make([]bool, decodeEvents)
 	fresh := 0
 	for i, at := 0, 0; i < decodeEvents; i++ {

@@ -35,9 +35,12 @@ const (
 // firstDay is the event day of the first payment.
 var firstDay = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 
-// NewPayments returns the payments of a seed.
-func NewPayments(seed uint64, events int) *Payments {
-	return &Payments{Seed: seed, Events: events, cards: newZipf(cardCount, 0.9), merchants: newZipf(shopCount, 1.05)}
+// NewPayments returns the payments of a seed, of so many cards (0: 200,000).
+func NewPayments(seed uint64, events, cards int) *Payments {
+	if cards == 0 {
+		cards = cardCount
+	}
+	return &Payments{Seed: seed, Events: events, cards: newZipf(cards, 0.9), merchants: newZipf(shopCount, 1.05)}
 }
 
 // zipf draws numbers below n, number k with a probability like 1/(k+1)^s.

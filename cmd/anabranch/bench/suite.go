@@ -27,7 +27,7 @@ type Options struct {
 }
 
 // Suites returns the names of all suites.
-func Suites() []string { return []string{"batch", "growth", "decode", "fold", "system"} }
+func Suites() []string { return []string{"batch", "shapes", "growth", "decode", "fold", "system"} }
 
 // Run measures a suite.
 func Run(ctx context.Context, suite string, o Options) (*Result, error) {
@@ -48,7 +48,7 @@ func Run(ctx context.Context, suite string, o Options) (*Result, error) {
 		}
 		return r, nil
 	}
-	rows := map[string]func() []row{"batch": batchRows, "growth": growthRows, "decode": decodeRows, "fold": foldRows}[suite]
+	rows := map[string]func() []row{"batch": batchRows, "shapes": shapeRows, "growth": growthRows, "decode": decodeRows, "fold": foldRows}[suite]
 	for _, w := range rows() {
 		if !o.wants(w.Name) {
 			continue
