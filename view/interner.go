@@ -3,9 +3,11 @@ package view
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 
 	"anabranch/event"
 	"anabranch/fault"
+	"anabranch/internal/hugepage"
 
 	"github.com/zeebo/xxh3"
 )
@@ -14,15 +16,22 @@ import (
 // ever appended to, so that columns may share them.
 type interner struct {
 	values event.Dict
-	index  []uint64 // upper half of the hash, then code+1
 
-	// last is the dictionary that known translates: own code + 1, or 0.
+	// index has 32 bits of a text's hash, then code+1; 0 is empty. A text
+	// stands at the place that the upper of these bits tell, or behind it. So an index is
+	// doubled in the order of its places, without a look at a text.
+	index []uint64
+	shift uint8 // of 32 bits, to a place
+
+	loaded uint64 // what load has seen, so that it is not left out
+
+	// last is the dictionary that known translates: own code + 1, or what the table makes of it, or 0.
 	last  *event.Dict
 	known []uint32
 }
 
 func (d *interner) clone() *interner {
-	c := &interner{index: append([]uint64(nil), d.index...)}
+	c := &interner{index: append([]uint64(nil), d.index...), shift: d.shift}
 	c.values.Data = append([]byte(nil), d.values.Data...)
 	c.values.Offsets = append([]uint32(nil), d.values.Offsets...)
 	return c
@@ -32,7 +41,14 @@ func (d *interner) bytes() int64 {
 	return sliceBytes(d.values.Data) + sliceBytes(d.values.Offsets) + sliceBytes(d.index) + sliceBytes(d.known)
 }
 
-// translation returns for each code of from its code here + 1, or 0 where the
+// anew returns an empty interner with memory of d, which is used no more but for its values:
+// results that were handed out share them.
+func (d *interner) anew() *interner {
+	clear(d.index)
+	return &interner{index: d.index, shift: d.shift, known: d.known}
+}
+
+// translation returns for each code of from what is known of it here, or 0 where the
 // caller has not asked yet.
 func (d *interner) translation(from *event.Dict) []uint32 {
 	if d.last != from {
@@ -44,17 +60,19 @@ func (d *interner) translation(from *event.Dict) []uint32 {
 	return d.known
 }
 
-// intern returns the code of v.
+// intern returns the code of v. The error is Full.
 func (d *interner) intern(v []byte) (uint32, error) {
-	h := textHash(v)
-	if n := d.values.Len(); n*3 >= len(d.index)*2 {
-		d.rehash(max(1<<6, len(d.index)*2))
-	}
-	mask := uint64(len(d.index) - 1)
-	p := h & mask
-	for ; d.index[p] != 0; p = (p + 1) & mask {
-		if e := d.index[p]; (e^h)>>32 == 0 {
-			if c := uint32(e) - 1; string(d.values.Value(c)) == string(v) {
+	d.reserve(1)
+	return d.put(v, textHash(v))
+}
+
+// put is intern of a text with a hash, for which there is room in the index.
+func (d *interner) put(v []byte, h uint32) (uint32, error) {
+	index := d.index
+	p := int(h >> d.shift)
+	for ; index[p] != 0; p = (p + 1) & (len(index) - 1) {
+		if e := index[p]; uint32(e>>32) == h {
+			if c := uint32(e) - 1; equalTexts(d.values.Value(c), v) {
 				return c, nil
 			}
 		}
@@ -63,31 +81,70 @@ func (d *interner) intern(v []byte) (uint32, error) {
 		return 0, fault.New(fault.Full, "group table: the strings of one key are over 4 GiB")
 	}
 	c := d.values.Append(v)
-	d.index[p] = h>>32<<32 | uint64(c+1)
+	index[p] = uint64(h)<<32 | uint64(c+1)
 	return c, nil
+}
+
+// find returns the code of v, if it has one.
+func (d *interner) find(v []byte) (uint32, bool) {
+	if len(d.index) == 0 {
+		return 0, false
+	}
+	h := textHash(v)
+	for p := int(h >> d.shift); d.index[p] != 0; p = (p + 1) & (len(d.index) - 1) {
+		if e := d.index[p]; uint32(e>>32) == h {
+			if c := uint32(e) - 1; equalTexts(d.values.Value(c), v) {
+				return c, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // textHash is the hash of a text in an interner. Many keys are short: a text of two
 // words is hashed as a record of keys is.
-func textHash(v []byte) uint64 {
+func textHash(v []byte) uint32 {
 	n := len(v)
 	if n < 8 || n > 16 {
-		return xxh3.Hash(v)
+		return uint32(xxh3.Hash(v) >> 32)
 	}
 	h := fold64(binary.LittleEndian.Uint64(v), uint64(n))
-	return fold64(h^binary.LittleEndian.Uint64(v[n-8:]), uint64(n))
+	return uint32(fold64(h^binary.LittleEndian.Uint64(v[n-8:]), uint64(n)) >> 32)
 }
 
-func (d *interner) rehash(size int) {
-	d.index = make([]uint64, size)
-	mask := uint64(size - 1)
-	for c := range d.values.Len() {
-		h := textHash(d.values.Value(uint32(c)))
-		p := h & mask
-		for d.index[p] != 0 {
-			p = (p + 1) & mask
+// equalTexts reports whether two texts are the same; two words are compared without a call.
+func equalTexts(a, b []byte) bool {
+	n := len(a)
+	if n != len(b) {
+		return false
+	}
+	if n < 8 || n > 16 {
+		return string(a) == string(b)
+	}
+	return binary.LittleEndian.Uint64(a) == binary.LittleEndian.Uint64(b) &&
+		binary.LittleEndian.Uint64(a[n-8:]) == binary.LittleEndian.Uint64(b[n-8:])
+}
+
+// reserve makes room in the index for n more texts, up to two thirds of it.
+func (d *interner) reserve(n int) {
+	size := len(d.index)
+	for size = max(size, 1<<6); (d.values.Len()+n)*3 > size*2; {
+		size *= 2
+	}
+	if size == len(d.index) {
+		return
+	}
+	old := d.index
+	d.index, d.shift = hugepage.Advise(make([]uint64, size)), uint8(32-bits.TrailingZeros(uint(size)))
+	for _, e := range old {
+		if e == 0 {
+			continue
 		}
-		d.index[p] = h>>32<<32 | uint64(c+1)
+		p := int(e >> 32 >> d.shift)
+		for d.index[p] != 0 {
+			p = (p + 1) & (size - 1)
+		}
+		d.index[p] = e
 	}
 }
 

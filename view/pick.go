@@ -91,6 +91,13 @@ func (t *table) slot(rec []uint64) (uint32, bool) {
 	if t.width == 0 {
 		return 0, true
 	}
+	if onlyText(t.types) {
+		at := placeOf(rec[0])
+		if at >= uint64(len(t.byCode)) || t.byCode[at] == 0 {
+			return 0, false
+		}
+		return t.byCode[at] - 1, true
+	}
 	if len(t.index) == 0 {
 		return 0, false
 	}
@@ -98,22 +105,6 @@ func (t *table) slot(rec []uint64) (uint32, bool) {
 	for p := h & mask; t.index[p] != 0; p = (p + 1) & mask {
 		if slot, ok := t.maybe(t.index[p], h); ok && equalWords(rec, t.rec(slot)) {
 			return uint32(slot), true
-		}
-	}
-	return 0, false
-}
-
-// find returns the code of v, if it has one.
-func (d *interner) find(v []byte) (uint32, bool) {
-	if len(d.index) == 0 {
-		return 0, false
-	}
-	h, mask := textHash(v), uint64(len(d.index)-1)
-	for p := h & mask; d.index[p] != 0; p = (p + 1) & mask {
-		if e := d.index[p]; (e^h)>>32 == 0 {
-			if c := uint32(e) - 1; string(d.values.Value(c)) == string(v) {
-				return c, true
-			}
 		}
 	}
 	return 0, false

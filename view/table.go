@@ -5,13 +5,13 @@ import (
 	"math/bits"
 
 	"anabranch/event"
-	"anabranch/fault"
 )
 
 // maxKeys is how many keys a view may have: one null bit each in one word.
 const maxKeys = 64
 
-// table gives each tuple of keys a slot: 0, 1, 2, ... in order of appearance.
+// table gives each tuple of keys a slot: 0, 1, 2, ... in order of appearance (a text
+// that is the only key comes before null of the same batch).
 // A tuple is a record of words: a bit for each key that is null, and the keys'
 // codes (see place); a null key has code zero. Codes are integers as they are,
 // floats as ordFloat, strings as their code in the table's own dictionary.
@@ -22,6 +22,7 @@ type table struct {
 	n        int
 	recs     []uint64    // n records
 	index    []uint32    // open addressing, see entry; 0 is empty
+	byCode   []uint32    // instead of it where the only key is a text
 	slotBits uint8       // of an entry
 	dicts    []*interner // by key; nil where it is not a string
 	partials partials
@@ -53,6 +54,7 @@ func newTable(types []event.Type) *table {
 func (t *table) reset() {
 	t.recs = t.recs[:0]
 	clear(t.index)
+	t.byCode = t.byCode[:0]
 	t.n = 0
 	t.partials.reset()
 	if t.width == 0 {
@@ -63,8 +65,7 @@ func (t *table) reset() {
 	}
 	for i, d := range t.dicts {
 		if d != nil {
-			// Results that were handed out share the old one.
-			t.dicts[i] = &interner{}
+			t.dicts[i] = d.anew()
 		}
 	}
 }
@@ -73,6 +74,7 @@ func (t *table) clone() *table {
 	c := &table{
 		types: t.types, places: t.places, width: t.width, n: t.n, dicts: make([]*interner, len(t.dicts)), memo: newMemo(t.types), codes: make([][]uint32, len(t.types)),
 		recs: append([]uint64(nil), t.recs...), index: append([]uint32(nil), t.index...), slotBits: t.slotBits,
+		byCode: append([]uint32(nil), t.byCode...),
 	}
 	for i, d := range t.dicts {
 		if d != nil {
@@ -83,7 +85,7 @@ func (t *table) clone() *table {
 }
 
 func (t *table) bytes() int64 {
-	n := sliceBytes(t.recs) + sliceBytes(t.index) + sliceBytes(t.rows) + sliceBytes(t.hashes) + sliceBytes(t.slots) + sliceBytes(t.found) + sliceBytes(t.every) + t.partials.bytes()
+	n := sliceBytes(t.recs) + sliceBytes(t.index) + sliceBytes(t.byCode) + sliceBytes(t.rows) + sliceBytes(t.hashes) + sliceBytes(t.slots) + sliceBytes(t.found) + sliceBytes(t.every) + t.partials.bytes()
 	if t.memo != nil {
 		n += t.memo.bytes()
 	}
@@ -99,6 +101,9 @@ func (t *table) bytes() int64 {
 // it has not seen. It is valid until the next call. The error is Full: no room
 // for more groups or strings; then no slot was made.
 func (t *table) lookup(keys []event.Column, n int) ([]uint32, error) {
+	if onlyText(t.types) {
+		return t.lookupTexts(&keys[0], n)
+	}
 	for k := range keys {
 		if t.dicts[k] != nil {
 			if err := t.translate(k, &keys[k], n); err != nil {
@@ -138,13 +143,9 @@ func (t *table) translate(k int, c *event.Column, n int) error {
 	}
 	d := t.dicts[k]
 	known := d.translation(c.Dict)
-	for _, v := range t.strangers(known, c, n) {
-		code, err := d.intern(c.Dict.Value(v))
-		if err != nil {
-			d.last = nil
-			return err
-		}
-		known[v] = code + 1
+	if err := d.internAll(c.Dict, t.strangers(known, c, n), known); err != nil {
+		d.last = nil
+		return err
 	}
 	for i, v := range c.Codes[:n] {
 		codes[i] = known[v]
@@ -235,8 +236,11 @@ func (t *table) place(n int) ([]uint32, error) {
 	if w == 0 {
 		return t.slots, nil
 	}
-	if uint64(t.n)+uint64(n) > math.MaxUint32-1 {
-		return nil, fault.New(fault.Full, "group table of %d groups: no room for more", t.n)
+	if err := t.room(n); err != nil {
+		return nil, err
+	}
+	if onlyText(t.types) {
+		return t.placeTexts(n), nil
 	}
 	if len(t.index) == 0 {
 		t.rehash(1 << 6)

@@ -61,7 +61,7 @@ func newMemo(types []event.Type) *memo {
 			return nil
 		}
 	}
-	if len(types) == 0 {
+	if len(types) == 0 || onlyText(types) {
 		return nil
 	}
 	return m

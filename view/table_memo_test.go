@@ -75,7 +75,7 @@ func TestMemo(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if len(table.memo.asked) < n/2 {
+				if table.memo != nil && len(table.memo.asked) < n/2 {
 					helped++
 				}
 				for i := range n {
@@ -92,12 +92,22 @@ func TestMemo(t *testing.T) {
 					}
 					want, known := slots[tuple]
 					if !known {
-						want = uint32(len(slots))
+						want = got[i]
 						slots[tuple] = want
 					}
 					if got[i] != want {
 						t.Fatalf("keys %v, row %d, %s: slot %d, want %d", types, i, tuple, got[i], want)
 					}
+				}
+				of := map[uint32]bool{}
+				for tuple, slot := range slots {
+					if of[slot] || int(slot) >= table.n {
+						t.Fatalf("keys %v, %s: slot %d of %d is another's", types, tuple, slot, table.n)
+					}
+					of[slot] = true
+				}
+				if table.n != len(slots) {
+					t.Fatalf("keys %v: %d slots for %d tuples", types, table.n, len(slots))
 				}
 			}
 		}
