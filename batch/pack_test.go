@@ -344,7 +344,7 @@ func TestRollbackAcrossACompactionOfExpiredDays(t *testing.T) {
 	w.archive, w.letters = w.open(w.bucket), deadletter.New(w.bucket, pipeline)
 	w.nights(t, 1, 12)
 	w.clock.Advance(20 * aDay)
-	w.surely(t, 200)
+	w.surely(t, 300) // of a day that the next night does not touch
 	w.history(t, seeded(t), 10, 900, 200, 20)
 	mustRun(t, w.runner(t, w.bucket), nightly("base", w.begin(t)))
 	base := w.newest(t) // 2
