@@ -21,7 +21,16 @@ import (
 
 var nights = workflows.Scheduled{Pipeline: "retail", Starts: workflows.StartsNightly}
 
-// nightlyAt is a schedule that is due at most once while a test runs.
+// farFromNow is an hour of the day in a zone at which no test runs that began now.
+func farFromNow(t *testing.T, zone string) int {
+	t.Helper()
+	in, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Now().In(in).Add(12 * time.Hour).Hour()
+}
+
 func nightlyAt(cron string) schemas.Schedule {
 	return schemas.Schedule{Cron: cron, Timezone: "UTC", Overlap: schemas.OverlapSkip, CatchUp: time.Hour}
 }
@@ -31,10 +40,10 @@ func (b *bundle) until(want string, is func(*client.ScheduleDescription) bool) *
 	b.Helper()
 	for {
 		d, err := workflows.DescribeSchedule(b.Context(), b.client, nights)
-		if err != nil {
+		if err != nil && !fault.KindOf(err).Retryable() { // a busy server may take too long to answer
 			b.Fatalf("waiting until %s: %v", want, err)
 		}
-		if is(d) {
+		if err == nil && is(d) {
 			return d
 		}
 		<-time.After(20 * time.Millisecond)
@@ -76,7 +85,7 @@ func TestSchedule(t *testing.T) {
 			t.Fatalf("%s what is not there: %v", do, err)
 		}
 	}
-	if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", nightlyAt("0 4 * * *")); err != nil {
+	if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", nightlyAt(fmt.Sprintf("0 %d * * *", farFromNow(t, "UTC")))); err != nil {
 		t.Fatal(err)
 	}
 
@@ -85,13 +94,14 @@ func TestSchedule(t *testing.T) {
 	if err := workflows.PauseSchedule(ctx, b.client, nights, "moving  house", "ana"); err != nil {
 		t.Fatal(err)
 	}
-	s := schemas.Schedule{Cron: "0 3 * * *", Timezone: "Asia/Tokyo", Overlap: schemas.OverlapBufferOne, CatchUp: 6 * time.Hour, PauseOnFailure: true}
+	hour := farFromNow(t, "Asia/Tokyo")
+	s := schemas.Schedule{Cron: fmt.Sprintf("0 %d * * *", hour), Timezone: "Asia/Tokyo", Overlap: schemas.OverlapBufferOne, CatchUp: 6 * time.Hour, PauseOnFailure: true}
 	if err := workflows.EnsureSchedule(ctx, b.client, b.queue, "retail", s); err != nil {
 		t.Fatal(err)
 	}
 	d := b.until("there are next times", func(d *client.ScheduleDescription) bool { return len(d.Info.NextActionTimes) > 0 })
-	if next := d.Info.NextActionTimes[0].UTC(); next.Hour() != 18 || next.Minute() != 0 {
-		t.Errorf("next %s, want 03:00 in Tokyo", next)
+	if next := d.Info.NextActionTimes[0].UTC(); next.Hour() != (hour+24-9)%24 || next.Minute() != 0 {
+		t.Errorf("next %s, want %d:00 in Tokyo", next, hour)
 	}
 	if p := d.Schedule.Policy; p.CatchupWindow != s.CatchUp || !p.PauseOnFailure || p.Overlap.String() != "BufferOne" {
 		t.Errorf("policy %+v", p)
@@ -117,11 +127,11 @@ func TestSchedule(t *testing.T) {
 	if p, err := workflows.QueryProgress(ctx, b.client, run.StartWorkflowResult.WorkflowID); err != nil || p.Date != date || p.From != "" {
 		t.Errorf("%+v %v, want data date %s and no day again", p, err, date)
 	}
-	if r := b.world.Requests()[0]; r.Reason != "schedule 0 3 * * *, data date "+date || r.By != "schedule" {
+	if r := b.world.Requests()[0]; r.Reason != "schedule "+s.Cron+", data date "+date || r.By != "schedule" {
 		t.Errorf("%+v", r)
 	}
 
-	b.pastNights(s)
+	b.pastNights(s, hour)
 
 	// A failed run pauses it.
 	if err := workflows.ResumeSchedule(ctx, b.client, nights, "moved", "ana"); err != nil {
@@ -149,9 +159,10 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// pastNights takes three nights of the past again: one run each, one after the
-// other, with the data date of its nominal time, whose day is computed again.
-func (b *bundle) pastNights(s schemas.Schedule) {
+// pastNights takes three nights of the past again, due at that hour in Tokyo: one
+// run each, one after the other, with the data date of its nominal time, whose
+// day is computed again.
+func (b *bundle) pastNights(s schemas.Schedule, hour int) {
 	b.Helper()
 	ctx := b.Context()
 	for _, bad := range [][2]string{{"2011-09-01", "2011-08-30"}, {"yesterday", "2011-08-30"}} {
@@ -173,7 +184,10 @@ func (b *bundle) pastNights(s schemas.Schedule) {
 		}
 		ids = append(ids, a.StartWorkflowResult.WorkflowID)
 	}
-	want := []string{"nightly-retail-2011-08-30T18:00:00Z", "nightly-retail-2011-08-31T18:00:00Z", "nightly-retail-2011-09-01T18:00:00Z"}
+	var want []string
+	for night := range 3 { // Tokyo is nine hours ahead all year
+		want = append(want, "nightly-retail-"+time.Date(2011, 8, 31+night, hour-9, 0, 0, 0, time.UTC).Format(time.RFC3339))
+	}
 	if !slices.Equal(ids, want) {
 		b.Errorf("runs %v, want %v", ids, want)
 	}
@@ -182,9 +196,9 @@ func (b *bundle) pastNights(s schemas.Schedule) {
 		again = append(again, fmt.Sprint(r.Kind, " ", r.Reason, " ", *r.From, *r.To))
 	}
 	if want := []string{
-		batch.Nightly + " schedule 0 3 * * *, data date 2011-08-30 15216 15216",
-		batch.Nightly + " schedule 0 3 * * *, data date 2011-08-31 15217 15217",
-		batch.Nightly + " schedule 0 3 * * *, data date 2011-09-01 15218 15218",
+		batch.Nightly + " schedule " + s.Cron + ", data date 2011-08-30 15216 15216",
+		batch.Nightly + " schedule " + s.Cron + ", data date 2011-08-31 15217 15217",
+		batch.Nightly + " schedule " + s.Cron + ", data date 2011-09-01 15218 15218",
 	}; !slices.Equal(again, want) {
 		b.Errorf("plans %q, want %q", again, want)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"anabranch/archive"
 	"anabranch/bucket"
@@ -157,13 +158,14 @@ func setup(t *testing.T) *bench {
 	}
 	b.sources = []*serving.Source{{Name: "shops", Views: b.views, Speed: b.speed, Batch: b.archive}}
 	var err error
-	b.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: func() []*serving.Source {
+	// On a busy machine, too, everybody waits long enough.
+	b.engine, err = sql.New(ctx, serving.New(serving.Options{Patience: 5 * time.Minute, Sources: func() []*serving.Source {
 		if b.reopens {
 			again := *b.sources[0]
 			return []*serving.Source{&again}
 		}
 		return b.sources
-	}}), sql.Options{CacheDirs: []string{cache}})
+	}}), sql.Options{CacheDirs: []string{cache}, Patience: 5 * time.Minute, Limits: sql.Limits{Time: 10 * time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}

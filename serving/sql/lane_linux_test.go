@@ -45,7 +45,7 @@ func TestALongStepGivesWay(t *testing.T) {
 		})
 	})
 	l.close()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // the kernel's time to end a thread
+	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) { // the kernel's time to end a thread
 		if nice, ok := niceOf(thread); !ok || nice == 0 { // gone, and its number perhaps another's
 			break
 		}

@@ -7,8 +7,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ var (
 // to the server the client stood still before that request.
 type turnstile struct {
 	address string
+	server  atomic.Pointer[string]
 	mu      sync.Mutex // guards what follows
 	text    []byte
 	held    chan struct{} // closed when the request is there
@@ -39,10 +41,7 @@ func newTurnstile(t *testing.T, server string) *turnstile {
 		t.Fatal(err)
 	}
 	x := &turnstile{address: "nats://" + l.Addr().String()}
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
+	x.to(server)
 	var running sync.WaitGroup
 	t.Cleanup(func() { l.Close(); running.Wait() })
 	running.Go(func() {
@@ -51,7 +50,7 @@ func newTurnstile(t *testing.T, server string) *turnstile {
 			if err != nil {
 				return
 			}
-			to, err := net.Dial("tcp", u.Host)
+			to, err := net.Dial("tcp", *x.server.Load())
 			if err != nil {
 				client.Close()
 				continue
@@ -61,6 +60,12 @@ func newTurnstile(t *testing.T, server string) *turnstile {
 		}
 	})
 	return x
+}
+
+// to has the connections that come from now on go to another server.
+func (x *turnstile) to(server string) {
+	host := strings.TrimPrefix(server, "nats://")
+	x.server.Store(&host)
 }
 
 func (x *turnstile) pass(to, from net.Conn) {

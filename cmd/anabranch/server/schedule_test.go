@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -49,7 +50,10 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin := strings.Index(string(text), "batch:")
-	folder := definition(t, map[string]string{"pipeline.yaml": string(text)[:begin] + `batch: {schedule: {cron: "0 3 * * *", timezone: Asia/Tokyo, overlap: buffer_one, catch_up: 90m}, audit: {schedule: "0 5 * * 1", days: 2}, retention: {raw: 10d, schedule: "@monthly"}}`})
+	later := time.Now().UTC().Add(36 * time.Hour) // nothing is due while the test runs
+	tokyo := (later.Hour() + 9) % 24
+	folder := definition(t, map[string]string{"pipeline.yaml": string(text)[:begin] + fmt.Sprintf(`batch: {schedule: {cron: "0 %d * * *", timezone: Asia/Tokyo, overlap: buffer_one, catch_up: 90m}, audit: {schedule: "0 %d * * %d", days: 2}, retention: {raw: 10d, schedule: "0 0 %d * *"}}`,
+		tokyo, later.Hour(), later.Weekday(), later.AddDate(0, 0, 3).Day())})
 	r.apply(folder)
 
 	call := func(method, path string, in, out any) error {
@@ -129,7 +133,7 @@ func TestBatchesByKeyAndTheSchedule(t *testing.T) {
 		t.Errorf("audits of the past: %v", err)
 	}
 	// So do audits.
-	if d, err := c.ScheduleClient().GetHandle(t.Context(), "audit-retail").Describe(t.Context()); err != nil || len(d.Info.NextActionTimes) == 0 || d.Info.NextActionTimes[0].UTC().Weekday() != time.Monday {
+	if d, err := c.ScheduleClient().GetHandle(t.Context(), "audit-retail").Describe(t.Context()); err != nil || len(d.Info.NextActionTimes) == 0 || d.Info.NextActionTimes[0].UTC().Weekday() != later.Weekday() {
 		t.Errorf("the schedule of audits: %+v %v", d, err)
 	}
 	if _, err := c.ScheduleClient().GetHandle(t.Context(), "expire-retail").Describe(t.Context()); err != nil {
