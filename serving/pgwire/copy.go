@@ -80,12 +80,12 @@ func copyOptions(toks []token) (*copyOut, error) {
 			for i+1 < len(toks) && (toks[i+1].is("as") || toks[i+1].is("=")) {
 				i++
 			}
-			if i+1 < len(toks) && (toks[i+1].kind == str || toks[i+1].kind == word) {
+			if i+1 < len(toks) && (toks[i+1].kind == str || toks[i+1].kind == word || toks[i+1].kind == quoted) {
 				i++
-				if toks[i].kind == word {
-					return strings.ToLower(toks[i].text)
+				if toks[i].kind == str {
+					return toks[i].value()
 				}
-				return toks[i].value()
+				return toks[i].name()
 			}
 			return ""
 		}

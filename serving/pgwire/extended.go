@@ -2,6 +2,7 @@ package pgwire
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -37,6 +38,7 @@ func (ses *session) parse(m *pgproto3.Parse) error {
 		return fault.WithCode(fault.New(fault.Throttled, "a session may have %d prepared statements: DEALLOCATE some", maxStatements), "busy")
 	}
 	ses.statements[m.Name] = p
+	ses.parsed = append(ses.parsed, m.Name)
 	return ses.send(&pgproto3.ParseComplete{})
 }
 
@@ -64,6 +66,7 @@ func (ses *session) prepare(text string, declared []uint32) (*prepared, error) {
 			p.declared = append(p.declared, 0)
 		}
 	}
+	ses.listsOfPartners(p.statement, p.declared)
 	p.statement = withArrays(p.statement, p.declared)
 	var err error
 	p.action, err = ses.plan(p.statement)
@@ -160,6 +163,12 @@ func (ses *session) describe(m *pgproto3.Describe) error {
 			return fault.WithCode(fault.New(fault.NotFound, "prepared statement %q does not exist", m.Name), "no_statement")
 		}
 		if err := s.describe(ses); err != nil {
+			// PostgreSQL finds such mistakes when it parses: clients that prepare
+			// and describe at once take it that there is no statement then, and
+			// use its name again.
+			if slices.Contains(ses.parsed, m.Name) {
+				delete(ses.statements, m.Name)
+			}
 			return err
 		}
 		if err := ses.send(&pgproto3.ParameterDescription{ParameterOIDs: s.params}); err != nil {

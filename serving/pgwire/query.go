@@ -30,9 +30,10 @@ func (ses *session) query(st statement) (action, error) {
 			if err != nil {
 				return nil, nil, err
 			}
+			cast := castParameters(st.tokens, d.Params)
 			if len(d.Columns) == 0 && n > 0 {
 				// The columns depend on the parameters: those are text then, as
-				// PostgreSQL takes what it does not know.
+				// PostgreSQL takes what it does not know, unless they are cast.
 				text = typed(text, d.Params)
 				if d, err = ses.srv.engine.Describe(ctx, sql.Request{SQL: text, User: ses.limitedAs()}); err != nil {
 					return nil, nil, err
@@ -42,6 +43,9 @@ func (ses *session) query(st statement) (action, error) {
 			for i, name := range d.Params {
 				if name != "" {
 					params[i] = typeOf(name)
+				}
+				if cast[i+1] != nil {
+					params[i] = cast[i+1]
 				}
 			}
 			return params, ses.columnsOf(d.Columns), nil

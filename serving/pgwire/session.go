@@ -30,6 +30,7 @@ type session struct {
 	statements map[string]*prepared
 	portals    map[string]*portal
 	receipt    *serving.Receipt // of the last answer
+	parsed     []string         // statements since the last Sync
 	skip       bool             // until Sync, after an error in the extended protocol
 
 	mu      sync.Mutex                // guards running
@@ -115,7 +116,7 @@ func (ses *session) handle(m pgproto3.FrontendMessage) error {
 		ses.skip = false
 		return ses.simple(m.String)
 	case *pgproto3.Sync:
-		ses.skip = false
+		ses.skip, ses.parsed = false, nil
 		if ses.tx.status == 'I' {
 			ses.endPortals(false)
 		}

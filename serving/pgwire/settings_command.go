@@ -34,6 +34,8 @@ func (ses *session) setCommand(st statement) error {
 		name, toks = "session_authorization", toks[2:]
 	case is("time", "zone"):
 		name, toks = "timezone", toks[2:]
+	case is("schema") && len(toks) > 1 && !toks[1].is("=") && !toks[1].is("to"):
+		name, toks = "search_path", toks[1:]
 	case is("names"):
 		name, toks = "client_encoding", toks[1:]
 	case len(toks) > 0:

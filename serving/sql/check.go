@@ -80,7 +80,7 @@ func (e *Engine) check(ctx context.Context, conn *sql.Conn, r *Request) (*checke
 	if err != nil {
 		return nil, err
 	}
-	c.edits, c.extras = slices.Concat(c.edits, merges, e.narrowed(w.amongst)), extras{merge: wanted, state: w.state, references: references}
+	c.edits, c.extras = slices.Concat(c.edits, merges, e.narrowed(w.amongst), exactly(text, r.Args)), extras{merge: wanted, state: w.state, references: references}
 	c.needs = e.needs(&w)
 	return c, nil
 }

@@ -14,7 +14,7 @@ import (
 
 // Description is what a query takes and returns.
 type Description struct {
-	Params  []string // DuckDB's names of the types of $1, $2, ...; "" where it depends on the value
+	Params  []string // DuckDB's names of the types of $1, $2, ...; "" where it depends on the value, DECIMAL without its width
 	Columns []Column
 }
 
@@ -75,8 +75,9 @@ func describe(s *duckdb.Stmt) (d Description, err error) {
 		if err != nil {
 			return d, err
 		}
-		if t != duckdb.TYPE_DECIMAL { // its width is not told
-			d.Params[i] = scalarTypes[t]
+		d.Params[i] = scalarTypes[t]
+		if t == duckdb.TYPE_DECIMAL {
+			d.Params[i] = "DECIMAL" // its width is not told
 		}
 	}
 	n, err := s.ColumnCount()

@@ -197,3 +197,7 @@ FROM
 ORDER BY
     depth DESC;
 select [1,2], ['a'], {'a':1}, 1.5::decimal(3,1), [1::hugeint];
+SELECT pg_advisory_unlock_all();
+CLOSE ALL;
+UNLISTEN *;
+RESET ALL;

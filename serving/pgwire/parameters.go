@@ -1,0 +1,105 @@
+package pgwire
+
+import (
+	"context"
+	"strings"
+)
+
+// Types of parameters that DuckDB does not tell, and PostgreSQL does: drivers
+// that write values by the type they are told depend on them.
+
+// castParameters returns the types that parameters are cast to where they stand,
+// $1::int or CAST($1 AS int), of those that have none in told, by their number.
+func castParameters(toks []token, told []string) map[int]*pgType {
+	types := map[int]*pgType{}
+	at := func(i int) token {
+		if i < 0 || i >= len(toks) {
+			return token{kind: sign}
+		}
+		return toks[i]
+	}
+	for i, t := range toks {
+		if t.kind != param {
+			continue
+		}
+		n := number1(t.text[1:])
+		if n < 1 || n > len(told) || told[n-1] != "" || types[n] != nil {
+			continue
+		}
+		if at(i+1).is("::") || at(i+1).is("as") && at(i-1).is("(") && at(i-2).is("cast") {
+			if oid := typeNamed(toks[i+2:]); oid != 0 {
+				types[n] = typeOfOID(oid)
+			}
+		}
+	}
+	return types
+}
+
+// typeNamed returns the OID of the type, of one value, whose name toks begin
+// with, as long as it can be; 0 for another.
+func typeNamed(toks []token) (oid uint32) {
+	if len(toks) > 2 && toks[0].name() == "pg_catalog" && toks[1].is(".") {
+		toks = toks[2:]
+	}
+	words, end := "", 0
+	for i := 0; i < len(toks) && i < 4 && toks[i].name() != ""; i++ {
+		words = strings.TrimSpace(words + " " + toks[i].name())
+		if named := oidNamed(words); named != 0 {
+			oid, end = named, i+1
+		}
+	}
+	if end < len(toks) && toks[end].is("[") {
+		return 0
+	}
+	return oid
+}
+
+// typeOfOID returns one of the scalar types; nil: it is none of them.
+func typeOfOID(oid uint32) *pgType {
+	for name, t := range scalars {
+		if t.oid == oid {
+			return typeOf(name)
+		}
+	}
+	return nil
+}
+
+// listsOfPartners takes down in declared which arrays the parameters in = ANY($1)
+// and its like are that the client says nothing of: of what they are compared with,
+// which DuckDB tells of x = $1.
+func (ses *session) listsOfPartners(st statement, declared []uint32) {
+	at := func(i int) token {
+		if i < 0 || i >= len(st.tokens) {
+			return token{kind: sign}
+		}
+		return st.tokens[i]
+	}
+	var edits []edit
+	var lists []int
+	for i, t := range st.tokens {
+		if t.kind == param && at(i-1).is("(") && (at(i-2).is("any") || at(i-2).is("all") || at(i-2).is("some")) && at(i+1).is(")") {
+			if n := number1(t.text[1:]); declared[n-1] == 0 {
+				edits = append(edits, edit{at(i - 2).start, at(i + 1).end(), t.text})
+				lists = append(lists, n)
+			}
+		}
+	}
+	if lists == nil || ses.tx.status == 'E' || asksCatalog(st) {
+		return
+	}
+	a, err := ses.query(st.edited(edits))
+	if err != nil {
+		return // the statement itself tells what is wrong with it
+	}
+	ctx, cancel := context.WithTimeout(ses.srv.ctx, ses.timeout())
+	defer cancel()
+	types, _, err := a.describe(ctx, len(declared))
+	if err != nil {
+		return
+	}
+	for _, n := range lists {
+		if n <= len(types) && types[n-1] != nil && types[n-1].array != 0 && types[n-1].kind != kText {
+			declared[n-1] = types[n-1].array
+		}
+	}
+}

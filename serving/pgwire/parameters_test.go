@@ -1,0 +1,80 @@
+package pgwire_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Drivers write values by the types that they are told, in binary or not at all.
+func TestTypesOfParameters(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	b.fold("shops", 1, 20)
+	c := b.connect().PgConn()
+	for query, want := range map[string]string{
+		"SELECT n FROM shops.by_shop WHERE price > $1":                                   "[1700]",
+		"SELECT $1::numeric(9,2), CAST($2 AS decimal)":                                   "[1700 1700]",
+		"SELECT $1::int + count(*), CAST($2 AS double precision) + 1 FROM shops.by_shop": "[23 701]",
+		"SELECT $1::timestamp with time zone, $2::timestamp, $3 FROM shops.by_shop":      "[1184 1114 25]",
+		"SELECT $1::bigint[], $2::text":                                                  "[1016 25]",
+		"SELECT n FROM shops.by_shop WHERE n = ANY($1)":                                  "[1016]",
+		"SELECT n FROM shops.by_shop WHERE n <> ALL ($2) AND shop = SOME($1)":            "[1009 1016]",
+		"SELECT n FROM shops.by_shop WHERE last = ANY($1) AND n > $2":                    "[1115 20]",
+		"SELECT n FROM shops.by_shop WHERE last::date = ANY($1::date[])":                 "[1182]",
+		"SELECT relname FROM pg_class WHERE relname = ANY($1)":                           "[1009]",
+	} {
+		d, err := c.Prepare(t.Context(), "", query, nil)
+		if err != nil {
+			t.Errorf("%s: %v", query, err)
+		} else if got := fmt.Sprint(d.ParamOIDs); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	var n, some int64
+	conn := b.connect()
+	if err := conn.QueryRow(t.Context(), "SELECT min(n) FROM shops.by_shop").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM shops.by_shop WHERE n = ANY($1)", []int64{n, -1}).Scan(&some); err != nil || some == 0 {
+		t.Errorf("%d %v", some, err)
+	}
+	var equal, more bool
+	if err := conn.QueryRow(t.Context(), "SELECT 1.50::DECIMAL(9,2) = $1::numeric(9,3), count(*) > $2::numeric FROM range(2)", "1.504", "1.5").Scan(&equal, &more); err != nil || equal || !more {
+		t.Errorf("%v %v %v", equal, more, err)
+	}
+}
+
+// PostgreSQL finds mistakes when it parses: there is no statement then, and its
+// name is free.
+func TestAStatementThatCannotBeDescribed(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	c := b.connect().PgConn()
+	for range 2 {
+		if _, err := c.Prepare(t.Context(), "s", "SELECT nope FROM shops.by_shop", nil); state(err) != "42703" {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Prepare(t.Context(), "s", "SELECT 1", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Prepare(t.Context(), "s", "SELECT 2", nil); state(err) != "42P05" {
+		t.Fatal(err)
+	}
+	if r := c.ExecPrepared(t.Context(), "s", nil, nil, nil).Read(); r.Err != nil || string(r.Rows[0][0]) != "1" {
+		t.Error(r.Err)
+	}
+}
+
+// SET SCHEMA is SET search_path, of one schema.
+func TestSetSchema(t *testing.T) {
+	t.Parallel()
+	c := open(t).connect()
+	if _, err := c.Exec(t.Context(), "SET SCHEMA 'web'"); err != nil {
+		t.Fatal(err)
+	}
+	var now string
+	if err := c.QueryRow(t.Context(), "SELECT current_schema()").Scan(&now); err != nil || now != "web" {
+		t.Error(now, err)
+	}
+}
