@@ -329,3 +329,6 @@ func fillBits(b event.Bitmap, n int) {
 
 // hasFailed reports whether row i failed.
 func (v *vec) hasFailed(i int) bool { return v.failed != nil && v.failed.Get(i) }
+
+// has reports whether row i has a value.
+func (v *vec) has(i int) bool { return v.Valid.Get(i) && !v.hasFailed(i) }

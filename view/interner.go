@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 
 	"anabranch/event"
 	"anabranch/fault"
@@ -80,9 +81,23 @@ func (d *interner) put(v []byte, h uint32) (uint32, error) {
 	if uint64(len(d.values.Data))+uint64(len(v)) > math.MaxUint32 {
 		return 0, fault.New(fault.Full, "group table: the strings of one key are over 4 GiB")
 	}
+	if len(v) > cap(d.values.Data)-len(d.values.Data) {
+		d.values.Data = larger(d.values.Data, len(v))
+	}
+	if len(d.values.Offsets) == cap(d.values.Offsets) {
+		d.values.Offsets = larger(d.values.Offsets, 2)
+	}
 	c := d.values.Append(v)
 	index[p] = uint64(h)<<32 | uint64(c+1)
 	return c, nil
+}
+
+// larger returns s with room for n more elements and some besides, on large pages.
+func larger[T any](s []T, n int) []T {
+	if len(s) < 1<<20 {
+		return slices.Grow(s, n)
+	}
+	return append(hugepage.Advise(make([]T, 0, len(s)+max(n, len(s)/2))), s...)
 }
 
 // find returns the code of v, if it has one.
