@@ -1,8 +1,11 @@
 package pgwire
 
 import (
+	"cmp"
 	"context"
 	"strings"
+
+	"anabranch/serving/sql"
 )
 
 // Types of parameters that DuckDB does not tell, and PostgreSQL does: drivers
@@ -102,4 +105,60 @@ func (ses *session) listsOfPartners(st statement, declared []uint32) {
 			declared[n-1] = types[n-1].array
 		}
 	}
+}
+
+// withNullTests casts the parameters without a type in $1 IS NULL, which would keep
+// DuckDB from telling any: to the type that they have elsewhere, $1 IS NULL OR day
+// > $1, or else to text. It returns the text and its description; "" where that does
+// not help.
+func (ses *session) withNullTests(ctx context.Context, text string, told []string) (string, sql.Description) {
+	toks := lex(text)
+	var tests []token
+	elsewhere := map[int]bool{}
+	for i, t := range toks {
+		if t.kind != param {
+			continue
+		}
+		n := number1(t.text[1:])
+		switch {
+		case n < 1 || n > len(told) || told[n-1] != "":
+		case i+2 < len(toks) && toks[i+1].is("is") && (toks[i+2].is("null") || i+3 < len(toks) && toks[i+2].is("not") && toks[i+3].is("null")):
+			tests = append(tests, t)
+		default:
+			elsewhere[n] = true
+		}
+	}
+	if tests == nil {
+		return "", sql.Description{}
+	}
+	// A parameter that is nowhere else stays, so that the others keep their numbers.
+	var without []edit
+	for _, t := range tests {
+		as := "CAST(" + t.text + " AS VARCHAR)"
+		if elsewhere[number1(t.text[1:])] {
+			as = "1"
+		}
+		without = append(without, edit{t.start, t.end(), as})
+	}
+	d, err := ses.srv.engine.Describe(ctx, sql.Request{SQL: edited(text, without), User: ses.limitedAs()})
+	if err != nil || len(d.Params) != len(told) {
+		return "", d
+	}
+	var edits []edit
+	for _, t := range tests {
+		as := "VARCHAR"
+		if n := number1(t.text[1:]); elsewhere[n] {
+			as = cmp.Or(d.Params[n-1], as)
+		}
+		edits = append(edits, edit{t.start, t.end(), "CAST(" + t.text + " AS " + as + ")"})
+	}
+	text = edited(text, edits)
+	params := d.Params
+	if d, err = ses.srv.engine.Describe(ctx, sql.Request{SQL: text, User: ses.limitedAs()}); err != nil {
+		return "", d
+	}
+	for i, of := range params {
+		d.Params[i] = cmp.Or(of, d.Params[i])
+	}
+	return text, d
 }

@@ -12,16 +12,19 @@ func TestTypesOfParameters(t *testing.T) {
 	b.fold("shops", 1, 20)
 	c := b.connect().PgConn()
 	for query, want := range map[string]string{
-		"SELECT n FROM shops.by_shop WHERE price > $1":                                   "[1700]",
-		"SELECT $1::numeric(9,2), CAST($2 AS decimal)":                                   "[1700 1700]",
-		"SELECT $1::int + count(*), CAST($2 AS double precision) + 1 FROM shops.by_shop": "[23 701]",
-		"SELECT $1::timestamp with time zone, $2::timestamp, $3 FROM shops.by_shop":      "[1184 1114 25]",
-		"SELECT $1::bigint[], $2::text":                                                  "[1016 25]",
-		"SELECT n FROM shops.by_shop WHERE n = ANY($1)":                                  "[1016]",
-		"SELECT n FROM shops.by_shop WHERE n <> ALL ($2) AND shop = SOME($1)":            "[1009 1016]",
-		"SELECT n FROM shops.by_shop WHERE last = ANY($1) AND n > $2":                    "[1115 20]",
-		"SELECT n FROM shops.by_shop WHERE last::date = ANY($1::date[])":                 "[1182]",
-		"SELECT relname FROM pg_class WHERE relname = ANY($1)":                           "[1009]",
+		"SELECT n FROM shops.by_shop WHERE price > $1":                                               "[1700]",
+		"SELECT $1::numeric(9,2), CAST($2 AS decimal)":                                               "[1700 1700]",
+		"SELECT $1::int + count(*), CAST($2 AS double precision) + 1 FROM shops.by_shop":             "[23 701]",
+		"SELECT $1::timestamp with time zone, $2::timestamp, $3 FROM shops.by_shop":                  "[1184 1114 25]",
+		"SELECT $1::bigint[], $2::text":                                                              "[1016 25]",
+		"SELECT n FROM shops.by_shop WHERE n = ANY($1)":                                              "[1016]",
+		"SELECT n FROM shops.by_shop WHERE n <> ALL ($2) AND shop = SOME($1)":                        "[1009 1016]",
+		"SELECT n FROM shops.by_shop WHERE last = ANY($1) AND n > $2":                                "[1115 20]",
+		"SELECT n FROM shops.by_shop WHERE last::date = ANY($1::date[])":                             "[1182]",
+		"SELECT n FROM shops.by_shop WHERE ($1 IS NULL OR last > $1) AND ($2 IS NOT NULL OR n = $3)": "[1114 25 20]",
+		"SELECT n FROM shops.by_shop WHERE $1 IS NULL OR price = $1":                                 "[1700]",
+		"SELECT $2 IS NULL, $1 IS NULL OR $1":                                                        "[16 25]",
+		"SELECT relname FROM pg_class WHERE relname = ANY($1)":                                       "[1009]",
 	} {
 		d, err := c.Prepare(t.Context(), "", query, nil)
 		if err != nil {
@@ -37,6 +40,13 @@ func TestTypesOfParameters(t *testing.T) {
 	}
 	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM shops.by_shop WHERE n = ANY($1)", []int64{n, -1}).Scan(&some); err != nil || some == 0 {
 		t.Errorf("%d %v", some, err)
+	}
+	for value, want := range map[string]string{"-1": "all", "1e6": "none"} {
+		const query = "SELECT CASE count(*) WHEN 0 THEN 'none' WHEN (SELECT count(*) FROM shops.by_shop WHERE price IS NOT NULL) THEN 'all' END FROM shops.by_shop WHERE $1 IS NULL OR price > $1"
+		r := c.ExecParams(t.Context(), query, [][]byte{[]byte(value)}, nil, nil, nil).Read()
+		if r.Err != nil || string(r.Rows[0][0]) != want {
+			t.Errorf("price > %s: %v %v, want %s", value, r.Rows, r.Err, want)
+		}
 	}
 	var equal, more bool
 	if err := conn.QueryRow(t.Context(), "SELECT 1.50::DECIMAL(9,2) = $1::numeric(9,3), count(*) > $2::numeric FROM range(2)", "1.504", "1.5").Scan(&equal, &more); err != nil || equal || !more {
@@ -63,6 +73,15 @@ func TestAStatementThatCannotBeDescribed(t *testing.T) {
 	}
 	if r := c.ExecPrepared(t.Context(), "s", nil, nil, nil).Read(); r.Err != nil || string(r.Rows[0][0]) != "1" {
 		t.Error(r.Err)
+	}
+}
+
+// Where files would lie is nothing to show, as to those who are no superusers.
+func TestWhereFilesLie(t *testing.T) {
+	t.Parallel()
+	c := open(t).connect()
+	if _, err := c.Exec(t.Context(), "SHOW data_directory"); state(err) != "42501" {
+		t.Error(err)
 	}
 }
 

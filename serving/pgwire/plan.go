@@ -108,6 +108,8 @@ func (ses *session) show(st statement) (action, error) {
 		name = "transaction_isolation"
 	case "session authorization":
 		name = "session_authorization"
+	case "data_directory", "config_file", "hba_file", "ident_file":
+		return action{}, fault.New(fault.Denied, "permission denied to examine %q", name)
 	}
 	name = strings.ToLower(name)
 	if !ses.known(name) {

@@ -32,6 +32,11 @@ func (ses *session) query(st statement) (action, error) {
 			}
 			cast := castParameters(st.tokens, d.Params)
 			if len(d.Columns) == 0 && n > 0 {
+				if with, of := ses.withNullTests(ctx, text, d.Params); with != "" {
+					text, d = with, of
+				}
+			}
+			if len(d.Columns) == 0 && n > 0 {
 				// The columns depend on the parameters: those are text then, as
 				// PostgreSQL takes what it does not know, unless they are cast.
 				text = typed(text, d.Params)

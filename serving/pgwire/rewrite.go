@@ -178,6 +178,9 @@ func (r *rewriter) names() {
 			if item {
 				out = append(out, plain("AS"), plain("tableoid"))
 			}
+		case t.is("b") && r.at(i+1).kind == str && bitsOf(r.at(i+1)) >= 0:
+			i++ // numbers have bits too
+			out = append(out, token{kind: number, text: strconv.FormatInt(bitsOf(r.toks[i]), 10)})
 		case t.kind == str && (t.text[0] == 'e' || t.text[0] == 'E'):
 			out = append(out, token{kind: str, text: sqlText(t.value())})
 		case (n == "current_schema" || n == "current_catalog" || n == "current_user" || n == "session_user" || n == "current_role" || n == "user") && t.kind == word && !r.at(i+1).is("(") && !r.at(i-1).is(".") && !r.at(i-1).is("as") && !dot:
@@ -187,6 +190,15 @@ func (r *rewriter) names() {
 		}
 	}
 	r.toks = out
+}
+
+// bitsOf is what the text behind B stands for, -1 where that is no string of bits.
+func bitsOf(t token) int64 {
+	n, err := strconv.ParseInt(t.value(), 2, 32)
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // pattern makes the regular expression behind an operator match anywhere, as

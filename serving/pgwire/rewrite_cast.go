@@ -20,6 +20,9 @@ func (r *rewriter) cast(i int) int {
 	}
 	from := r.operand(i)
 	switch {
+	case n == "bit" && r.at(i+2).is("(") && r.at(i+4).is(")"):
+		r.put(i+1, 4, plain("integer")) // see bitsOf
+		return i + 1
 	case regTypes[n] && r.at(i+2).is("["):
 		if names, err := parseArray(r.toks[from].value()); i == from+1 && r.toks[from].kind == str && err == nil {
 			return r.regList(from, i+4-from, n, names)

@@ -61,7 +61,7 @@ var (
 	counted   = regexp.MustCompile(`incorrect argument count for command: have (\d+) want (\d+)`)
 	prefixed  = regexp.MustCompile(`^[A-Z][A-Za-z]+(?: [A-Z][A-Za-z]+)* Error: `)
 	pointed   = regexp.MustCompile(`(?s)\n+LINE (\d+): ([^\n]*)\n( *)\^.*$`)
-	noColumn  = regexp.MustCompile(`^Referenced column "(.+?)" not found|does not have a column named "(.+?)"`)
+	noColumn  = regexp.MustCompile(`^Referenced column "(.+?)" (?:not found|was not found because the FROM clause is missing)|does not have a column named "(.+?)"`)
 	candidate = regexp.MustCompile(`(?s)\n+Candidate bindings: .*$`)
 	inCatalog = regexp.MustCompile(`"?\bcut \d+"?\.`)
 	advice    = regexp.MustCompile(` Use "SET [^.]*\.`)

@@ -28,6 +28,7 @@ func TestHintsForOtherDialects(t *testing.T) {
 		{"SELECT 1 FROM (FROM shops.by_shop JOIN shops.by_shop USING (shup)) JOIN shops.by_shop USING (shup)", "unknown_column", `no column "shup" on the left side of the join: did you mean "shop"?`},
 		{"SELECT * EXCLUDE shup FROM shops.by_shop", "unknown_column", `no column "shup" in the EXCLUDE list (line 1, column 18): did you mean "shop"?`},
 		{"SELECT * REPLACE (1 AS n, 1 AS shup) FROM shops.by_shop", "unknown_column", `no column "shup" in the REPLACE list (line 1, column 32): did you mean "shop"?`},
+		{"SELECT shup", "unknown_column", `there is no column "shup" (line 1, column 8): the query reads no view`},
 		{"SELECT $1", "parameters", "the query has 1 parameters, and was given 0"},
 		{"SELECT n + $2::INT + $1::INT FROM shops.by_shop", "parameters", "the query has 2 parameters, and was given 0"},
 	} {

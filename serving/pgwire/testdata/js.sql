@@ -265,3 +265,5 @@ select
           and a.attnum > 0
           and not a.attisdropped
         order by n.nspname, c.relname, a.attnum;
+-- PostGraphile, of what may be changed
+SELECT rel.relname, ((pg_relation_is_updatable(rel.oid, true)::bit(8) & B'00010000') = B'00010000') AS "isDeletable" FROM pg_catalog.pg_class rel JOIN pg_namespace n ON n.oid = rel.relnamespace WHERE n.nspname = 'shops' ORDER BY 1;
