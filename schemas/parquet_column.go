@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"slices"
@@ -206,6 +207,10 @@ func (r *columnReader) takeCodes(c *event.Column, from, k int) {
 func (r *columnReader) takeNullable(c *event.Column, have, k, n int) {
 	levels := r.levels[r.row : r.row+k]
 	if c.Valid == nil {
+		if bytes.IndexByte(levels, 0) < 0 {
+			r.take(c, k) // no bitmap says that too
+			return
+		}
 		c.Valid = event.NewBitmap(n)
 		for i := range have {
 			c.Valid.Set(i)

@@ -63,13 +63,13 @@ func newSlab(a *aggregate) (slab, error) {
 			return &floatSumSlab{avg: a.fn == aggAvg}, nil
 		}
 	case aggMin:
-		return &extremeSlab{sign: -1, best: newCells(a.in)}, nil
+		return &extremeSlab{sign: -1, best: newOrdered(a.in)}, nil
 	case aggMax:
-		return &extremeSlab{sign: 1, best: newCells(a.in)}, nil
+		return &extremeSlab{sign: 1, best: newOrdered(a.in)}, nil
 	case aggArgMin:
-		return &argSlab{sign: -1, by: newCells(a.byType), arg: newCells(a.in)}, nil
+		return &argSlab{sign: -1, by: newOrdered(a.byType), arg: newCells(a.in)}, nil
 	case aggArgMax:
-		return &argSlab{sign: 1, by: newCells(a.byType), arg: newCells(a.in)}, nil
+		return &argSlab{sign: 1, by: newOrdered(a.byType), arg: newCells(a.in)}, nil
 	case aggCountDistinct:
 		return &distinctSlab{in: in}, nil
 	case aggApproxDistinct:

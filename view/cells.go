@@ -19,6 +19,8 @@ type cells struct {
 	spans []span
 	data  []byte
 	dead  int // bytes of data that no span uses
+
+	heads *heads // of strings that are compared; nil: none
 }
 
 type span struct {
@@ -34,6 +36,15 @@ func newCells(t event.Type) cells {
 	return cells{kind: t, store: store}
 }
 
+// newOrdered returns cells whose values are compared.
+func newOrdered(t event.Type) cells {
+	c := newCells(t)
+	if c.store == event.InCodes {
+		c.heads = &heads{}
+	}
+	return c
+}
+
 func (c *cells) grow(n int) {
 	switch c.store {
 	case event.InInts:
@@ -42,6 +53,9 @@ func (c *cells) grow(n int) {
 		c.wide = extend(c.wide, n-len(c.wide))
 	case event.InCodes:
 		c.spans = extend(c.spans, n-len(c.spans))
+		if c.heads != nil {
+			c.heads.of = extend(c.heads.of, n-len(c.heads.of))
+		}
 	}
 }
 
@@ -66,7 +80,7 @@ func (c *cells) against(o *operand, i, g uint32) int {
 	case event.InWide:
 		return o.col.Wide[i].Compare(c.wide[g])
 	}
-	return bytes.Compare(o.col.Dict.Value(o.col.Codes[i]), c.str(g))
+	return c.compare(o.col.Dict.Value(o.col.Codes[i]), g)
 }
 
 // take makes row i of o the value of group g.
@@ -89,7 +103,7 @@ func (c *cells) againstCell(o *cells, from, g uint32) int {
 	case event.InWide:
 		return o.wide[from].Compare(c.wide[g])
 	}
-	return bytes.Compare(o.str(from), c.str(g))
+	return c.compare(o.str(from), g)
 }
 
 func (c *cells) takeCell(o *cells, from, g uint32) {
@@ -108,7 +122,22 @@ func (c *cells) str(g uint32) []byte {
 	return c.data[s.off : s.off+uint64(s.len)]
 }
 
+// compare compares v with the value of group g.
+func (c *cells) compare(v []byte, g uint32) int {
+	if c.heads != nil {
+		head := c.heads.head(v, c) // which may write others anew
+		if of := c.heads.of[g]; head != of {
+			return cmp.Compare(head, of)
+		}
+	}
+	return bytes.Compare(v, c.str(g))
+}
+
 func (c *cells) setStr(g uint32, v []byte) {
+	if c.heads != nil {
+		head := c.heads.head(v, c)
+		c.heads.of[g] = head
+	}
 	s := &c.spans[g]
 	if len(v) <= int(s.len) {
 		c.dead += int(s.len) - len(v)
@@ -218,14 +247,17 @@ func (c *cells) finish(out *event.Column, order []uint32, has []bool) {
 func (c *cells) clone() cells {
 	return cells{
 		c.kind, c.store, append([]int64(nil), c.ints...), append([]event.Int128(nil), c.wide...),
-		append([]span(nil), c.spans...), append([]byte(nil), c.data...), c.dead,
+		append([]span(nil), c.spans...), append([]byte(nil), c.data...), c.dead, c.heads.clone(),
 	}
 }
 
 func (c *cells) reset() {
 	c.ints, c.wide, c.spans, c.data, c.dead = c.ints[:0], c.wide[:0], c.spans[:0], c.data[:0], 0
+	if c.heads != nil {
+		*c.heads = heads{of: c.heads.of[:0]}
+	}
 }
 
 func (c *cells) bytes() int64 {
-	return sliceBytes(c.ints) + sliceBytes(c.wide) + sliceBytes(c.spans) + sliceBytes(c.data)
+	return sliceBytes(c.ints) + sliceBytes(c.wide) + sliceBytes(c.spans) + sliceBytes(c.data) + c.heads.bytes()
 }

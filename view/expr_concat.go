@@ -42,6 +42,7 @@ type joiner struct {
 	used  int // of table
 
 	numbers []uint64 // scratch: the combination of each row
+	loaded  uint32   // what was seen of table, so that it is not left out
 }
 
 // joined is one of the columns.
@@ -94,10 +95,15 @@ func (j *joiner) join(out []uint32, vs []*vec) {
 		}
 		return
 	}
+	for 2*(j.used+len(out)) >= len(j.table) {
+		j.enlarge()
+	}
+	mask, sum := uint64(len(j.table)-1), uint32(0)
+	for _, n := range j.numbers { // which loads all places before the first is waited for
+		sum += j.table[fold64(n, 0)&mask].code
+	}
+	j.loaded = sum
 	for i, n := range j.numbers {
-		if 2*j.used >= len(j.table) {
-			j.enlarge()
-		}
 		at := j.place(n)
 		if at.code == 0 {
 			j.used++

@@ -24,6 +24,8 @@ type interner struct {
 	index []uint64
 	shift uint8 // of 32 bits, to a place
 
+	each uint32 // bytes of every text, so that offsets need not be read; 0: they differ
+
 	loaded uint64 // what load has seen, so that it is not left out
 
 	// last is the dictionary that known translates: own code + 1, or what the table makes of it, or 0.
@@ -32,7 +34,7 @@ type interner struct {
 }
 
 func (d *interner) clone() *interner {
-	c := &interner{index: append([]uint64(nil), d.index...), shift: d.shift}
+	c := &interner{index: append([]uint64(nil), d.index...), shift: d.shift, each: d.each}
 	c.values.Data = append([]byte(nil), d.values.Data...)
 	c.values.Offsets = append([]uint32(nil), d.values.Offsets...)
 	return c
@@ -73,7 +75,7 @@ func (d *interner) put(v []byte, h uint32) (uint32, error) {
 	p := int(h >> d.shift)
 	for ; index[p] != 0; p = (p + 1) & (len(index) - 1) {
 		if e := index[p]; uint32(e>>32) == h {
-			if c := uint32(e) - 1; equalTexts(d.values.Value(c), v) {
+			if c := uint32(e) - 1; equalTexts(d.text(c), v) {
 				return c, nil
 			}
 		}
@@ -87,9 +89,22 @@ func (d *interner) put(v []byte, h uint32) (uint32, error) {
 	if len(d.values.Offsets) == cap(d.values.Offsets) {
 		d.values.Offsets = larger(d.values.Offsets, 2)
 	}
+	if n := uint32(len(v)); d.values.Len() == 0 {
+		d.each = n
+	} else if n != d.each {
+		d.each = 0
+	}
 	c := d.values.Append(v)
 	index[p] = uint64(h)<<32 | uint64(c+1)
 	return c, nil
+}
+
+// text returns the text with a code.
+func (d *interner) text(c uint32) []byte {
+	if n := uint64(d.each); n > 0 {
+		return d.values.Data[uint64(c)*n : uint64(c+1)*n]
+	}
+	return d.values.Value(c)
 }
 
 // larger returns s with room for n more elements and some besides, on large pages.
@@ -108,7 +123,7 @@ func (d *interner) find(v []byte) (uint32, bool) {
 	h := textHash(v)
 	for p := int(h >> d.shift); d.index[p] != 0; p = (p + 1) & (len(d.index) - 1) {
 		if e := d.index[p]; uint32(e>>32) == h {
-			if c := uint32(e) - 1; equalTexts(d.values.Value(c), v) {
+			if c := uint32(e) - 1; equalTexts(d.text(c), v) {
 				return c, true
 			}
 		}

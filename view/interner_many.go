@@ -24,7 +24,7 @@ func (d *interner) internAll(from *event.Dict, codes, known []uint32) error {
 		d.load(hashes[:n], found[:n])
 		for i, code := range asked {
 			v := from.Value(code)
-			if c := found[i]; c != 0 && equalTexts(d.values.Value(c-1), v) {
+			if c := found[i]; c != 0 && equalTexts(d.text(c-1), v) {
 				known[code] = c
 				continue
 			}
@@ -54,14 +54,19 @@ func (d *interner) load(hashes, found []uint32) {
 		found[i] = uint32(index[p])
 	}
 	offsets, data := d.values.Offsets, d.values.Data
-	if len(data) == 0 {
-		return
-	}
-	for _, c := range found {
-		sum += uint64(offsets[max(c, 1)-1])
-	}
-	for _, c := range found {
-		sum += uint64(data[min(int(offsets[max(c, 1)-1]), len(data)-1)])
+	switch n := uint64(d.each); {
+	case len(data) == 0:
+	case n > 0:
+		for _, c := range found {
+			sum += uint64(data[uint64(max(c, 1)-1)*n])
+		}
+	default:
+		for _, c := range found {
+			sum += uint64(offsets[max(c, 1)-1])
+		}
+		for _, c := range found {
+			sum += uint64(data[min(int(offsets[max(c, 1)-1]), len(data)-1)])
+		}
 	}
 	d.loaded = sum
 }
