@@ -1,6 +1,14 @@
+#include <stdbool.h>
 #include <stdint.h>
 
 // How many bytes all large blocks of DuckDB may have together, and how many they
 // have.
-void blocks_limit(int64_t bytes);
+void blocks_limit(int64_t bytes, int64_t of_call);
 int64_t blocks_held(void);
+
+// Of the call of a function that this thread is in, if it is in one: whether it
+// is to fail because its query was interrupted; whether it may take so many more
+// bytes of large blocks, if it may have so many; and that it took them.
+bool call_interrupted(void);
+bool call_fits(int64_t more, int64_t most);
+void call_holds(int64_t more);

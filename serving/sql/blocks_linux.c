@@ -11,24 +11,30 @@
 // almost all of that.
 enum { large = 1 << 20 };
 
-static _Atomic int64_t most = INT64_MAX, held;
+static _Atomic int64_t most = INT64_MAX, most_of_call = INT64_MAX, held;
 
-void blocks_limit(int64_t bytes) { atomic_store(&most, bytes); }
+void blocks_limit(int64_t bytes, int64_t of_call) {
+	atomic_store(&most, bytes);
+	atomic_store(&most_of_call, of_call);
+}
 int64_t blocks_held(void) { return atomic_load(&held); }
+
+static void correct(int64_t n) {
+	if (n) {
+		atomic_fetch_add(&held, n);
+		call_holds(n);
+	}
+}
 
 // enter counts n more bytes, if they are not too many.
 static bool enter(size_t n) {
-	if (n > INT64_MAX / 2)
+	if (n > INT64_MAX / 2 || !call_fits(n, atomic_load(&most_of_call)))
 		return false;
+	call_holds(n);
 	if (atomic_fetch_add(&held, n) + (int64_t)n <= atomic_load(&most))
 		return true;
-	atomic_fetch_sub(&held, n);
+	correct(-(int64_t)n);
 	return false;
-}
-
-static void correct(int64_t n) {
-	if (n)
-		atomic_fetch_add(&held, n);
 }
 
 // counted is what a block of so many usable bytes counts for.
@@ -52,6 +58,8 @@ static int64_t planned(size_t n) {
 }
 
 void *__wrap_duckdb_je_malloc(size_t n) {
+	if (call_interrupted())
+		return NULL;
 	int64_t size = planned(n);
 	if (size && !enter(size))
 		return NULL;
@@ -68,6 +76,8 @@ void __wrap_duckdb_je_free(void *p) {
 }
 
 void *__wrap_duckdb_je_realloc(void *p, size_t n) {
+	if (call_interrupted())
+		return NULL;
 	int64_t before = p ? counted(duckdb_je_sallocx(p, 0)) : 0, more = planned(n) - before;
 	if (more > 0 && !enter(more))
 		return NULL;
@@ -85,6 +95,8 @@ void *__wrap_duckdb_je_realloc(void *p, size_t n) {
 extern void _ZSt17__throw_bad_allocv(void) __attribute__((noreturn));
 
 void *_Znwm(size_t n) {
+	if (call_interrupted())
+		_ZSt17__throw_bad_allocv();
 	if (n < large / 2) {
 		void *p = malloc(n ? n : 1);
 		if (!p)

@@ -22,8 +22,8 @@ func TestLargeBlocksAreBounded(t *testing.T) {
 	defer engine.Close()
 	const most = 128 << 20
 	before := sql.BlocksHeld()
-	sql.LimitBlocks(before + most)
-	defer sql.LimitBlocks(math.MaxInt64)
+	sql.LimitBlocks(before+most, math.MaxInt64)
+	defer sql.LimitBlocks(math.MaxInt64, math.MaxInt64)
 	base := resident(t)
 	for _, query := range []string{
 		"SELECT length(repeat('x', 1600000000))",

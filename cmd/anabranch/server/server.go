@@ -137,7 +137,7 @@ func (s *Server) start(ctx context.Context) error {
 		answers := serving.New(serving.Options{Sources: s.sources, Seek: s.seek, Logger: c.Logger, Dice: c.Dice})
 		s.lookup = lookup.New(answers, lookup.Options{Dir: filepath.Join(c.Dir, "cache")})
 		s.watches = httpapi.NewWatches(s.lookup, httpapi.WatchOptions{})
-		sql.LimitBlocks(2 * s.memory.query) // of queries and of verify
+		sql.LimitBlocks(2*s.memory.query, s.memory.query/8) // of queries and of verify
 		s.engine, err = sql.New(ctx, answers, sql.Options{
 			CacheDirs: []string{filepath.Join(c.Dir, "cache")}, Logger: c.Logger,
 			MemoryLimit: fmt.Sprintf("%dB", s.memory.query), MaxQueries: s.memory.queries(), Lookup: s.lookup,
