@@ -70,15 +70,15 @@ func (ses *session) catalogQuery(st statement) (action, error) {
 			}
 			return result{rows: out, tag: "SELECT"}, nil
 		},
-		describe: func(ctx context.Context, n int) ([]*pgType, []column, error) {
+		describe: func(ctx context.Context, declared []uint32) ([]*pgType, []column, error) {
 			conn, err := open(ctx)
 			if err != nil {
 				return nil, nil, err
 			}
 			defer conn.Close()
 			d, err := describeCatalog(ctx, conn, text)
-			if err == nil && len(d.Columns) == 0 && n > 0 {
-				text = typed(text, d.Params)
+			if err == nil && len(d.Columns) == 0 && len(declared) > 0 {
+				text, _ = typed(text, d.Params, declared, "VARCHAR")
 				d, err = describeCatalog(ctx, conn, text)
 			}
 			if err != nil {

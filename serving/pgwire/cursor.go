@@ -37,8 +37,8 @@ func (ses *session) declare(st statement) (action, error) {
 		return action{}, bad
 	}
 	return action{
-		describe: func(ctx context.Context, n int) ([]*pgType, []column, error) {
-			params, _, err := a.describe(ctx, n)
+		describe: func(ctx context.Context, declared []uint32) ([]*pgType, []column, error) {
+			params, _, err := a.describe(ctx, declared)
 			return params, nil, err
 		},
 		run: func(ctx context.Context, args []any) (result, error) {
@@ -52,7 +52,7 @@ func (ses *session) declare(st statement) (action, error) {
 				return result{}, fault.WithCode(fault.New(fault.Throttled, "a session may have %d cursors: close some", maxStatements), "busy")
 			}
 			// A mistake is one of DECLARE, not of the first FETCH.
-			if _, _, err := a.describe(ctx, len(args)); err != nil {
+			if _, _, err := a.describe(ctx, oidsOf(args)); err != nil {
 				return result{}, err
 			}
 			p := &portal{ses: ses, prepared: &prepared{statement: inner, action: a}, args: args, hold: hold}
@@ -133,7 +133,7 @@ func (ses *session) fetchFrom(verb string, n int, name string) (action, error) {
 			moved++
 		}
 	}
-	a.describe = func(context.Context, int) ([]*pgType, []column, error) {
+	a.describe = func(context.Context, []uint32) ([]*pgType, []column, error) {
 		p, err := find()
 		if err != nil || verb == "MOVE" {
 			return nil, nil, err

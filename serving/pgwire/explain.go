@@ -48,8 +48,8 @@ func (ses *session) explain(st statement) (action, error) {
 			document, err := planDocument(r.rows)
 			return result{rows: &fewRows{columns, [][]any{{sql.JSON(document)}}}, tag: "EXPLAIN"}, err
 		},
-		describe: func(ctx context.Context, n int) ([]*pgType, []column, error) {
-			params, _, err := plan.describe(ctx, n)
+		describe: func(ctx context.Context, declared []uint32) ([]*pgType, []column, error) {
+			params, _, err := plan.describe(ctx, declared)
 			return params, columns, err
 		},
 	}, nil

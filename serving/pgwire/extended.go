@@ -85,7 +85,7 @@ func (p *prepared) describe(ses *session) error {
 		}
 		ctx, cancel := context.WithTimeout(ses.srv.ctx, ses.timeout())
 		defer cancel()
-		params, columns, err := p.action.describe(ctx, len(p.declared))
+		params, columns, err := p.action.describe(ctx, p.declared)
 		if err != nil {
 			return err
 		}

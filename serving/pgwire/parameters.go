@@ -3,7 +3,11 @@ package pgwire
 import (
 	"cmp"
 	"context"
+	"math/big"
+	"slices"
 	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
 
 	"anabranch/serving/sql"
 )
@@ -26,11 +30,12 @@ func castParameters(toks []token, told []string) map[int]*pgType {
 			continue
 		}
 		n := number1(t.text[1:])
-		if n < 1 || n > len(told) || told[n-1] != "" || types[n] != nil {
+		if n < 1 || n > len(told) || told[n-1] != "" && told[n-1] != "VARCHAR" || types[n] != nil {
 			continue
 		}
 		if at(i+1).is("::") || at(i+1).is("as") && at(i-1).is("(") && at(i-2).is("cast") {
-			if oid := typeNamed(toks[i+2:]); oid != 0 {
+			// JSON is text to DuckDB.
+			if oid := typeNamed(toks[i+2:]); told[n-1] == "" || oid == scalars["JSON"].oid {
 				types[n] = typeOfOID(oid)
 			}
 		}
@@ -96,7 +101,7 @@ func (ses *session) listsOfPartners(st statement, declared []uint32) {
 	}
 	ctx, cancel := context.WithTimeout(ses.srv.ctx, ses.timeout())
 	defer cancel()
-	types, _, err := a.describe(ctx, len(declared))
+	types, _, err := a.describe(ctx, declared)
 	if err != nil {
 		return
 	}
@@ -161,4 +166,121 @@ func (ses *session) withNullTests(ctx context.Context, text string, told []strin
 		d.Params[i] = cmp.Or(of, d.Params[i])
 	}
 	return text, d
+}
+
+// settled casts the parameters of a query whose columns depend on them, and
+// describes it: to what is known of them, and if that does not do the others to
+// text, as PostgreSQL takes what it does not know.
+func (ses *session) settled(ctx context.Context, text string, told []string, declared []uint32) (string, sql.Description, error) {
+	told = slices.Clone(told)
+	describe := func(text string) (sql.Description, error) {
+		return ses.srv.engine.Describe(ctx, sql.Request{SQL: text, User: ses.limitedAs()})
+	}
+	for _, rest := range []string{"", "VARCHAR"} {
+		as, types := typed(text, told, declared, rest)
+		d, err := describe(as)
+		switch {
+		case err != nil && rest == "":
+			continue
+		case err != nil:
+			return text, d, err
+		}
+		for i := range told {
+			if i < len(d.Params) {
+				told[i] = cmp.Or(told[i], types[i+1], d.Params[i])
+			}
+		}
+		if d.Params = told; len(d.Columns) > 0 {
+			return as, d, nil
+		}
+		if rest != "" { // a function in FROM is bound to values
+			var edits []edit
+			for _, t := range lex(as) {
+				if t.kind == param {
+					edits = append(edits, edit{t.start, t.end(), "NULL"})
+				}
+			}
+			if of, err := describe(edited(as, edits)); err == nil {
+				d.Columns = of.Columns
+			}
+			return as, d, nil
+		}
+	}
+	return text, sql.Description{Params: told}, nil
+}
+
+// typed casts parameters to what the client declares, or to the types they are
+// told to have, or else to what PostgreSQL takes them for, numbers beside one, and
+// where that says nothing to rest. It returns these types, by their numbers.
+func typed(text string, told []string, declared []uint32, rest string) (string, map[int]string) {
+	toks := lex(text)
+	types := map[int]string{}
+	for i, t := range toks {
+		if t.kind != param {
+			continue
+		}
+		n := number1(t.text[1:])
+		switch {
+		case types[n] != "":
+		case n > 0 && n <= len(declared) && declared[n-1] != 0:
+			types[n] = duckName(declared[n-1])
+		case n > 0 && n <= len(told) && told[n-1] != "":
+			types[n] = told[n-1]
+		default:
+			types[n] = besideNumber(toks, i)
+		}
+	}
+	var edits []edit
+	for _, t := range toks {
+		if t.kind != param {
+			continue
+		}
+		as := cmp.Or(types[number1(t.text[1:])], rest)
+		if _, ok := scalars[as]; as != "DECIMAL" && ok || strings.HasPrefix(as, "DECIMAL(") { // of another nobody knows the parts
+			edits = append(edits, edit{t.start, t.end(), "CAST(" + t.text + " AS " + as + ")"})
+		}
+	}
+	return edited(text, edits), types
+}
+
+// besideNumber returns the type of a parameter that is added to a whole number, or
+// multiplied with one or with an interval, or counts rows; "" for another.
+func besideNumber(toks []token, i int) string {
+	at := func(i int) token {
+		if i < 0 || i >= len(toks) {
+			return token{kind: sign}
+		}
+		return toks[i]
+	}
+	if at(i-1).is("limit") || at(i-1).is("offset") {
+		return "BIGINT"
+	}
+	for _, by := range []int{-1, 1} {
+		op, other := at(i+by), at(i+2*by)
+		times := op.is("*")
+		switch {
+		case op.kind != sign || !times && !op.is("+") && !op.is("-") && !op.is("/") && !op.is("%"):
+		case other.kind == number && strings.Trim(other.text, "0123456789") == "":
+			return "INTEGER"
+		case times && (other.is("interval") || other.kind == str && at(i+3*by).is("interval")):
+			return "DOUBLE"
+		}
+	}
+	return ""
+}
+
+// oidsOf declares numbers as what they are, so that none is rounded.
+func oidsOf(args []any) []uint32 {
+	oids := make([]uint32, len(args))
+	for i, v := range args {
+		switch v.(type) {
+		case int64:
+			oids[i] = 20
+		case float64:
+			oids[i] = 701
+		case duckdb.Decimal, *big.Int:
+			oids[i] = 1700
+		}
+	}
+	return oids
 }

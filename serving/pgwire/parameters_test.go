@@ -2,6 +2,7 @@ package pgwire_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -23,12 +24,22 @@ func TestTypesOfParameters(t *testing.T) {
 		"SELECT n FROM shops.by_shop WHERE last::date = ANY($1::date[])":                             "[1182]",
 		"SELECT n FROM shops.by_shop WHERE ($1 IS NULL OR last > $1) AND ($2 IS NOT NULL OR n = $3)": "[1114 25 20]",
 		"SELECT n FROM shops.by_shop WHERE $1 IS NULL OR price = $1":                                 "[1700]",
+		"SELECT n FROM shops.by_shop WHERE n > $1 + 1 AND n < 2 * $2":                                "[23 23]",
+		"SELECT n FROM shops.by_shop LIMIT $1 OFFSET ($2 - 1) * $1":                                  "[20 23]",
+		"SELECT n FROM shops.by_shop WHERE last::date >= $1 AND last::date < $1 + 7":                 "[1082]",
+		"SELECT n FROM shops.by_shop WHERE last > now() - INTERVAL '1 day' * $1":                     "[701]",
+		"SELECT n FROM shops.by_shop WHERE n > 2 * $1 AND last > $2":                                 "[23 1114]",
+		"SELECT n FROM shops.by_shop WHERE n BETWEEN $1 AND $1 + 10":                                 "[23]",
+		"SELECT t.x, n FROM unnest($1::bigint[]) t(x) JOIN shops.by_shop ON n = x":                   "[1016]",
+		"SELECT $1::json, $2::text":                                                                  "[114 25]",
 		"SELECT $2 IS NULL, $1 IS NULL OR $1":                                                        "[16 25]",
 		"SELECT relname FROM pg_class WHERE relname = ANY($1)":                                       "[1009]",
 	} {
 		d, err := c.Prepare(t.Context(), "", query, nil)
 		if err != nil {
 			t.Errorf("%s: %v", query, err)
+		} else if len(d.Fields) == 0 {
+			t.Errorf("%s: no columns are told", query)
 		} else if got := fmt.Sprint(d.ParamOIDs); got != want {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
@@ -46,6 +57,22 @@ func TestTypesOfParameters(t *testing.T) {
 		r := c.ExecParams(t.Context(), query, [][]byte{[]byte(value)}, nil, nil, nil).Read()
 		if r.Err != nil || string(r.Rows[0][0]) != want {
 			t.Errorf("price > %s: %v %v, want %s", value, r.Rows, r.Err, want)
+		}
+	}
+	// A number is what it is declared to be, beside whatever it stands.
+	for _, query := range []string{"SELECT sum(x) FROM range(4) t(x) WHERE x < $1 + 1 AND x > $1", "DECLARE c CURSOR FOR SELECT sum(x) FROM range(4) t(x) WHERE x < $1 + 1 AND x > $1"} {
+		if _, err := c.Exec(t.Context(), "BEGIN").ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		r := c.ExecParams(t.Context(), query, [][]byte{[]byte("0.5")}, []uint32{1700}, nil, nil).Read()
+		if strings.HasPrefix(query, "DECLARE") && r.Err == nil {
+			r = c.ExecParams(t.Context(), "FETCH c", nil, nil, nil, nil).Read()
+		}
+		if r.Err != nil || string(r.Rows[0][0]) != "1" {
+			t.Errorf("%s: %s %v", query, r.Rows, r.Err)
+		}
+		if _, err := c.Exec(t.Context(), "ROLLBACK").ReadAll(); err != nil {
+			t.Fatal(err)
 		}
 	}
 	var equal, more bool

@@ -14,9 +14,9 @@ type action struct {
 	run  func(ctx context.Context, args []any) (result, error)
 	rows bool // it returns rows
 	ends bool // it ends a transaction, and may do so to one that failed
-	// describe finds the types of n parameters and the columns; nil: there are
-	// none of either.
-	describe func(ctx context.Context, n int) ([]*pgType, []column, error)
+	// describe finds the types of the parameters, of which some are declared, and
+	// the columns; nil: there are none of either.
+	describe func(ctx context.Context, declared []uint32) ([]*pgType, []column, error)
 }
 
 // command is an action without parameters and rows.
@@ -140,7 +140,7 @@ func (ses *session) literal(tag string, make func() ([]column, [][]any, error)) 
 			columns, all, err := make()
 			return result{rows: &fewRows{columns, all}, tag: tag}, err
 		},
-		describe: func(context.Context, int) ([]*pgType, []column, error) {
+		describe: func(context.Context, []uint32) ([]*pgType, []column, error) {
 			columns, _, err := make()
 			return nil, columns, err
 		},

@@ -25,22 +25,19 @@ func (ses *session) query(st statement) (action, error) {
 			rows, err := ses.ask(ctx, text, args)
 			return result{rows: rows, tag: "SELECT"}, err
 		},
-		describe: func(ctx context.Context, n int) ([]*pgType, []column, error) {
+		describe: func(ctx context.Context, declared []uint32) ([]*pgType, []column, error) {
 			d, err := ses.srv.engine.Describe(ctx, sql.Request{SQL: text, User: ses.limitedAs()})
 			if err != nil {
 				return nil, nil, err
 			}
 			cast := castParameters(st.tokens, d.Params)
-			if len(d.Columns) == 0 && n > 0 {
+			if len(d.Columns) == 0 && len(declared) > 0 {
 				if with, of := ses.withNullTests(ctx, text, d.Params); with != "" {
 					text, d = with, of
 				}
 			}
-			if len(d.Columns) == 0 && n > 0 {
-				// The columns depend on the parameters: those are text then, as
-				// PostgreSQL takes what it does not know, unless they are cast.
-				text = typed(text, d.Params)
-				if d, err = ses.srv.engine.Describe(ctx, sql.Request{SQL: text, User: ses.limitedAs()}); err != nil {
+			if len(d.Columns) == 0 && len(declared) > 0 {
+				if text, d, err = ses.settled(ctx, text, d.Params, declared); err != nil {
 					return nil, nil, err
 				}
 			}
@@ -56,21 +53,6 @@ func (ses *session) query(st statement) (action, error) {
 			return params, ses.columnsOf(d.Columns), nil
 		},
 	}, nil
-}
-
-// typed casts the parameters that have no type to text.
-func typed(text string, params []string) string {
-	var edits []edit
-	for _, t := range lex(text) {
-		if t.kind != param {
-			continue
-		}
-		if n := number1(t.text[1:]); n > 0 && n <= len(params) && params[n-1] != "" {
-			continue
-		}
-		edits = append(edits, edit{t.start, t.end(), "CAST(" + t.text + " AS VARCHAR)"})
-	}
-	return edited(text, edits)
 }
 
 func number1(s string) int {
