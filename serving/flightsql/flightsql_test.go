@@ -75,7 +75,7 @@ func setup(t testing.TB, o flightsql.Options, dial ...grpc.DialOption) *bench {
 	b.views, b.speed = []*view.View{v}, servingtest.NewSpeed(v)
 	a := archive.Open(bucket.NewMemory(), "shops", schemas.NewSet(schema), archive.Options{Partitions: 1, CacheDir: t.TempDir()})
 	src := &serving.Source{Name: "shops", Views: b.views, Speed: b.speed, Batch: a, Head: b.speed.Head}
-	b.engine, err = sql.New(t.Context(), serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{src} }}), sql.Options{})
+	b.engine, err = sql.New(t.Context(), serving.New(serving.Options{Patience: 5 * time.Minute, Sources: func() []*serving.Source { return []*serving.Source{src} }}), sql.Options{Patience: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

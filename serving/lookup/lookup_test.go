@@ -96,9 +96,9 @@ func open(t testing.TB, o lookup.Options) *rig {
 	}
 	g.gens[0] = g.above()
 	src := &serving.Source{Name: "shops", Views: g.views, Speed: g, Batch: g.archive}
-	s := serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{src} }})
+	s := serving.New(serving.Options{Patience: 5 * time.Minute, Sources: func() []*serving.Source { return []*serving.Source{src} }})
 	var err error
-	if g.engine, err = sql.New(t.Context(), s, sql.Options{CacheDirs: []string{cache}}); err != nil {
+	if g.engine, err = sql.New(t.Context(), s, sql.Options{CacheDirs: []string{cache}, Patience: 5 * time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	g.lookup = lookup.New(s, o)

@@ -1,6 +1,7 @@
 package pgwire_test
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math/rand/v2"
@@ -53,7 +54,7 @@ func openOver(t testing.TB, eo sql.Options, change ...func(*pgwire.Options)) *be
 	schema := servingtest.Schema(t, servingtest.Sale)
 	b := &bench{TB: t, shape: schema.Shape(), speeds: map[string]*servingtest.Speed{}}
 	cache := t.TempDir()
-	eo.CacheDirs = []string{cache}
+	eo.CacheDirs, eo.Patience = []string{cache}, cmp.Or(eo.Patience, 5*time.Minute)
 	var sources []*serving.Source
 	for _, pipeline := range slices.Sorted(maps.Keys(texts)) {
 		var views []*view.View
@@ -70,7 +71,7 @@ func openOver(t testing.TB, eo sql.Options, change ...func(*pgwire.Options)) *be
 			Batch: archive.Open(bucket.NewMemory(), pipeline, schemas.NewSet(schema), archive.Options{Partitions: 1, CacheDir: cache})})
 	}
 	var err error
-	b.engine, err = sql.New(ctx, serving.New(serving.Options{Sources: func() []*serving.Source { return sources }}), eo)
+	b.engine, err = sql.New(ctx, serving.New(serving.Options{Patience: 5 * time.Minute, Sources: func() []*serving.Source { return sources }}), eo)
 	if err != nil {
 		t.Fatal(err)
 	}
