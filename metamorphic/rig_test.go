@@ -95,7 +95,7 @@ func newRig(ctx context.Context, p plan, dir string) (r *rig, err error) {
 		return r, err
 	}
 	r.source = &serving.Source{Name: p.pipeline, Views: r.views, Speed: r.speed, Batch: r.archive, Head: r.head}
-	r.serving = serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{r.source} }, Patience: 20 * time.Second})
+	r.serving = serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{r.source} }, Patience: 5 * time.Minute})
 	r.engine, err = sql.New(ctx, r.serving, sql.Options{CacheDirs: []string{cache}, Threads: 1})
 	return r, err
 }
@@ -267,7 +267,7 @@ func (s slow) Newest(ctx context.Context) (*archive.Manifest, error) {
 func (r *rig) slowly(most time.Duration) (*serving.Serving, *serving.Source) {
 	s := *r.source
 	s.Batch = slow{r.archive, most}
-	return serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{&s} }, Patience: 20 * time.Second}), &s
+	return serving.New(serving.Options{Sources: func() []*serving.Source { return []*serving.Source{&s} }, Patience: 5 * time.Minute}), &s
 }
 
 // parts are the batch groups of the versions read last, by version and view:

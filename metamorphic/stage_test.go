@@ -61,7 +61,7 @@ func openStage(t testing.TB, record *soak.Run) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.compiler.Close() })
-	s.serving = serving.New(serving.Options{Sources: s.sources, Patience: 10 * time.Second, Look: 100 * time.Millisecond})
+	s.serving = serving.New(serving.Options{Sources: s.sources, Patience: 5 * time.Minute, Look: 100 * time.Millisecond})
 	if s.engine, err = sql.New(t.Context(), s.serving, sql.Options{CacheDirs: []string{s.dir}, Threads: 1}); err != nil {
 		t.Fatal(err)
 	}

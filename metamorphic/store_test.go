@@ -61,7 +61,7 @@ func openOverHTTP(t testing.TB, o s3bucket.Options, reuse http.RoundTripper) *ov
 }
 
 func openFake(t testing.TB) *overHTTP {
-	return openOverHTTP(t, s3bucket.Options{Bucket: "fake", Endpoint: "http://fake", Region: "us-east-1", AccessKey: "a", SecretKey: "b", Stall: 150 * time.Millisecond}, nil)
+	return openOverHTTP(t, s3bucket.Options{Bucket: "fake", Endpoint: "http://fake", Region: "us-east-1", AccessKey: "a", SecretKey: "b", Stall: time.Second}, nil)
 }
 
 // openServer is a real S3 server behind the wire.
