@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/url"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,12 +50,17 @@ type part struct {
 	*program
 }
 
-// fixedAddresses picks free ports that stay the same over restarts.
+// fixedAddresses picks free ports that stay the same over restarts. They are
+// below those that the kernel gives to connections, of which one might have the
+// port of a process that is not there for a moment.
 func fixedAddresses(t *testing.T, n int) []string {
 	t.Helper()
 	var all []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for len(all) < n {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
