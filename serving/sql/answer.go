@@ -59,9 +59,11 @@ func (s *stay) answer(seats *seats) (*Answer, error) {
 			return false, err
 		}
 		return a.fetch(stream)
-	})
+	}, a.dropAll)
 	if err != nil {
-		a.drop(len(a.chunks))
+		if !r.gone.Load() {
+			a.dropAll()
+		}
 		return nil, err
 	}
 	a.progress = r
@@ -104,6 +106,8 @@ func (a *Answer) drop(n int) {
 	a.chunks = a.chunks[:copy(a.chunks, a.chunks[n:])]
 	a.row, a.rows = 0, 0
 }
+
+func (a *Answer) dropAll() { a.drop(len(a.chunks)) }
 
 // Next returns the next row, valid until the following Next, or nil at the
 // end. Values are what DuckDB's driver gives: int64, float64, string, bool,
@@ -186,6 +190,9 @@ func (a *Answer) Rest() { a.seat.leave() }
 // Close ends the query and lets its cut go. Calling it twice is fine.
 func (a *Answer) Close() error {
 	a.seat.leave()
-	a.drop(len(a.chunks))
+	if a.progress.gone.Load() {
+		return nil
+	}
+	a.dropAll()
 	return a.progress.close()
 }

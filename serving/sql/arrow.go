@@ -48,7 +48,7 @@ func (e *Engine) Records(ctx context.Context, r Request) (*Records, error) {
 // records begins the answer, and leaves when that is closed.
 func (s *stay) records() (*Records, error) {
 	out := &Records{Receipt: s.receipt, meter: s.meter, origins: s.origins}
-	r, err := s.read(func(stream *stream) (bool, error) { return true, out.describe(stream) })
+	r, err := s.read(func(stream *stream) (bool, error) { return true, out.describe(stream) }, func() {})
 	out.progress = r
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (r *Records) Next() (arrow.Record, error) {
 		rows, more, err = r.collect(s)
 		return more, err
 	})
-	if rows == 0 || err != nil {
+	if err != nil || rows == 0 { // in this order: what rows is nobody knows while a step goes on
 		return nil, err
 	}
 	if err := r.meter.add(int64(rows), int64(r.size())); err != nil {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
-	"time"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
 	"github.com/duckdb/duckdb-go/v2"
@@ -32,18 +31,12 @@ type stream struct {
 	result *bindings.Result
 	opened bool // result is there
 
-	over  chan struct{} // closed when nothing may be interrupted any more
-	watch func() bool   // ends the watch over ctx; false: it has begun to interrupt
-	ended chan struct{} // closed when the watch has interrupted for the last time
+	uninterrupted func() // ends the watch over ctx
 }
-
-// again is how often a query is interrupted until it ends: DuckDB forgets an
-// interrupt that comes between two of its steps.
-const again = 50 * time.Millisecond
 
 // openStream runs a query until its first rows are there.
 func openStream(ctx context.Context, l *lane, conn *sql.Conn, query string, args []any) (*stream, error) {
-	s := &stream{ctx: ctx, lane: l, result: new(bindings.Result), over: make(chan struct{}), ended: make(chan struct{})}
+	s := &stream{ctx: ctx, lane: l, result: new(bindings.Result), uninterrupted: func() {}}
 	err := conn.Raw(func(dc any) error { return s.open(dc, query, args) })
 	if err != nil {
 		s.close()
@@ -56,7 +49,7 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 	if s.conn, err = handle[bindings.Connection](dc, "conn"); err != nil {
 		return err
 	}
-	s.watch = context.AfterFunc(s.ctx, s.interrupt)
+	s.uninterrupted = interrupting(s.ctx, s.conn)
 	var prepared driver.Stmt
 	s.lane.patiently(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, query) })
 	if err != nil {
@@ -150,25 +143,9 @@ func (s *stream) classify(err error) error {
 	return classify(err)
 }
 
-// interrupt ends what DuckDB does for this connection.
-func (s *stream) interrupt() {
-	defer close(s.ended)
-	for {
-		bindings.Interrupt(s.conn)
-		select {
-		case <-s.over:
-			return
-		case <-time.After(again):
-		}
-	}
-}
-
 // close ends the query. Nothing touches the connection afterwards.
 func (s *stream) close() {
-	close(s.over)
-	if s.watch != nil && !s.watch() {
-		<-s.ended
-	}
+	s.uninterrupted()
 	if s.opened {
 		bindings.DestroyResult(s.result)
 	}

@@ -36,6 +36,9 @@ func TestLongCallsAreInterrupted(t *testing.T) {
 		if code := fault.CodeOf(err); code != "timeout" && code != "memory_limit" {
 			t.Errorf("%s: %v, code %q", query, err, code)
 		}
+		if _, err := e.Describe(t.Context(), sql.Request{SQL: query}); err != nil && fault.CodeOf(err) != "timeout" && fault.CodeOf(err) != "memory_limit" {
+			t.Errorf("%s, described: %v", query, err)
+		}
 	}
 	if _, err := drain(t.Context(), e, sql.Request{SQL: "SELECT list_transform(range(100), lambda x: x * 2)"}); err != nil {
 		t.Error("afterwards:", err)

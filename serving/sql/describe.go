@@ -2,7 +2,6 @@ package sql
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"strings"
 
@@ -27,11 +26,25 @@ func (e *Engine) Describe(ctx context.Context, r Request) (Description, error) {
 		from.tell(d.Columns)
 		return err
 	})
-	return d, e.explained(err, unchanged(r.SQL), nil)
+	if err != nil { // before looking at d: somebody may still fill it in
+		return Description{}, e.explained(err, unchanged(r.SQL), nil)
+	}
+	return d, nil
 }
 
-// prepared has fn look at a query that is prepared where all views are empty.
+// prepared has fn look at a query that is prepared where all views are empty,
+// within the time of queries. After an error fn may still be looking.
 func (e *Engine) prepared(ctx context.Context, r Request, fn func(*duckdb.Stmt, origins) error) error {
+	ctx, cancel := r.Limits.within(e.o.Limits).limited(ctx)
+	var err error
+	if !beside(ctx, func() { err = e.prepare(ctx, r, fn) }, cancel) {
+		return ended(ctx, ctx.Err())
+	}
+	defer cancel()
+	return err
+}
+
+func (e *Engine) prepare(ctx context.Context, r Request, fn func(*duckdb.Stmt, origins) error) error {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
 		return fault.Wrap(fault.Transient, err)
@@ -55,17 +68,12 @@ func (e *Engine) prepared(ctx context.Context, r Request, fn func(*duckdb.Stmt, 
 		return err
 	}
 	err = conn.Raw(func(dc any) error {
-		prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(ctx, text.runs)
-		if err != nil {
-			return err
-		}
-		defer prepared.Close()
-		return fn(prepared.(*duckdb.Stmt), c.origins)
+		return preparing(ctx, dc, text.runs, func(s *duckdb.Stmt) error { return fn(s, c.origins) })
 	})
 	if err != nil && fault.KindOf(err) == fault.Unknown {
 		err = classify(err)
 	}
-	return e.explained(err, text, ep.columns())
+	return e.explained(ended(ctx, err), text, ep.columns())
 }
 
 func describe(s *duckdb.Stmt) (d Description, err error) {

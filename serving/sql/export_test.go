@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Cell returns the first cell of a query that no reader may ask.
@@ -130,4 +131,19 @@ func Standing(e *Engine) (catalogs []string, most int) {
 		catalogs = append(catalogs, one.catalog)
 	}
 	return catalogs, mostStanding
+}
+
+// SetGrace changes how long readers wait behind the end of their queries, until
+// what it returns is called.
+func SetGrace(d time.Duration) (back func()) {
+	was := grace
+	grace = d
+	return func() { grace = was }
+}
+
+// PlacesHeld is how many queries run.
+func PlacesHeld(e *Engine) int {
+	e.turns.mu.Lock()
+	defer e.turns.mu.Unlock()
+	return e.turns.running
 }

@@ -2,7 +2,6 @@ package sql
 
 import (
 	"context"
-	"database/sql/driver"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	bindings "github.com/duckdb/duckdb-go-bindings"
@@ -39,14 +38,14 @@ func (e *Engine) Hold(ctx context.Context, r Request) (*Held, error) {
 	defer func() { _ = s.leave() }()
 	h := &Held{Receipt: s.receipt, engine: e, request: r, epoch: s.epoch, text: s.text, args: s.args, origins: s.origins, filters: s.filters}
 	err = s.conn.Raw(func(dc any) error {
-		prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, s.text.runs)
-		if err != nil {
-			return classify(err)
-		}
-		defer prepared.Close()
-		h.Schema, _, err = shapesOf(prepared.(*duckdb.Stmt))
-		return err
+		return preparing(s.ctx, dc, s.text.runs, func(prepared *duckdb.Stmt) (err error) {
+			h.Schema, _, err = shapesOf(prepared)
+			return err
+		})
 	})
+	if err != nil && fault.KindOf(err) == fault.Unknown {
+		err = classify(err)
+	}
 	if err != nil {
 		return nil, s.told(err)
 	}
@@ -146,7 +145,10 @@ func (e *Engine) Shapes(ctx context.Context, r Request) (answer, params *arrow.S
 		answer, params, err = shapesOf(s)
 		return err
 	})
-	return answer, params, e.explained(err, unchanged(r.SQL), nil)
+	if err != nil { // before looking at the others: somebody may still fill them in
+		return nil, nil, e.explained(err, unchanged(r.SQL), nil)
+	}
+	return answer, params, nil
 }
 
 func shapesOf(s *duckdb.Stmt) (answer, params *arrow.Schema, err error) {
