@@ -51,7 +51,9 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 	}
 	s.uninterrupted = interrupting(s.ctx, s.conn)
 	var prepared driver.Stmt
-	s.lane.patiently(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, query) })
+	planning(func() {
+		s.lane.patiently(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, query) })
+	})
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,9 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 	var pending bindings.PendingResult
 	defer bindings.DestroyPending(&pending)
 	var state bindings.State
-	s.lane.patiently(func() { state = bindings.PendingPreparedStreaming(*stmt, &pending) })
+	planning(func() {
+		s.lane.patiently(func() { state = bindings.PendingPreparedStreaming(*stmt, &pending) })
+	})
 	if state == bindings.StateError {
 		return errorOf(bindings.PendingError(pending))
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
@@ -46,12 +48,39 @@ func preparing(ctx context.Context, dc any, query string, fn func(*duckdb.Stmt) 
 		return err
 	}
 	defer interrupting(ctx, conn)()
-	prepared, err := dc.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	var prepared driver.Stmt
+	planning(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(ctx, query) })
 	if err != nil {
 		return err
 	}
 	defer prepared.Close()
 	return fn(prepared.(*duckdb.Stmt))
+}
+
+// planning has f done, in which DuckDB plans a query, on a thread whose priority
+// falls when that takes long, as a lane's does. That thread then ends: a priority
+// cannot be raised again, and Go is not to run on it.
+func planning(f func()) {
+	beside(context.Background(), func() {
+		runtime.LockOSThread()
+		var mu sync.Mutex // guards done and fallen
+		thread, done, fallen := threadID(), false, false
+		falling := time.AfterFunc(fallsAfter, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if !done {
+				setNice(thread, lowNice)
+				fallen = true
+			}
+		})
+		f()
+		falling.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if done = true; !fallen {
+			runtime.UnlockOSThread()
+		}
+	}, nil)
 }
 
 // grace is how long a reader waits for a query that is to end. Most functions are
