@@ -51,9 +51,7 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 	}
 	s.uninterrupted = interrupting(s.ctx, s.conn)
 	var prepared driver.Stmt
-	planning(func() {
-		s.lane.patiently(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, query) })
-	})
+	s.lane.planning(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, query) })
 	if err != nil {
 		return err
 	}
@@ -72,9 +70,7 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 	var pending bindings.PendingResult
 	defer bindings.DestroyPending(&pending)
 	var state bindings.State
-	planning(func() {
-		s.lane.patiently(func() { state = bindings.PendingPreparedStreaming(*stmt, &pending) })
-	})
+	s.lane.planning(func() { state = bindings.PendingPreparedStreaming(*stmt, &pending) })
 	if state == bindings.StateError {
 		return errorOf(bindings.PendingError(pending))
 	}

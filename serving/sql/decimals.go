@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,16 +15,16 @@ import (
 // travel as text, of which DuckDB would make what stands beside it: 1.5 would be 2
 // beside a BIGINT, and 1.504 equal to a DECIMAL(10,2) of 1.50.
 func exactly(text string, args []any) (edits []edit) {
-	for i, v := range args {
-		d, ok := v.(duckdb.Decimal)
-		if !ok {
+	if !slices.ContainsFunc(args, func(v any) bool { _, ok := v.(duckdb.Decimal); return ok }) {
+		return nil
+	}
+	for _, at := range parametersIn(text) {
+		if at.number < 1 || at.number > len(args) {
 			continue
 		}
-		for _, at := range parametersIn(text) {
-			if at.number == i+1 {
-				words := fmt.Sprintf("CAST(%s AS DECIMAL(%d,%d))", text[at.from:at.to], d.Width, d.Scale)
-				edits = append(edits, edit{at.from, at.to, func(context.Context, *sql.Conn, *epoch) (string, error) { return words, nil }})
-			}
+		if d, ok := args[at.number-1].(duckdb.Decimal); ok {
+			words := fmt.Sprintf("CAST(%s AS DECIMAL(%d,%d))", text[at.from:at.to], d.Width, d.Scale)
+			edits = append(edits, edit{at.from, at.to, func(context.Context, *sql.Conn, *epoch) (string, error) { return words, nil }})
 		}
 	}
 	return edits

@@ -210,13 +210,16 @@ func (l *lane) fetchChunk(from *bindings.Result) bindings.DataChunk {
 	return bindings.DataChunk{Ptr: l.c.chunk}
 }
 
-// patiently is crowd's, for what is done before the query runs.
-func (l *lane) patiently(f func()) {
-	if l == nil {
-		f()
-		return
-	}
-	l.crowd.patiently(f)
+// planning has f done, in which DuckDB plans the query: patiently, where there is
+// a crowd.
+func (l *lane) planning(f func()) {
+	planning(func() {
+		if l == nil {
+			f()
+			return
+		}
+		l.crowd.patiently(f)
+	})
 }
 
 // asResult returns what r is to C.

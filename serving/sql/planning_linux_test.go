@@ -3,7 +3,6 @@ package sql
 import (
 	"os"
 	"testing"
-	"time"
 )
 
 // A thread that plans for long gives way, and is gone afterwards; others stay as
@@ -25,12 +24,8 @@ func TestPlanningForLongGivesWay(t *testing.T) {
 	if thread == os.Getpid() {
 		return // the first thread of a program waits for its end instead, and runs nothing any more
 	}
-	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
-		if nice, ok := niceOf(thread); !ok || nice < lowNice { // gone, and its number perhaps another's
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal("the thread is there still, and would run other things at that priority")
-		}
-	}
+	until(t, "the thread is there still, and would run other things at that priority", func() bool {
+		nice, ok := niceOf(thread)
+		return !ok || nice < lowNice // gone, and its number perhaps another's
+	})
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // toItself is a query whose function computes for seconds, and cannot be
-// interrupted; {} is a number, for plans of its own.
+// interrupted.
 const toItself = "SELECT levenshtein(repeat('a', 60000), repeat('b', 60000 + r::INT)) FROM range(1) t(r)"
 
 // A reader is answered where the engine does not stop. The place is given back
@@ -34,8 +34,7 @@ func TestReadersDoNotWaitForWhatCannotBeInterrupted(t *testing.T) {
 			t.Errorf("%v, code %q, want %s", err, fault.CodeOf(err), c.code)
 		}
 	}
-	held := sql.PlacesHeld(e)
-	if held == 0 {
+	if sql.PlacesHeld(e) == 0 {
 		t.Error("the reader waited until all was done")
 	}
 	records, err := e.Records(t.Context(), sql.Request{SQL: toItself})
