@@ -42,9 +42,13 @@ var byCode = map[string]string{
 	"user_busy":       "53300",
 	"queue_full":      "53300",
 	"connections":     "53300",
-	"timeout":         "57014",
-	"cancelled":       "57014",
-	"stopping":        "57P01",
+
+	"plans_busy":       "53300",
+	"user_plans_busy":  "53300",
+	"plans_queue_full": "53300",
+	"timeout":          "57014",
+	"cancelled":        "57014",
+	"stopping":         "57P01",
 	// The session.
 	"setting":            "42704",
 	"setting_value":      "22023",

@@ -54,6 +54,14 @@ func (e *Engine) prepare(ctx context.Context, r Request, fn func(*duckdb.Stmt, o
 	if err != nil {
 		return err
 	}
+	// Held until DuckDB is done, which may be long behind the reader. Not a
+	// query's: what tools ask before they show anything does not wait for heavy
+	// queries, nor they for it.
+	over, err := e.plans.take(ctx, r.User)
+	if err != nil {
+		return err
+	}
+	defer over()
 	ep, err := e.emptyEpoch(ctx, c.asked, c.extras)
 	if err != nil {
 		return err

@@ -34,9 +34,13 @@ type Options struct {
 	// MaxQueries is how many queries run at once; others wait their turn, for
 	// Patience. Default 32.
 	MaxQueries int
-	MaxPerUser int           // of them of one user, default half of MaxQueries
-	MaxWaiting int           // how many wait, default 256
-	Patience   time.Duration // default 5 s
+	MaxPerUser int // of them of one user, default half of MaxQueries
+	MaxWaiting int // how many wait, default 256
+	// MaxPlans is how many plans are made at once for whoever asks for parameters
+	// and columns alone; half of them are one user's. As many may wait as of
+	// queries, as long. Default MaxQueries.
+	MaxPlans int
+	Patience time.Duration // default 5 s
 	// Limits of every query. Default: a minute, ten million rows, 1 GiB.
 	Limits Limits
 	MaxSQL int // bytes of one query, default 256 KiB
@@ -53,6 +57,7 @@ type Engine struct {
 	db      *sql.DB
 	folders *regexp.Regexp // what messages do not tell
 	turns   *turns
+	plans   *turns        // of those that nobody asked an answer of
 	cutting chan struct{} // one token for each cut being made: it copies states
 	chains  *chains
 	parses  parses
@@ -80,6 +85,7 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 	o.MaxQueries = cmp.Or(o.MaxQueries, 32)
 	o.MaxPerUser = cmp.Or(o.MaxPerUser, max(1, o.MaxQueries/2))
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, 256)
+	o.MaxPlans = cmp.Or(o.MaxPlans, o.MaxQueries)
 	o.Limits.Time = cmp.Or(o.Limits.Time, time.Minute)
 	o.Limits.Rows = cmp.Or(o.Limits.Rows, 10_000_000)
 	o.Limits.Bytes = cmp.Or(o.Limits.Bytes, 1<<30)
@@ -129,7 +135,12 @@ func New(ctx context.Context, s *serving.Serving, o Options) (*Engine, error) {
 	indexes := newChains(o.Lookup, s, func(what string, err error) {
 		o.Logger.Warn("overlays cost more than they have to", "what", what, "error", err)
 	})
-	return &Engine{chains: indexes, mergers: map[string]bool{}, serving: s, o: o, db: db, seats: newSeats(), crowd: newCrowd(o.Threads - 1), folders: folders(o.CacheDirs), turns: &turns{max: o.MaxQueries, perUser: o.MaxPerUser, maxWaiting: o.MaxWaiting, patience: o.Patience, users: map[string]int{}}, cutting: make(chan struct{}, o.Threads)}, nil
+	return &Engine{
+		chains: indexes, mergers: map[string]bool{}, serving: s, o: o, db: db, seats: newSeats(), crowd: newCrowd(o.Threads - 1), folders: folders(o.CacheDirs),
+		turns:   newTurns(turnsOfQueries, o.MaxQueries, o.MaxPerUser, o),
+		plans:   newTurns(turnsOfPlans, o.MaxPlans, max(1, o.MaxPlans/2), o),
+		cutting: make(chan struct{}, o.Threads),
+	}, nil
 }
 
 // Close ends the engine; queries that run fail.
@@ -203,7 +214,7 @@ func (e *Engine) enter(ctx context.Context, r Request) (*stay, error) {
 	limits := r.Limits.within(e.o.Limits)
 	ctx, cancel := limits.limited(ctx)
 	over := e.seats.begin()
-	s, err := e.admit(ctx, r)
+	s, err := e.admitInTime(ctx, r)
 	if err != nil {
 		over()
 		defer cancel()
@@ -218,6 +229,25 @@ func (e *Engine) enter(ctx context.Context, r Request) (*stay, error) {
 	}
 	s.taken = over
 	return s, nil
+}
+
+// admitInTime is admit. What it does for a reader who has left it to itself is
+// given back when it is done: an explanation plans what it explains.
+func (e *Engine) admitInTime(ctx context.Context, r Request) (*stay, error) {
+	if _, explain := cutExplain(r.SQL); !explain {
+		return e.admit(ctx, r)
+	}
+	var s *stay
+	var err error
+	forget := func() {
+		if err == nil {
+			_ = s.leave()
+		}
+	}
+	if !beside(ctx, func() { s, err = e.admit(ctx, r) }, forget) {
+		return nil, context.Cause(ctx)
+	}
+	return s, err
 }
 
 func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {

@@ -42,7 +42,10 @@ type planNode struct {
 func scansOf(ctx context.Context, conn *sql.Conn, query string, args []any) (scans []scan) {
 	var kind, text string
 	var roots []planNode
-	if err := conn.QueryRowContext(ctx, "EXPLAIN (FORMAT json) "+query, args...).Scan(&kind, &text); err != nil || json.Unmarshal([]byte(text), &roots) != nil {
+	err := planned(ctx, conn, func() error {
+		return conn.QueryRowContext(ctx, "EXPLAIN (FORMAT json) "+query, args...).Scan(&kind, &text)
+	})
+	if err != nil || json.Unmarshal([]byte(text), &roots) != nil {
 		return []scan{{}} // it may read all there is
 	}
 	var walk func(n planNode)

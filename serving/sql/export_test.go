@@ -141,6 +141,23 @@ func SetGrace(d time.Duration) (back func()) {
 	return func() { grace = was }
 }
 
+// HoldPlan takes a place of plans, until what it returns is called.
+func HoldPlan(t *testing.T, e *Engine, user string) (over func()) {
+	t.Helper()
+	over, err := e.plans.take(t.Context(), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return over
+}
+
+// PlansHeld is how many plans are being made for questions alone.
+func PlansHeld(e *Engine) int {
+	e.plans.mu.Lock()
+	defer e.plans.mu.Unlock()
+	return e.plans.running
+}
+
 // PlacesHeld is how many queries run.
 func PlacesHeld(e *Engine) int {
 	e.turns.mu.Lock()

@@ -35,14 +35,20 @@ func (e *Engine) Hold(ctx context.Context, r Request) (*Held, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = s.leave() }()
 	h := &Held{Receipt: s.receipt, engine: e, request: r, epoch: s.epoch, text: s.text, args: s.args, origins: s.origins, filters: s.filters}
-	err = s.conn.Raw(func(dc any) error {
-		return preparing(s.ctx, dc, s.text.runs, func(prepared *duckdb.Stmt) (err error) {
-			h.Schema, _, err = shapesOf(prepared)
-			return err
+	leave := func() { _ = s.leave() }
+	plan := func() {
+		err = s.conn.Raw(func(dc any) error {
+			return preparing(s.ctx, dc, s.text.runs, func(prepared *duckdb.Stmt) (err error) {
+				h.Schema, _, err = shapesOf(prepared)
+				return err
+			})
 		})
-	})
+	}
+	if !beside(s.ctx, plan, leave) {
+		return nil, s.told(context.Cause(s.ctx))
+	}
+	defer leave()
 	if err != nil && fault.KindOf(err) == fault.Unknown {
 		err = classify(err)
 	}

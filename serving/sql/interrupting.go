@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"runtime"
@@ -55,6 +56,17 @@ func preparing(ctx context.Context, dc any, query string, fn func(*duckdb.Stmt) 
 	}
 	defer prepared.Close()
 	return fn(prepared.(*duckdb.Stmt))
+}
+
+// planned has f done, in which DuckDB plans a query for a connection.
+func planned(ctx context.Context, conn *sql.Conn, f func() error) (err error) {
+	var of bindings.Connection
+	if err := conn.Raw(func(dc any) (err error) { of, err = handle[bindings.Connection](dc, "conn"); return err }); err != nil {
+		return err
+	}
+	defer interrupting(ctx, of)()
+	planning(func() { err = f() })
+	return err
 }
 
 // planning has f done, in which DuckDB plans a query, on a thread whose priority

@@ -9,9 +9,10 @@ import (
 	"anabranch/fault"
 )
 
-// turns decide which query may run: so many at once, so many of them of one
-// user, in the order in which they came.
+// turns decide which query may run, or which plan be made: so many at once, so
+// many of them of one user, in the order in which they came.
 type turns struct {
+	turnsOf
 	max, perUser, maxWaiting int
 	patience                 time.Duration
 
@@ -21,9 +22,24 @@ type turns struct {
 	waiting []*waiter
 }
 
+// turnsOf is what turns are called where there are none.
+type turnsOf struct {
+	what, goOn           string // queries run
+	busy, userBusy, full string // codes
+}
+
+var (
+	turnsOfQueries = turnsOf{"queries", "run", "busy", "user_busy", "queue_full"}
+	turnsOfPlans   = turnsOf{"plans", "are made", "plans_busy", "user_plans_busy", "plans_queue_full"}
+)
+
 type waiter struct {
 	user string
 	turn chan struct{} // closed when it may run
+}
+
+func newTurns(of turnsOf, most, perUser int, o Options) *turns {
+	return &turns{turnsOf: of, max: most, perUser: perUser, maxWaiting: o.MaxWaiting, patience: o.Patience, users: map[string]int{}}
 }
 
 // may tells whether one more query of a user may run.
@@ -36,9 +52,9 @@ func (t *turns) begin(user string) {
 	t.users[user]++
 }
 
-// take waits until one more query of a user may run. The caller calls what it
+// take waits until one more of a user may begin. The caller calls what it
 // returns when that is over. Errors are Throttled, with code busy, user_busy
-// or queue_full.
+// or queue_full, or what these are called for plans.
 func (t *turns) take(ctx context.Context, user string) (over func(), err error) {
 	over = func() { t.end(user) }
 	t.mu.Lock()
@@ -51,7 +67,7 @@ func (t *turns) take(ctx context.Context, user string) (over func(), err error) 
 	}
 	if len(t.waiting) >= t.maxWaiting {
 		t.mu.Unlock()
-		return nil, fault.WithCode(fault.New(fault.Throttled, "%d queries wait for their turn already, no more may: ask again later", t.maxWaiting), "queue_full")
+		return nil, fault.WithCode(fault.New(fault.Throttled, "%d %s wait for their turn already, no more may: ask again later", t.maxWaiting, t.what), t.full)
 	}
 	w := &waiter{user, make(chan struct{})}
 	t.waiting = append(t.waiting, w)
@@ -76,9 +92,9 @@ func (t *turns) take(ctx context.Context, user string) (over func(), err error) 
 	case ctx.Err() != nil:
 		return nil, fault.Wrap(fault.Transient, context.Cause(ctx))
 	case own:
-		return nil, fault.WithCode(fault.New(fault.Throttled, "%s has %d queries running, the limit of one user, and none has ended for %s", user, t.perUser, t.patience), "user_busy")
+		return nil, fault.WithCode(fault.New(fault.Throttled, "%s has %d %s that %s, the limit of one user, and none has ended for %s", user, t.perUser, t.what, t.goOn, t.patience), t.userBusy)
 	}
-	return nil, fault.WithCode(fault.New(fault.Throttled, "%d queries run at this moment, and none has ended for %s", t.max, t.patience), "busy")
+	return nil, fault.WithCode(fault.New(fault.Throttled, "%d %s %s at this moment, and none has ended for %s", t.max, t.what, t.goOn, t.patience), t.busy)
 }
 
 // end gives a turn to the first who waits and may have it.
