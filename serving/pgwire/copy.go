@@ -60,6 +60,11 @@ func (ses *session) copyTo(st statement) (action, error) {
 	if len(all) != 1 {
 		return action{}, denied
 	}
+	if st.tokens[1].is("(") {
+		all[0].origin = st.origin.cut(st.tokens[1].end() + all[0].origin.base)
+	} else {
+		all[0].origin = origin{} // made here
+	}
 	a, err := ses.query(all[0])
 	if err != nil {
 		return a, err

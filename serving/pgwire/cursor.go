@@ -28,7 +28,7 @@ func (ses *session) declare(st statement) (action, error) {
 		return action{}, bad
 	}
 	from := toks[at+1].start
-	inner := statement{text: st.text[from:], tokens: lex(st.text[from:])}
+	inner := statement{text: st.text[from:], tokens: lex(st.text[from:]), origin: st.origin.cut(from)}
 	a, err := ses.plan(inner)
 	if err != nil {
 		return a, err

@@ -30,5 +30,5 @@ func (s statement) edited(edits []edit) statement {
 		return s
 	}
 	text := edited(s.text, edits)
-	return statement{text: text, tokens: lex(text)}
+	return statement{text: text, tokens: lex(text), origin: s.origin.edited(edits)}
 }

@@ -20,7 +20,7 @@ func (ses *session) explain(st statement) (action, error) {
 	if err != nil {
 		return action{}, err
 	}
-	text := "EXPLAIN "
+	text, from := "EXPLAIN ", origin{}
 	switch {
 	case len(asked) == 0:
 	case asked[0].is("execute"):
@@ -30,9 +30,10 @@ func (ses *session) explain(st statement) (action, error) {
 		}
 		text += query
 	default:
+		from = st.origin.edited([]edit{{0, asked[0].start, text}})
 		text += st.text[asked[0].start:]
 	}
-	plan, err := ses.query(statement{text: text, tokens: lex(text)})
+	plan, err := ses.query(statement{text: text, tokens: lex(text), origin: from})
 	if err != nil || format == "text" {
 		return plan, err
 	}

@@ -188,6 +188,7 @@ func closing(s string, i int, q byte, escapes bool) int {
 type statement struct {
 	text   string
 	tokens []token // their start is in text
+	origin origin
 }
 
 // split cuts a query string at its semicolons. Empty statements are left out.
@@ -201,7 +202,7 @@ func split(s string) []statement {
 		}
 		if n > 0 {
 			first := all[0].start
-			st := statement{text: s[first:all[n-1].end()], tokens: all[:n:n]}
+			st := statement{text: s[first:all[n-1].end()], tokens: all[:n:n], origin: origin{sent: s, base: first}}
 			for i := range st.tokens {
 				st.tokens[i].start -= first
 			}

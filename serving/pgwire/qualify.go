@@ -7,10 +7,10 @@ import (
 
 // qualify writes the pipeline before the names of views that come without,
 // which the engine wants.
-func (ses *session) qualify(st statement) string {
+func (ses *session) qualify(st statement) statement {
 	names := bare(st.tokens)
 	if len(names) == 0 {
-		return st.text
+		return st
 	}
 	where := map[string]string{}
 	path := ses.path()
@@ -26,7 +26,7 @@ func (ses *session) qualify(st statement) string {
 			edits = append(edits, edit{t.start, t.start, quoteName(schema) + "."})
 		}
 	}
-	return edited(st.text, edits)
+	return st.edited(edits)
 }
 
 // bare finds the names after FROM, JOIN and the commas between them that have

@@ -18,17 +18,21 @@ func (ses *session) query(st statement) (action, error) {
 	if asksCatalog(st) {
 		return ses.catalogQuery(st)
 	}
-	text := ses.qualify(st)
+	asked := ses.qualify(st)
+	text := asked.text
 	return action{
 		rows: true,
 		run: func(ctx context.Context, args []any) (result, error) {
 			rows, err := ses.ask(ctx, text, args)
+			if err != nil && text == asked.text {
+				err = asked.placed(err)
+			}
 			return result{rows: rows, tag: "SELECT"}, err
 		},
 		describe: func(ctx context.Context, declared []uint32) ([]*pgType, []column, error) {
 			d, err := ses.srv.engine.Describe(ctx, sql.Request{SQL: text, User: ses.limitedAs()})
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, asked.placed(err)
 			}
 			cast := castParameters(st.tokens, d.Params)
 			if len(d.Columns) == 0 && len(declared) > 0 {

@@ -92,7 +92,8 @@ func sqlstate(err error) string {
 }
 
 // errorResponse tells a client of an error. The code and the kind are its
-// detail, so that they can be looked up like those of the other doors.
+// detail, so that they can be looked up like those of the other doors; the place
+// is told as programs mark it in what they sent.
 func errorResponse(err error, severity string) *pgproto3.ErrorResponse {
 	m := &pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: sqlstate(err), Message: err.Error()}
 	var f *fault.Error
@@ -104,5 +105,6 @@ func errorResponse(err error, severity string) *pgproto3.ErrorResponse {
 		code = fault.KindOf(err).String()
 	}
 	m.Detail = "code " + code
+	m.Position, m.Message = positionOf(err, m.Message)
 	return m
 }

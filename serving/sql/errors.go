@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
+	"github.com/rivo/uniseg"
 
 	"anabranch/fault"
 	"anabranch/schemas"
@@ -142,7 +143,19 @@ func cutPlace(message string, text wording) (rest, at string) {
 	if from < 0 || under < 0 {
 		return rest, " (line " + strconv.Itoa(line) + ")"
 	}
-	return rest, placeAt(text.asked, text.back(begin+from+under))
+	return rest, placeAt(text.asked, text.back(begin+from+underneath(part, under)))
+}
+
+// underneath returns how many bytes of a line are before a column of it as it is
+// shown, where some characters take two columns and others none.
+func underneath(line string, columns int) int {
+	rest, state := line, -1
+	for columns > 0 && rest != "" {
+		var width int
+		_, rest, width, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		columns -= width
+	}
+	return len(line) - len(rest)
 }
 
 // hide takes the names of folders and of cuts out of a message.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"anabranch/fault"
 )
@@ -133,14 +134,10 @@ func (p *parses) of(ctx context.Context, conn *sql.Conn, query string) (map[stri
 	return tree, nil
 }
 
-// place turns a byte offset into a line and a column, both from 1.
+// place turns a byte offset into a line and a column, both from 1; columns are
+// counted in characters.
 func place(text string, offset int) (line, column int) {
-	line, column = 1, 1
-	for i := 0; i < len(text) && i < offset; i++ {
-		column++
-		if text[i] == '\n' {
-			line, column = line+1, 1
-		}
-	}
-	return line, column
+	text = text[:min(offset, len(text))]
+	begin := strings.LastIndexByte(text, '\n') + 1
+	return strings.Count(text, "\n") + 1, utf8.RuneCountInString(text[begin:]) + 1
 }
