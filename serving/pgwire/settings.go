@@ -40,7 +40,7 @@ var defaults = map[string]string{
 	"work_mem": "4MB", "maintenance_work_mem": "64MB", "effective_cache_size": "4GB", "random_page_cost": "4", "seq_page_cost": "1", "jit": "off", "synchronous_commit": "on", "xmloption": "content", "xmlbinary": "base64",
 	"enable_seqscan": "on", "enable_indexscan": "on", "enable_bitmapscan": "on", "enable_hashjoin": "on", "enable_mergejoin": "on", "enable_nestloop": "on", "geqo": "on",
 	"default_tablespace": "", "default_table_access_method": "heap", "temp_tablespaces": "", "check_function_bodies": "on", "default_text_search_config": "pg_catalog.simple", "gin_fuzzy_search_limit": "0",
-	"ssl": "off", "wal_level": "replica", "port": "5432", "tcp_keepalives_idle": "0", "password_encryption": "scram-sha-256", "plan_cache_mode": "auto", "constraint_exclusion": "partition", "array_nulls": "on", "quote_all_identifiers": "off", "track_activities": "on", "data_directory_mode": "0700", "synchronize_seqscans": "on", "transform_null_equals": "off", "force_parallel_mode": "off", "max_parallel_workers_per_gather": "0", "default_statistics_target": "100", "cursor_tuple_fraction": "0.1",
+	"ssl": "off", "wal_level": "replica", "port": "5432", "tcp_keepalives_idle": "0", "password_encryption": "scram-sha-256", "plan_cache_mode": "auto", "constraint_exclusion": "partition", "array_nulls": "on", "quote_all_identifiers": "off", "track_activities": "on", "data_directory_mode": "0700", "log_destination": "stderr", "synchronize_seqscans": "on", "transform_null_equals": "off", "force_parallel_mode": "off", "max_parallel_workers_per_gather": "0", "default_statistics_target": "100", "cursor_tuple_fraction": "0.1",
 }
 
 // fixed are the parameters that nobody sets, and what clients may say

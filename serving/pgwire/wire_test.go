@@ -415,6 +415,7 @@ func TestTheCatalogIsClosed(t *testing.T) {
 		"SELECT count(*) FROM pg_class a, pg_class b, pg_nothing":       "42P01",
 		"SELECT nothing FROM pg_class":                                  "42000",
 		"SELECT pg_read_file('/etc/passwd')":                            "42000",
+		"SELECT pg_stat_file('/etc/passwd')":                            "42000",
 		"SELECT lo_import('/etc/passwd') FROM pg_class":                 "42000",
 		"SELECT set_config('statement_timeout', 'for ever', false)":     "22023",
 		"SELECT set_config('lock_configuration', 'false', false)":       "42704",

@@ -1208,3 +1208,15 @@ SELECT
 FROM
     pg_catalog.pg_tablespace ts
 ORDER BY name;
+
+-- The dashboard's page of logs: there are none to be shown.
+SELECT
+  setting
+FROM
+  pg_show_all_settings()
+WHERE
+  name='log_destination';
+/*pga4dash*/
+SELECT pg_stat_file(pg_current_logfile());
+/*pga4dash*/
+SELECT pg_stat_file(pg_current_logfile('csvlog'));
