@@ -35,7 +35,10 @@ func classify(err error) error {
 		return fault.WithCode(fault.New(fault.Throttled, "the query needs more memory than queries may have at this moment: %s", strings.SplitN(prefixed.ReplaceAllString(d.Msg, ""), "\n", 2)[0]), "memory_limit")
 	case duckdb.ErrorTypeInterrupt:
 		return fault.WithCode(fault.New(fault.Transient, "the query was interrupted"), "cancelled")
-	case duckdb.ErrorTypeIO, duckdb.ErrorTypeInternal, duckdb.ErrorTypeFatal, duckdb.ErrorTypeSerialization:
+	case duckdb.ErrorTypeInternal, duckdb.ErrorTypeExecutor: // sturdy_linux.c makes the one of the other
+		message, _, _ := strings.Cut(prefixed.ReplaceAllString(d.Msg, ""), "\n") // the rest tells addresses
+		return fault.WithCode(fault.New(fault.Bug, "the engine has failed on this query, and on no other: %s", message), "engine_failed")
+	case duckdb.ErrorTypeIO, duckdb.ErrorTypeFatal, duckdb.ErrorTypeSerialization:
 		return fault.New(fault.Corrupt, "run the query: %s", d.Msg)
 	case duckdb.ErrorTypePermission:
 		return fault.New(fault.Denied, "%s", d.Msg)
@@ -64,7 +67,7 @@ var (
 	pointed   = regexp.MustCompile(`(?s)\n+LINE (\d+): ([^\n]*)\n( *)\^.*$`)
 	noColumn  = regexp.MustCompile(`^Referenced column "(.+?)" (?:not found|was not found because the FROM clause is missing)|does not have a column named "(.+?)"`)
 	candidate = regexp.MustCompile(`(?s)\n+Candidate bindings: .*$`)
-	inCatalog = regexp.MustCompile(`"?\bcut \d+"?\.`)
+	inCatalog = regexp.MustCompile(`"cut \d+"\.|\bcut \d+\.`)
 	advice    = regexp.MustCompile(` Use "SET [^.]*\.`)
 )
 

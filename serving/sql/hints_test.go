@@ -29,6 +29,8 @@ func TestHintsForOtherDialects(t *testing.T) {
 		{"SELECT * EXCLUDE shup FROM shops.by_shop", "unknown_column", `no column "shup" in the EXCLUDE list (line 1, column 18): did you mean "shop"?`},
 		{"SELECT * REPLACE (1 AS n, 1 AS shup) FROM shops.by_shop", "unknown_column", `no column "shup" in the REPLACE list (line 1, column 32): did you mean "shop"?`},
 		{"SELECT shup", "unknown_column", `there is no column "shup" (line 1, column 8): the query reads no view`},
+		{"SELECT NULL::INT[0]", "syntax", "a type in the query is none with what stands in its brackets: an array has from 1"},
+		{"SELECT NULL::STRUCT(a INT, a INT)", "syntax", "each name once"},
 		{"SELECT $1", "parameters", "the query has 1 parameters, and was given 0"},
 		{"SELECT n + $2::INT + $1::INT FROM shops.by_shop", "parameters", "the query has 2 parameters, and was given 0"},
 	} {

@@ -54,6 +54,34 @@ var hostile = []string{
 	`SELECT * FROM "touched shops by_shop"`, `SELECT * FROM main."merged shops by_shop"`, "SELECT * FROM memory.main.x", "SELECT * FROM temp.x", "SELECT * FROM system.information_schema.tables",
 	`SELECT * FROM (WITH "touched shops by_shop" AS (SELECT 1) SELECT 1), "touched shops by_shop"`, "SELECT * FROM shops.by_shop AT (VERSION => 1)", "SELECT filename FROM shops.by_shop", "SELECT file_row_number FROM shops.by_shop",
 	"SELECT count(*) EXPORT_STATE FROM shops.by_shop", "SELECT finalize('x'::BLOB)", "SELECT combine('x'::BLOB, 'y'::BLOB)",
+	// Statements in other words, and in others.
+	"EXPLAIN ANALYZE SELECT 1", "EXPLAIN (ANALYZE) SELECT 1", "EXPLAIN (FORMAT json) SELECT 1", "EXPLAIN EXPLAIN SELECT 1", "EXPLAIN/**/ANALYZE/**/SELECT 1", "explain analyse select 1", "EXPLAIN CREATE TABLE x AS SELECT 1",
+	"EXPLAIN ATTACH ':memory:' AS z", "EXPLAIN EXECUTE p", "EXPLAIN SELECT getenv('HOME')", "EXPLAIN SELECT * FROM '$FILE'", "EXPLAIN SELECT 1; SELECT 2", "EXECUTE IMMEDIATE 'SELECT 1'", "EXECUTE p(1)",
+	"PREPARE p AS SELECT getenv('HOME')", "START TRANSACTION", "ABORT", "END", "SAVEPOINT s", "LOCK TABLE shops.by_shop", "DECLARE c CURSOR FOR SELECT 1", "DO $$ BEGIN END $$", "DISCARD ALL", "LISTEN x",
+	"SET LOCAL x = 1", "SET ROLE x", "SET SESSION AUTHORIZATION x", "SET search_path TO x", "RESET ALL", "PRAGMA memory_limit='10GB'", "PRAGMA import_database('/tmp')", "CALL read_text('$FILE')", "CALL start_ui()", "CALL enable_logging()",
+	"CREATE FUNCTION f(a) AS a", "CREATE TYPE t AS ENUM ('a')", "CREATE SEQUENCE s", "CREATE SCHEMA s", "CREATE PERSISTENT SECRET s (TYPE s3)", "CREATE OR REPLACE TEMP MACRO m() AS TABLE SELECT * FROM read_text('$FILE')", "DROP SECRET s",
+	"INSTALL spatial FROM community", "FORCE INSTALL httpfs", "LOAD '$OUT'", "COPY (SELECT 1) TO '/dev/stdout'", "COPY shops.by_shop TO STDOUT", "COPY (SELECT 1) TO PROGRAM 'id'", "ATTACH 'postgres:dbname=x' AS p (TYPE postgres)",
+	"(ATTACH ':memory:' AS q)", "WITH a AS (ATTACH ':memory:') SELECT 1", "WITH a AS (COPY (SELECT 1) TO '$OUT') SELECT 1", "SELECT (INSERT INTO x VALUES (1))", "SELECT * FROM (COPY shops.by_shop TO '$OUT')", "SELECT * FROM (PRAGMA database_list)",
+	"SELECT * FROM (CALL pragma_version())", "SELECT * FROM (EXPLAIN SELECT 1)", "SELECT * FROM (DESCRIBE '$FILE')", "SELECT * FROM (SHOW TABLES FROM \"cut 1\")", "SELECT * FROM shops.by_shop FOR UPDATE", "SELECT * INTO OUTFILE '$OUT' FROM shops.by_shop",
+	"SELECT 1;;SELECT getenv('HOME')", "SELECT 1\\;SELECT 2", "SELECT 1;/*", "SELECT * FROM shops.by_shop AS OF RECEIPT getenv('HOME')", "SELECT * FROM shops.by_shop AS OF RECEIPT ''; SELECT 1",
+	// Where a function may stand.
+	"SELECT list_transform(['HOME'], lambda x: getenv(x))", "SELECT list_transform(['HOME'], x -> getenv(x))", "SELECT [getenv(x) for x in ['HOME']]", "SELECT ('HOME').getenv()", "SELECT ['HOME'].list_transform(lambda x: x.getenv())",
+	"SELECT list_aggregate(['x'], 'getenv')", "SELECT list_aggr(['{}'::JSON], 'JSON_GROUP_STRUCTURE')", "SELECT list_aggregate(['{}'::JSON], chr(106) || 'son_group_structure')", "SELECT ['{}'::JSON].aggregate('json_group_structure')",
+	"SELECT main.getenv('HOME')", "SELECT system.main.getenv('HOME')", "SELECT pg_catalog.current_setting('threads')", "SELECT getenv/**/('HOME')", "SELECT getenv -- x\n ('HOME')", "SELECT getenv\u3000('HOME')", "SELECT \u0261etenv('HOME')",
+	"SELECT \u202egetenv('HOME')", "SELECT getenv($$HOME$$)", "SELECT/*'*/getenv('HOME')/*'*/", "SELECT a: getenv('HOME')", "SELECT * FROM range((SELECT count(*) FROM glob('/etc/*')))", "SELECT * FROM repeat((SELECT content FROM read_text('$FILE')), 1)",
+	"SELECT * FROM json_each(getenv('HOME'))", "SELECT * FROM unnest([getenv('HOME')])", "SELECT count(*) FILTER (WHERE getenv('HOME') = 'x') FROM shops.by_shop", "SELECT sum(n ORDER BY getenv('HOME')) FROM shops.by_shop",
+	"SELECT sum(n) OVER (ROWS BETWEEN length(getenv('HOME')) PRECEDING AND CURRENT ROW) FROM shops.by_shop", "SELECT sum(n) OVER w FROM shops.by_shop WINDOW w AS (ORDER BY getenv('HOME'))", "SELECT n FROM shops.by_shop GROUP BY GROUPING SETS ((n, getenv('HOME')))",
+	"SELECT n FROM shops.by_shop QUALIFY row_number() OVER (ORDER BY getenv('HOME')) = 1", "SELECT n FROM shops.by_shop LIMIT length(getenv('HOME'))%", "SELECT n FROM shops.by_shop OFFSET length(getenv('HOME'))", "SELECT DISTINCT ON (getenv('HOME')) n FROM shops.by_shop",
+	"SELECT * REPLACE (getenv('HOME') AS shop) FROM shops.by_shop", "SELECT COLUMNS(lambda c: c = getenv('HOME')) FROM shops.by_shop", "SELECT COLUMNS((SELECT getenv('HOME'))) FROM shops.by_shop", "SELECT * FROM shops.by_shop a JOIN shops.by_shop b ON getenv('HOME') = 'x'",
+	"SELECT * FROM shops.by_shop, LATERAL (SELECT getenv(shop))", "PIVOT shops.by_shop ON shop IN (getenv('HOME')) USING sum(n)", "PIVOT shops.by_shop ON shop IN ('a') USING sum(length(getenv('HOME')))", "PIVOT shops.by_shop ON getenv('HOME') IN ('a') USING sum(n)",
+	"UNPIVOT (SELECT getenv('HOME') AS x) ON x", "SELECT TRY(getenv('HOME'))", "SELECT {'a': getenv('HOME')}", "SELECT ARRAY(SELECT getenv('HOME'))", "SELECT INTERVAL (getenv('HOME')) DAY", "SELECT now() AT TIME ZONE getenv('TZ')", "SELECT getenv('HOME') COLLATE NOCASE",
+	"SELECT 1::DECIMAL(getenv('HOME'))", "SELECT NULL::ENUM(getenv('HOME'))", "SELECT 'x'::ENUM((SELECT content FROM read_text('$FILE')))", "SELECT 1::INT[getenv('HOME')]", "SELECT CAST(1 AS make_type(getenv('HOME')))", "SELECT json_transform('1', getenv('HOME'))",
+	"WITH t AS MATERIALIZED (SELECT getenv('HOME')) SELECT 1", "WITH RECURSIVE t(n) USING KEY (n) AS (SELECT getenv('HOME') UNION SELECT n FROM t) SELECT * FROM t", "SELECT 1 UNION BY NAME SELECT getenv('HOME')", "SELECT * FROM ROWS FROM (getenv('HOME'))",
+	// Names of other databases' doors to the machine, and of ours.
+	"SELECT pg_read_file('/etc/passwd')", "SELECT pg_ls_dir('/')", "SELECT lo_import('/etc/passwd')", "SELECT load_extension('x')", "SELECT readfile('/etc/passwd')", "SELECT set_config('threads', '3', false)", "SELECT pg_terminate_backend(1)",
+	"SELECT * FROM sqlite_scan('$FILE', 'x')", "SELECT * FROM read_text('/etc/passwd') WITH ORDINALITY", "FROM 's3://a/b.parquet'", `FROM "hf://datasets/x"`, "TABLE '$FILE'", "DESCRIBE FROM '$FILE'", "SHOW '$FILE'", "SELECT * FROM $$$FILE$$", "SELECT * FROM ONLY '$FILE'",
+	"SELECT a: 1 FROM b: '$FILE'", "SELECT * FROM (shops.by_shop JOIN '$FILE' USING (n))", `SELECT * FROM shops."$FILE"`, `SELECT * FROM main."$FILE"`, "TABLE duckdb_settings", "FROM pg_catalog.pg_settings", "FROM system.main.duckdb_settings", `FROM "cut 1".information_schema.tables`,
+	"SHOW ALL TABLES FROM temp", `SHOW TABLES FROM "cut 1"`, "SHOW VARIABLES", "SHOW SETTINGS", `SELECT "cut 99".shops.by_shop.n FROM shops.by_shop`, `SELECT "speed side"."merged shops by_shop".n FROM shops.by_shop`,
 	// What has no end of stack.
 	"SELECT json_structure(repeat('[', 1000000) || repeat(']', 1000000))", "SELECT json_group_structure((repeat('[', 1000000) || repeat(']', 1000000))::JSON)",
 	"SELECT json_contains(repeat('[', 1000000) || repeat(']', 1000000), '1')", "SELECT json_merge_patch(repeat('{\"a\":', 1000000) || '1' || repeat('}', 1000000), repeat('{\"a\":', 1000000) || '2' || repeat('}', 1000000))",
@@ -156,6 +184,7 @@ func TestAnalysts(t *testing.T) {
 		"DESCRIBE SELECT n + 1 AS m FROM shops.by_shop", "SUMMARIZE shops.by_shop", "SHOW TABLES", "SHOW ALL TABLES", "SHOW SCHEMAS", "SHOW TABLES FROM shops", "DESCRIBE shops.by_shop",
 		"SELECT t.table_name, c.column_name FROM information_schema.tables t JOIN information_schema.columns AS c USING (table_schema, table_name)", `SELECT * FROM "information_schema"."schemata"`,
 		"SELECT json_extract('{\"a\": 1}', '$.a'), '{\"a\": 1}'::JSON ->> 'a'", "SELECT regexp_replace(shop, '[0-9]', '#', 'g'), printf('%d', n), md5(shop) FROM shops.by_shop", "SELECT n FROM shops.by_shop WHERE n = ANY (SELECT 1) OR n > ALL (SELECT 0)",
+		`SELECT 1e309, [-1e309], n < 1e999, ':Infinity, \"Infinity"' FROM shops.by_shop`, "SELECT lag(n) OVER (), lead(n, 1, 0) OVER (), first_value(n) OVER () FROM shops.by_shop",
 		"SELECT -n, NOT n > 1, n IS DISTINCT FROM 3, n IN (1, 2), shop LIKE 'a!%' ESCAPE '!', shop SIMILAR TO 'x.*', n::DECIMAL(9, 2), #1 FROM shops.by_shop", "SELECT trim(both 'x' FROM 'xax'), substring('abc' FROM 2), position('a' IN 'ba')",
 	} {
 		a, err := b.engine.Query(t.Context(), engine.Request{SQL: q})

@@ -36,6 +36,7 @@ func parse(ctx context.Context, conn *sql.Conn, query string) (map[string]any, e
 		Position   json.Number       `json:"position"`
 		Statements []json.RawMessage `json:"statements"`
 	}
+	tree = finite(tree)
 	if err := json.Unmarshal([]byte(tree), &parsed); err != nil {
 		return nil, fault.Wrap(fault.Bug, fmt.Errorf("read the parsed query: %w", err))
 	}
@@ -43,6 +44,13 @@ func parse(ctx context.Context, conn *sql.Conn, query string) (map[string]any, e
 	case parsed.Error && parsed.Type == "not implemented" && openPivot.MatchString(query):
 		return nil, fault.WithHint(refused("not_answered", "PIVOT without IN is not answered here: what columns it has would depend on the rows"),
 			"name the values: PIVOT pipeline.view ON country IN ('France', 'Spain') USING sum(n)")
+	case parsed.Error && parsed.Type == "not implemented" && !strings.HasPrefix(parsed.Message, "Only SELECT"):
+		return nil, refused("not_answered", "this is not answered here: %s", parsed.Message)
+	case parsed.Error && parsed.Type == "serialization" && strings.Contains(parsed.Message, "pivot list"):
+		return nil, refused("not_answered", "PIVOT with a computed value in IN is not answered here: write the value itself")
+	case parsed.Error && parsed.Type == "serialization": // how the tree is written has no place for what DuckDB would not take either
+		return nil, fault.WithHint(fault.WithCode(fault.New(fault.Invalid, "a type in the query is none with what stands in its brackets"), "syntax"),
+			"an array has from 1 to 100000 values, a DECIMAL whole numbers in its brackets, a STRUCT each name once, a MAP two types")
 	case parsed.Error && (parsed.Type == "not implemented" || changes.MatchString(query)):
 		return nil, fault.WithCode(fault.New(fault.Denied, "only SELECT, SHOW and DESCRIBE are answered here: views change by `anabranch apply`, events by `anabranch send`"), "read_only")
 	case parsed.Error:
@@ -140,4 +148,35 @@ func place(text string, offset int) (line, column int) {
 	text = text[:min(offset, len(text))]
 	begin := strings.LastIndexByte(text, '\n') + 1
 	return strings.Count(text, "\n") + 1, utf8.RuneCountInString(text[begin:]) + 1
+}
+
+// finite puts the numbers of a tree in quotes that JSON has none for: DuckDB writes
+// 1e309 as Infinity.
+func finite(tree string) string {
+	if !strings.Contains(tree, "Infinity") {
+		return tree
+	}
+	var b strings.Builder
+	quoted := false
+	for len(tree) > 0 {
+		n := 1
+		switch c := tree[0]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			n = min(2, len(tree))
+		case quoted:
+		default:
+			for _, word := range []string{"Infinity", "-Infinity"} {
+				if strings.HasPrefix(tree, word) {
+					b.WriteString(`"` + word + `"`)
+					tree = tree[len(word):]
+					n = 0
+				}
+			}
+		}
+		b.WriteString(tree[:n])
+		tree = tree[n:]
+	}
+	return b.String()
 }
