@@ -9,6 +9,9 @@ import (
 func Nearest(word string, candidates []string) string {
 	best, at := "", 1+max(1, len(word)/3)
 	for _, c := range candidates {
+		if max(len(word)-len(c), len(c)-len(word)) >= at { // what is added alone is more
+			continue
+		}
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < at {
 			best, at = c, d
 		}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/duckdb/duckdb-go/v2"
 	"github.com/rivo/uniseg"
@@ -30,6 +31,7 @@ func classify(err error) error {
 	if d.Msg == "" { // the driver's own: an argument that cannot be bound
 		return fault.WithCode(fault.New(fault.Invalid, "%s", err.Error()), "sql")
 	}
+	d = &duckdb.Error{Type: d.Type, Msg: shortened(d.Msg)}
 	switch d.Type {
 	case duckdb.ErrorTypeOutOfMemory:
 		return fault.WithCode(fault.New(fault.Throttled, "the query needs more memory than queries may have at this moment: %s", strings.SplitN(prefixed.ReplaceAllString(d.Msg, ""), "\n", 2)[0]), "memory_limit")
@@ -46,6 +48,25 @@ func classify(err error) error {
 		return fault.WithCode(fault.New(fault.Invalid, "%s", d.Msg), "conversion")
 	}
 	return fault.WithCode(fault.New(fault.Invalid, "%s", d.Msg), "sql")
+}
+
+// mostTold is how many bytes an error tells of what DuckDB says, which may hold
+// all of a value.
+const mostTold = 8 << 10
+
+// shortened leaves out the middle of what is longer: its end tells the place.
+func shortened(message string) string {
+	if len(message) <= mostTold {
+		return message
+	}
+	head, tail := mostTold/2, len(message)-mostTold/2
+	for !utf8.RuneStart(message[head]) {
+		head--
+	}
+	for !utf8.RuneStart(message[tail]) {
+		tail++
+	}
+	return message[:head] + "..." + message[tail:]
 }
 
 // ended prefers why ctx has ended to what broke off because of it.

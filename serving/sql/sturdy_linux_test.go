@@ -3,6 +3,7 @@ package sql_test
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"anabranch/fault"
 	"anabranch/serving/sql"
@@ -31,6 +32,23 @@ func TestNoQueryEndsTheEngine(t *testing.T) {
 		}
 		if _, err := drain(t.Context(), e, sql.Request{SQL: "SELECT 1"}); err != nil {
 			t.Fatalf("after %s: %v", query, err)
+		}
+	}
+}
+
+// A value that an error would tell is told in part, wherever it is cut.
+func TestErrorsOfLongValuesAreShort(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, query := range []string{
+		"SELECT date_part(repeat('ab', 5000000), DATE '2000-01-01')", "SELECT error(repeat('ab', 5000000))", "SELECT repeat('ab', 5000000)::INT", "SELECT TRY_CAST(1 AS INT), error(repeat('ä', 1000000))",
+		`SELECT error(repeat('"', 1000000))`, "SELECT error('a' || repeat(chr(92), 1000000))", "SELECT error(repeat('x', 8190) || chr(10) || chr(1) || repeat(chr(2), 1000))", "SELECT error(repeat('x', 8186) || repeat(chr(1), 1000))",
+		"SELECT error(repeat('x', 8187) || repeat(chr(1), 1000))", "SELECT error(repeat('x', 8188) || repeat(chr(1), 1000))", "SELECT error(repeat('x', 8189) || repeat(chr(1), 1000))", "SELECT error(repeat('x', 8191) || repeat(chr(1), 1000))",
+		"SELECT error(repeat('x', 8188) || repeat(chr(92) || 'u', 1000))", "SELECT error(repeat('x', 8187) || repeat(chr(92) || 'u', 1000))", "SELECT error(repeat('x', 8190) || repeat('🙂', 1000))", "SELECT error(repeat('x', 8189) || repeat('🙂', 1000))", "SELECT error(repeat('x', 8191) || repeat(chr(92), 1000))", "SELECT error(repeat('x', 8192) || repeat('\"', 1000))",
+	} {
+		_, err := drain(t.Context(), b.engine, sql.Request{SQL: query})
+		if code := fault.CodeOf(err); code != "sql" && code != "conversion" || len(err.Error()) > 10_000 || len(err.Error()) < 4 || !utf8.ValidString(err.Error()) {
+			t.Errorf("%s: code %q, %.300v", query, code, err)
 		}
 	}
 }
