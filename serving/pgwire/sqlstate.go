@@ -48,6 +48,7 @@ var byCode = map[string]string{
 	"plans_queue_full": "53300",
 	"timeout":          "57014",
 	"cancelled":        "57014",
+	"engine_failed":    "XX000",
 	"stopping":         "57P01",
 	// The session.
 	"setting":            "42704",
