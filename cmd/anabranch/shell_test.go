@@ -29,7 +29,10 @@ func TestQueriesOfALine(t *testing.T) {
 		"SELECT 1; SELECT 2;":      {[]string{"SELECT 1", "SELECT 2"}, ""},
 		"SELECT ';'; SELECT \";\"": {[]string{"SELECT ';'"}, "SELECT \";\""},
 		"SELECT 1 /* ; */; -- ;\nSELECT 'it''s;'; /* done": {[]string{"SELECT 1 /* ; */", "-- ;\nSELECT 'it''s;'"}, "/* done"},
-		"SELECT 'open;": {nil, "SELECT 'open;"},
+		`SELECT $$it's; $$, E'it\'s;'; SELECT 2`:           {[]string{`SELECT $$it's; $$, E'it\'s;'`}, "SELECT 2"},
+		"SELECT 1 /* /* ; */ ; */; SELECT 2;":              {[]string{"SELECT 1 /* /* ; */ ; */", "SELECT 2"}, ""},
+		"SELECT $t$ open; $$;":                             {nil, "SELECT $t$ open; $$;"},
+		"SELECT 'open;":                                    {nil, "SELECT 'open;"},
 	} {
 		if queries, rest := split(text); !slices.Equal(queries, want.queries) || rest != want.rest {
 			t.Errorf("%q: %q and %q", text, queries, rest)

@@ -1,6 +1,10 @@
 package main
 
-import "strings"
+import (
+	"strings"
+
+	"anabranch/internal/sqltext"
+)
 
 // complete reports whether a text is a command, or has nothing that ; outside of
 // quotes and comments does not end.
@@ -17,43 +21,20 @@ func complete(text string) bool {
 // ends, and what is behind the last of them. What says nothing, being space and
 // comments, is left out; a comment that has no end yet says something.
 func split(text string) (queries []string, rest string) {
+	tokens, closed := sqltext.Read(text)
 	from, says := 0, false
-	piece := func(to int) string {
-		if !says {
-			return ""
-		}
-		return strings.TrimSpace(text[from:to])
-	}
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\'' || c == '"':
+	for _, t := range tokens {
+		if !t.Is(";") {
 			says = true
-			n := strings.IndexByte(text[i+1:], c)
-			if n < 0 {
-				return queries, piece(len(text))
-			}
-			i += n + 1
-		case strings.HasPrefix(text[i:], "--"):
-			n := strings.IndexByte(text[i:], '\n')
-			if n < 0 {
-				return queries, piece(len(text))
-			}
-			i += n
-		case strings.HasPrefix(text[i:], "/*"):
-			n := strings.Index(text[i+2:], "*/")
-			if n < 0 {
-				says = true
-				return queries, piece(len(text))
-			}
-			i += n + 3
-		case c == ';':
-			if says {
-				queries = append(queries, piece(i))
-			}
-			from, says = i+1, false
-		case c > ' ':
-			says = true
+			continue
 		}
+		if says {
+			queries = append(queries, strings.TrimSpace(text[from:t.Start]))
+		}
+		from, says = t.End(), false
 	}
-	return queries, piece(len(text))
+	if says || !closed {
+		rest = strings.TrimSpace(text[from:])
+	}
+	return queries, rest
 }

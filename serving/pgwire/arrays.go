@@ -9,6 +9,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"anabranch/fault"
+	"anabranch/internal/sqltext"
 )
 
 // DuckDB takes no list as an argument. So arrays travel as text, and the
@@ -19,23 +20,23 @@ func withArrays(st statement, declared []uint32) statement {
 	var edits []edit
 	at := func(i int) token {
 		if i < 0 || i >= len(st.tokens) {
-			return token{kind: sign}
+			return token{Kind: sqltext.Sign}
 		}
 		return st.tokens[i]
 	}
 	for i, t := range st.tokens {
-		if t.kind != param {
+		if t.Kind != sqltext.Parameter {
 			continue
 		}
-		oid := &declared[number1(t.text[1:])-1]
+		oid := &declared[t.Place()-1]
 		elem := elementOf(*oid)
 		switch {
-		case at(i+1).is("::") && castOf(st.tokens[i+2:]) != 0:
+		case at(i+1).Is("::") && castOf(st.tokens[i+2:]) != 0:
 			if *oid == 0 || *oid == 25 || *oid == 705 {
 				*oid = arrayOf(castOf(st.tokens[i+2:]))
 			}
 			continue
-		case at(i-1).is("(") && (at(i-2).is("any") || at(i-2).is("all") || at(i-2).is("some")) && at(i+1).is(")"):
+		case at(i-1).Is("(") && (at(i-2).Is("any") || at(i-2).Is("all") || at(i-2).Is("some")) && at(i+1).Is(")"):
 			if elem == 0 {
 				elem = 25
 				*oid = 1009
@@ -43,7 +44,7 @@ func withArrays(st statement, declared []uint32) statement {
 		case elem == 0:
 			continue
 		}
-		edits = append(edits, edit{t.start, t.end(), fmt.Sprintf("CAST(%s AS %s[])", t.text, duckName(elem))})
+		edits = append(edits, edit{t.Start, t.End(), fmt.Sprintf("CAST(%s AS %s[])", t.Text, duckName(elem))})
 	}
 	return st.edited(edits)
 }
@@ -56,30 +57,30 @@ func withLists(st statement) statement {
 		if i < len(st.tokens) {
 			return st.tokens[i]
 		}
-		return token{kind: sign}
+		return token{Kind: sqltext.Sign}
 	}
 	for i, t := range st.tokens {
 		in := ""
 		switch {
-		case t.is("=") && (at(i+1).is("any") || at(i+1).is("some")):
+		case t.Is("=") && (at(i+1).Is("any") || at(i+1).Is("some")):
 			in = "IN"
-		case (t.is("<>") || t.is("!=")) && at(i+1).is("all"):
+		case (t.Is("<>") || t.Is("!=")) && at(i+1).Is("all"):
 			in = "NOT IN"
 		}
-		if in == "" || !at(i+2).is("(") || at(i+3).kind != str {
+		if in == "" || !at(i+2).Is("(") || at(i+3).Kind != sqltext.String {
 			continue
 		}
 		end, named := i+4, ""
-		if at(end).is("::") && regTypes[at(end+1).name()] {
-			named = "::" + at(end+1).name() // what the catalog knows by names and by numbers
+		if at(end).Is("::") && regTypes[at(end+1).Name()] {
+			named = "::" + at(end+1).Name() // what the catalog knows by names and by numbers
 		}
-		if at(end).is("::") && castOf(st.tokens[end+1:]) != 0 {
-			for end++; !at(end).is("]"); end++ {
+		if at(end).Is("::") && castOf(st.tokens[end+1:]) != 0 {
+			for end++; !at(end).Is("]"); end++ {
 			}
 			end++
 		}
-		list, err := parseArray(at(i + 3).value())
-		if err != nil || !at(end).is(")") {
+		list, err := parseArray(at(i + 3).Value())
+		if err != nil || !at(end).Is(")") {
 			continue
 		}
 		elements := make([]string, len(list))
@@ -92,7 +93,7 @@ func withLists(st statement) statement {
 		if len(list) == 0 {
 			elements = []string{"SELECT NULL WHERE false"}
 		}
-		edits = append(edits, edit{t.start, at(end).end(), in + " (" + strings.Join(elements, ", ") + ")"})
+		edits = append(edits, edit{t.Start, at(end).End(), in + " (" + strings.Join(elements, ", ") + ")"})
 	}
 	return st.edited(edits)
 }
@@ -100,15 +101,15 @@ func withLists(st statement) statement {
 // castOf returns the OID of the elements that a cast to an array names, 0 for
 // another cast.
 func castOf(toks []token) uint32 {
-	if len(toks) > 2 && toks[0].name() == "pg_catalog" && toks[1].is(".") {
+	if len(toks) > 2 && toks[0].Name() == "pg_catalog" && toks[1].Is(".") {
 		toks = toks[2:]
 	}
 	n, i := "", 0
-	for i < len(toks) && toks[i].name() != "" {
-		n += " " + toks[i].name()
+	for i < len(toks) && toks[i].Name() != "" {
+		n += " " + toks[i].Name()
 		i++
 	}
-	if i+1 >= len(toks) || !toks[i].is("[") || !toks[i+1].is("]") {
+	if i+1 >= len(toks) || !toks[i].Is("[") || !toks[i+1].Is("]") {
 		return 0
 	}
 	return oidNamed(strings.TrimSpace(n))

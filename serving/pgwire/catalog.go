@@ -63,7 +63,7 @@ func newCatalog(ctx context.Context, e *engine.Engine, o Options) (*catalog, err
 		"SET enable_external_access=false", "CREATE SCHEMA info"}, c.relations()...)
 	for _, st := range split(catalogText) {
 		if st.begins("create", "macro") {
-			c.functions[st.tokens[2].name()] = true
+			c.functions[st.tokens[2].Name()] = true
 		}
 		script = append(script, st.text)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"anabranch/fault"
+	"anabranch/internal/sqltext"
 	"anabranch/serving/sql"
 )
 
@@ -28,28 +29,28 @@ func (ses *session) copyTo(st statement) (action, error) {
 	to, depth := -1, 0
 	for i, t := range st.tokens {
 		switch {
-		case t.is("("):
+		case t.Is("("):
 			depth++
-		case t.is(")"):
+		case t.Is(")"):
 			depth--
-		case depth == 0 && (t.is("to") || t.is("from")) && to < 0:
+		case depth == 0 && (t.Is("to") || t.Is("from")) && to < 0:
 			to = i
 		}
 	}
-	if to < 2 || to+1 >= len(st.tokens) || !st.tokens[to].is("to") || !st.tokens[to+1].is("stdout") {
+	if to < 2 || to+1 >= len(st.tokens) || !st.tokens[to].Is("to") || !st.tokens[to+1].Is("stdout") {
 		return action{}, denied
 	}
-	inner := st.text[st.tokens[1].start:st.tokens[to-1].end()]
-	if st.tokens[1].is("(") {
+	inner := st.text[st.tokens[1].Start:st.tokens[to-1].End()]
+	if st.tokens[1].Is("(") {
 		inner = inner[1 : len(inner)-1]
 	} else {
 		inner = "SELECT * FROM " + inner
-		if k := st.tokens[to-1]; k.is(")") { // COPY view (columns)
+		if k := st.tokens[to-1]; k.Is(")") { // COPY view (columns)
 			at := to - 1
-			for at > 1 && !st.tokens[at].is("(") {
+			for at > 1 && !st.tokens[at].Is("(") {
 				at--
 			}
-			inner = "SELECT " + st.text[st.tokens[at].end():k.start] + " FROM " + st.text[st.tokens[1].start:st.tokens[at].start]
+			inner = "SELECT " + st.text[st.tokens[at].End():k.Start] + " FROM " + st.text[st.tokens[1].Start:st.tokens[at].Start]
 		}
 	}
 	c, err := copyOptions(st.tokens[to+2:])
@@ -60,8 +61,8 @@ func (ses *session) copyTo(st statement) (action, error) {
 	if len(all) != 1 {
 		return action{}, denied
 	}
-	if st.tokens[1].is("(") {
-		all[0].origin = st.origin.cut(st.tokens[1].end() + all[0].origin.base)
+	if st.tokens[1].Is("(") {
+		all[0].origin = st.origin.cut(st.tokens[1].End() + all[0].origin.base)
 	} else {
 		all[0].origin = origin{} // made here
 	}
@@ -82,25 +83,25 @@ func copyOptions(toks []token) (*copyOut, error) {
 	for i := 0; i < len(toks); i++ {
 		t := toks[i]
 		value := func() string {
-			for i+1 < len(toks) && (toks[i+1].is("as") || toks[i+1].is("=")) {
+			for i+1 < len(toks) && (toks[i+1].Is("as") || toks[i+1].Is("=")) {
 				i++
 			}
-			if i+1 < len(toks) && (toks[i+1].kind == str || toks[i+1].kind == word || toks[i+1].kind == quoted) {
+			if i+1 < len(toks) && (toks[i+1].Kind == sqltext.String || toks[i+1].Kind == sqltext.Word || toks[i+1].Kind == sqltext.Quoted) {
 				i++
-				if toks[i].kind == str {
-					return toks[i].value()
+				if toks[i].Kind == sqltext.String {
+					return toks[i].Value()
 				}
-				return toks[i].name()
+				return toks[i].Name()
 			}
 			return ""
 		}
 		switch {
-		case t.is("with"), t.is("("), t.is(")"), t.is(","):
-		case t.is("csv"):
+		case t.Is("with"), t.Is("("), t.Is(")"), t.Is(","):
+		case t.Is("csv"):
 			c.csv = true
-		case t.is("binary"):
+		case t.Is("binary"):
 			c.binary = true
-		case t.is("format"):
+		case t.Is("format"):
 			switch f := value(); f {
 			case "csv":
 				c.csv = true
@@ -110,26 +111,26 @@ func copyOptions(toks []token) (*copyOut, error) {
 			default:
 				return nil, fault.WithCode(fault.New(fault.Invalid, "COPY format %q: want csv, text or binary", f), "unsupported")
 			}
-		case t.is("header"):
+		case t.Is("header"):
 			c.header = true
-			if i+1 < len(toks) && (toks[i+1].is("true") || toks[i+1].is("false") || toks[i+1].is("on") || toks[i+1].is("off")) {
+			if i+1 < len(toks) && (toks[i+1].Is("true") || toks[i+1].Is("false") || toks[i+1].Is("on") || toks[i+1].Is("off")) {
 				i++
-				c.header = toks[i].is("true") || toks[i].is("on")
+				c.header = toks[i].Is("true") || toks[i].Is("on")
 			}
-		case t.is("delimiter"):
+		case t.Is("delimiter"):
 			d := value()
 			if len(d) != 1 {
 				return nil, fault.WithCode(fault.New(fault.Invalid, "COPY delimiter %q: want one byte", d), "setting_value")
 			}
 			c.delim = d[0]
-		case t.is("null"):
+		case t.Is("null"):
 			c.null, given["null"] = value(), true
-		case t.is("encoding"), t.is("quote"), t.is("escape"):
+		case t.Is("encoding"), t.Is("quote"), t.Is("escape"):
 			if v := value(); !(strings.EqualFold(v, "utf8") || strings.EqualFold(v, "utf-8") || v == `"`) {
-				return nil, fault.WithCode(fault.New(fault.Invalid, "COPY %s %q cannot be chosen", t.text, v), "unsupported")
+				return nil, fault.WithCode(fault.New(fault.Invalid, "COPY %s %q cannot be chosen", t.Text, v), "unsupported")
 			}
 		default:
-			return nil, fault.WithCode(fault.New(fault.Invalid, "COPY option %s is not known here: FORMAT, HEADER, DELIMITER and NULL are", t.text), "unsupported")
+			return nil, fault.WithCode(fault.New(fault.Invalid, "COPY option %s is not known here: FORMAT, HEADER, DELIMITER and NULL are", t.Text), "unsupported")
 		}
 	}
 	if c.binary && (c.csv || c.header || c.delim != 0 || given["null"]) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"anabranch/fault"
+	"anabranch/internal/sqltext"
 	"anabranch/serving/sql"
 )
 
@@ -16,19 +17,19 @@ func (ses *session) declare(st statement) (action, error) {
 	if len(toks) < 5 {
 		return action{}, bad
 	}
-	name, at, hold, binary := toks[1].name(), 2, false, false
-	for at < len(toks) && !toks[at].is("for") {
-		if toks[at].is("with") && toks[min(at+1, len(toks)-1)].is("hold") {
+	name, at, hold, binary := toks[1].Name(), 2, false, false
+	for at < len(toks) && !toks[at].Is("for") {
+		if toks[at].Is("with") && toks[min(at+1, len(toks)-1)].Is("hold") {
 			hold = true
 		}
-		binary = binary || toks[at].is("binary")
+		binary = binary || toks[at].Is("binary")
 		at++
 	}
 	if name == "" || at+1 >= len(toks) {
 		return action{}, bad
 	}
-	from := toks[at+1].start
-	inner := statement{text: st.text[from:], tokens: lex(st.text[from:]), origin: st.origin.cut(from)}
+	from := toks[at+1].Start
+	inner := statement{text: st.text[from:], tokens: sqltext.Lex(st.text[from:]), origin: st.origin.cut(from)}
 	a, err := ses.plan(inner)
 	if err != nil {
 		return a, err
@@ -74,25 +75,25 @@ func (ses *session) fetch(verb string, st statement) (action, error) {
 	for len(toks) > 0 {
 		t := toks[0]
 		switch {
-		case t.is("next"), t.is("forward"):
-		case t.is("all"):
+		case t.Is("next"), t.Is("forward"):
+		case t.Is("all"):
 			n = -1
-		case t.kind == number:
+		case t.Kind == sqltext.Number:
 			var err error
-			if n, err = strconv.Atoi(t.text); err != nil {
-				return action{}, fault.WithCode(fault.New(fault.Invalid, "%s %s: want a number of rows", verb, t.text), "unsupported")
+			if n, err = strconv.Atoi(t.Text); err != nil {
+				return action{}, fault.WithCode(fault.New(fault.Invalid, "%s %s: want a number of rows", verb, t.Text), "unsupported")
 			}
-		case t.is("from"), t.is("in"):
+		case t.Is("from"), t.Is("in"):
 			toks = toks[1:]
 			if len(toks) == 1 {
-				return ses.fetchFrom(verb, n, toks[0].name())
+				return ses.fetchFrom(verb, n, toks[0].Name())
 			}
 			return action{}, fault.WithCode(fault.New(fault.Invalid, "want %s n FROM cursor", verb), "syntax")
 		default:
-			if len(toks) == 1 && t.name() != "" {
-				return ses.fetchFrom(verb, n, t.name())
+			if len(toks) == 1 && t.Name() != "" {
+				return ses.fetchFrom(verb, n, t.Name())
 			}
-			return action{}, fault.WithCode(fault.New(fault.Invalid, "%s %s: cursors are read forward only", verb, strings.ToUpper(t.text)), "unsupported")
+			return action{}, fault.WithCode(fault.New(fault.Invalid, "%s %s: cursors are read forward only", verb, strings.ToUpper(t.Text)), "unsupported")
 		}
 		toks = toks[1:]
 	}
@@ -176,13 +177,13 @@ func (ses *session) closeCursor(st statement) error {
 	if len(st.tokens) != 2 {
 		return fault.WithCode(fault.New(fault.Invalid, "want CLOSE cursor or CLOSE ALL"), "syntax")
 	}
-	if st.tokens[1].is("all") {
+	if st.tokens[1].Is("all") {
 		for name := range ses.portals {
 			ses.dropPortal(name)
 		}
 		return nil
 	}
-	name := st.tokens[1].name()
+	name := st.tokens[1].Name()
 	if _, ok := ses.portals[name]; !ok {
 		return fault.WithCode(fault.New(fault.NotFound, "cursor %q does not exist", name), "no_portal")
 	}

@@ -1,6 +1,10 @@
 package pgwire
 
-import "strings"
+import (
+	"strings"
+
+	"anabranch/internal/sqltext"
+)
 
 // edit puts words in the place of the bytes in [start, end) of a text.
 type edit struct {
@@ -30,5 +34,5 @@ func (s statement) edited(edits []edit) statement {
 		return s
 	}
 	text := edited(s.text, edits)
-	return statement{text: text, tokens: lex(text), origin: s.origin.edited(edits)}
+	return statement{text: text, tokens: sqltext.Lex(text), origin: s.origin.edited(edits)}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"anabranch/fault"
+	"anabranch/internal/sqltext"
 	"anabranch/serving/sql"
 )
 
@@ -23,17 +24,17 @@ func (ses *session) explain(st statement) (action, error) {
 	text, from := "EXPLAIN ", origin{}
 	switch {
 	case len(asked) == 0:
-	case asked[0].is("execute"):
+	case asked[0].Is("execute"):
 		query, err := ses.executed(asked)
 		if err != nil {
 			return action{}, err
 		}
 		text += query
 	default:
-		from = st.origin.edited([]edit{{0, asked[0].start, text}})
-		text += st.text[asked[0].start:]
+		from = st.origin.edited([]edit{{0, asked[0].Start, text}})
+		text += st.text[asked[0].Start:]
 	}
-	plan, err := ses.query(statement{text: text, tokens: lex(text), origin: from})
+	plan, err := ses.query(statement{text: text, tokens: sqltext.Lex(text), origin: from})
 	if err != nil || format == "text" {
 		return plan, err
 	}
@@ -60,15 +61,15 @@ func (ses *session) explain(st statement) (action, error) {
 func explained(st statement) (rest []token, format string, err error) {
 	format, rest = "text", st.tokens[1:]
 	analyze := false
-	if len(rest) > 0 && rest[0].is("(") && len(rest) > 1 && !rest[1].is("select") && !rest[1].is("with") && !rest[1].is("(") {
-		end := slices.IndexFunc(rest, func(t token) bool { return t.is(")") })
+	if len(rest) > 0 && rest[0].Is("(") && len(rest) > 1 && !rest[1].Is("select") && !rest[1].Is("with") && !rest[1].Is("(") {
+		end := slices.IndexFunc(rest, func(t token) bool { return t.Is(")") })
 		if end < 0 {
 			end = len(rest) - 1
 		}
 		var option []string
 		for _, t := range rest[1 : end+1] {
-			if !t.is(",") && !t.is(")") {
-				option = append(option, strings.ToLower(t.value()))
+			if !t.Is(",") && !t.Is(")") {
+				option = append(option, strings.ToLower(t.Value()))
 				continue
 			}
 			switch on := len(option) < 2 || !slices.Contains([]string{"off", "false", "0"}, option[1]); {
@@ -81,8 +82,8 @@ func explained(st statement) (rest []token, format string, err error) {
 		}
 		rest = rest[end+1:]
 	} else {
-		for len(rest) > 0 && (rest[0].is("analyze") || rest[0].is("verbose")) {
-			analyze = analyze || rest[0].is("analyze")
+		for len(rest) > 0 && (rest[0].Is("analyze") || rest[0].Is("verbose")) {
+			analyze = analyze || rest[0].Is("analyze")
 			rest = rest[1:]
 		}
 	}
@@ -100,7 +101,7 @@ func explained(st statement) (rest []token, format string, err error) {
 func (ses *session) executed(toks []token) (string, error) {
 	var name string
 	if len(toks) > 1 {
-		name = toks[1].name()
+		name = toks[1].Name()
 	}
 	p, ok := ses.statements[name]
 	if !ok {
@@ -109,17 +110,17 @@ func (ses *session) executed(toks []token) (string, error) {
 	given, _ := arguments(toks, 2)
 	var edits []edit
 	for _, t := range p.statement.tokens {
-		if t.kind != param {
+		if t.Kind != sqltext.Parameter {
 			continue
 		}
 		words := "NULL"
-		if n := number1(t.text[1:]); n > 0 && n <= len(given) {
+		if n := t.Place(); n > 0 && n <= len(given) {
 			words = ""
 			for _, a := range given[n-1] {
-				words += a.text + " "
+				words += a.Text + " "
 			}
 		}
-		edits = append(edits, edit{t.start, t.end(), words})
+		edits = append(edits, edit{t.Start, t.End(), words})
 	}
 	return edited(p.statement.text, edits), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"anabranch/fault"
+	"anabranch/internal/sqltext"
 )
 
 // prepared is a statement of the extended protocol.
@@ -55,12 +56,12 @@ func (ses *session) prepare(text string, declared []uint32) (*prepared, error) {
 	}
 	p.statement = all[0]
 	for _, t := range p.statement.tokens {
-		if t.kind != param {
+		if t.Kind != sqltext.Parameter {
 			continue
 		}
-		n, err := strconv.Atoi(t.text[1:])
+		n, err := strconv.Atoi(t.Text[1:])
 		if err != nil || n < 1 || n > 65535 {
-			return nil, fault.WithCode(fault.New(fault.Invalid, "parameter %s: want $1 to $65535", t.text), "syntax")
+			return nil, fault.WithCode(fault.New(fault.Invalid, "parameter %s: want $1 to $65535", t.Text), "syntax")
 		}
 		for len(p.declared) < n {
 			p.declared = append(p.declared, 0)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2"
 
+	"anabranch/internal/sqltext"
 	"anabranch/serving/sql"
 )
 
@@ -21,19 +22,19 @@ func castParameters(toks []token, told []string) map[int]*pgType {
 	types := map[int]*pgType{}
 	at := func(i int) token {
 		if i < 0 || i >= len(toks) {
-			return token{kind: sign}
+			return token{Kind: sqltext.Sign}
 		}
 		return toks[i]
 	}
 	for i, t := range toks {
-		if t.kind != param {
+		if t.Kind != sqltext.Parameter {
 			continue
 		}
-		n := number1(t.text[1:])
+		n := t.Place()
 		if n < 1 || n > len(told) || told[n-1] != "" && told[n-1] != "VARCHAR" || types[n] != nil {
 			continue
 		}
-		if at(i+1).is("::") || at(i+1).is("as") && at(i-1).is("(") && at(i-2).is("cast") {
+		if at(i+1).Is("::") || at(i+1).Is("as") && at(i-1).Is("(") && at(i-2).Is("cast") {
 			// JSON is text to DuckDB.
 			if oid := typeNamed(toks[i+2:]); told[n-1] == "" || oid == scalars["JSON"].oid {
 				types[n] = typeOfOID(oid)
@@ -46,17 +47,17 @@ func castParameters(toks []token, told []string) map[int]*pgType {
 // typeNamed returns the OID of the type, of one value, whose name toks begin
 // with, as long as it can be; 0 for another.
 func typeNamed(toks []token) (oid uint32) {
-	if len(toks) > 2 && toks[0].name() == "pg_catalog" && toks[1].is(".") {
+	if len(toks) > 2 && toks[0].Name() == "pg_catalog" && toks[1].Is(".") {
 		toks = toks[2:]
 	}
 	words, end := "", 0
-	for i := 0; i < len(toks) && i < 4 && toks[i].name() != ""; i++ {
-		words = strings.TrimSpace(words + " " + toks[i].name())
+	for i := 0; i < len(toks) && i < 4 && toks[i].Name() != ""; i++ {
+		words = strings.TrimSpace(words + " " + toks[i].Name())
 		if named := oidNamed(words); named != 0 {
 			oid, end = named, i+1
 		}
 	}
-	if end < len(toks) && toks[end].is("[") {
+	if end < len(toks) && toks[end].Is("[") {
 		return 0
 	}
 	return oid
@@ -78,16 +79,16 @@ func typeOfOID(oid uint32) *pgType {
 func (ses *session) listsOfPartners(st statement, declared []uint32) {
 	at := func(i int) token {
 		if i < 0 || i >= len(st.tokens) {
-			return token{kind: sign}
+			return token{Kind: sqltext.Sign}
 		}
 		return st.tokens[i]
 	}
 	var edits []edit
 	var lists []int
 	for i, t := range st.tokens {
-		if t.kind == param && at(i-1).is("(") && (at(i-2).is("any") || at(i-2).is("all") || at(i-2).is("some")) && at(i+1).is(")") {
-			if n := number1(t.text[1:]); declared[n-1] == 0 {
-				edits = append(edits, edit{at(i - 2).start, at(i + 1).end(), t.text})
+		if t.Kind == sqltext.Parameter && at(i-1).Is("(") && (at(i-2).Is("any") || at(i-2).Is("all") || at(i-2).Is("some")) && at(i+1).Is(")") {
+			if n := t.Place(); declared[n-1] == 0 {
+				edits = append(edits, edit{at(i - 2).Start, at(i + 1).End(), t.Text})
 				lists = append(lists, n)
 			}
 		}
@@ -117,17 +118,17 @@ func (ses *session) listsOfPartners(st statement, declared []uint32) {
 // > $1, or else to text. It returns the text and its description; "" where that does
 // not help.
 func (ses *session) withNullTests(ctx context.Context, text string, told []string) (string, sql.Description) {
-	toks := lex(text)
+	toks := sqltext.Lex(text)
 	var tests []token
 	elsewhere := map[int]bool{}
 	for i, t := range toks {
-		if t.kind != param {
+		if t.Kind != sqltext.Parameter {
 			continue
 		}
-		n := number1(t.text[1:])
+		n := t.Place()
 		switch {
 		case n < 1 || n > len(told) || told[n-1] != "":
-		case i+2 < len(toks) && toks[i+1].is("is") && (toks[i+2].is("null") || i+3 < len(toks) && toks[i+2].is("not") && toks[i+3].is("null")):
+		case i+2 < len(toks) && toks[i+1].Is("is") && (toks[i+2].Is("null") || i+3 < len(toks) && toks[i+2].Is("not") && toks[i+3].Is("null")):
 			tests = append(tests, t)
 		default:
 			elsewhere[n] = true
@@ -139,11 +140,11 @@ func (ses *session) withNullTests(ctx context.Context, text string, told []strin
 	// A parameter that is nowhere else stays, so that the others keep their numbers.
 	var without []edit
 	for _, t := range tests {
-		as := "CAST(" + t.text + " AS VARCHAR)"
-		if elsewhere[number1(t.text[1:])] {
+		as := "CAST(" + t.Text + " AS VARCHAR)"
+		if elsewhere[t.Place()] {
 			as = "1"
 		}
-		without = append(without, edit{t.start, t.end(), as})
+		without = append(without, edit{t.Start, t.End(), as})
 	}
 	d, err := ses.srv.engine.Describe(ctx, sql.Request{SQL: edited(text, without), User: ses.limitedAs()})
 	if err != nil || len(d.Params) != len(told) {
@@ -152,10 +153,10 @@ func (ses *session) withNullTests(ctx context.Context, text string, told []strin
 	var edits []edit
 	for _, t := range tests {
 		as := "VARCHAR"
-		if n := number1(t.text[1:]); elsewhere[n] {
+		if n := t.Place(); elsewhere[n] {
 			as = cmp.Or(d.Params[n-1], as)
 		}
-		edits = append(edits, edit{t.start, t.end(), "CAST(" + t.text + " AS " + as + ")"})
+		edits = append(edits, edit{t.Start, t.End(), "CAST(" + t.Text + " AS " + as + ")"})
 	}
 	text = edited(text, edits)
 	params := d.Params
@@ -195,9 +196,9 @@ func (ses *session) settled(ctx context.Context, text string, told []string, dec
 		}
 		if rest != "" { // a function in FROM is bound to values
 			var edits []edit
-			for _, t := range lex(as) {
-				if t.kind == param {
-					edits = append(edits, edit{t.start, t.end(), "NULL"})
+			for _, t := range sqltext.Lex(as) {
+				if t.Kind == sqltext.Parameter {
+					edits = append(edits, edit{t.Start, t.End(), "NULL"})
 				}
 			}
 			if of, err := describe(edited(as, edits)); err == nil {
@@ -213,13 +214,13 @@ func (ses *session) settled(ctx context.Context, text string, told []string, dec
 // told to have, or else to what PostgreSQL takes them for, numbers beside one, and
 // where that says nothing to rest. It returns these types, by their numbers.
 func typed(text string, told []string, declared []uint32, rest string) (string, map[int]string) {
-	toks := lex(text)
+	toks := sqltext.Lex(text)
 	types := map[int]string{}
 	for i, t := range toks {
-		if t.kind != param {
+		if t.Kind != sqltext.Parameter {
 			continue
 		}
-		n := number1(t.text[1:])
+		n := t.Place()
 		switch {
 		case types[n] != "":
 		case n > 0 && n <= len(declared) && declared[n-1] != 0:
@@ -232,12 +233,12 @@ func typed(text string, told []string, declared []uint32, rest string) (string, 
 	}
 	var edits []edit
 	for _, t := range toks {
-		if t.kind != param {
+		if t.Kind != sqltext.Parameter {
 			continue
 		}
-		as := cmp.Or(types[number1(t.text[1:])], rest)
+		as := cmp.Or(types[t.Place()], rest)
 		if _, ok := scalars[as]; as != "DECIMAL" && ok || strings.HasPrefix(as, "DECIMAL(") { // of another nobody knows the parts
-			edits = append(edits, edit{t.start, t.end(), "CAST(" + t.text + " AS " + as + ")"})
+			edits = append(edits, edit{t.Start, t.End(), "CAST(" + t.Text + " AS " + as + ")"})
 		}
 	}
 	return edited(text, edits), types
@@ -248,21 +249,21 @@ func typed(text string, told []string, declared []uint32, rest string) (string, 
 func besideNumber(toks []token, i int) string {
 	at := func(i int) token {
 		if i < 0 || i >= len(toks) {
-			return token{kind: sign}
+			return token{Kind: sqltext.Sign}
 		}
 		return toks[i]
 	}
-	if at(i-1).is("limit") || at(i-1).is("offset") {
+	if at(i-1).Is("limit") || at(i-1).Is("offset") {
 		return "BIGINT"
 	}
 	for _, by := range []int{-1, 1} {
 		op, other := at(i+by), at(i+2*by)
-		times := op.is("*")
+		times := op.Is("*")
 		switch {
-		case op.kind != sign || !times && !op.is("+") && !op.is("-") && !op.is("/") && !op.is("%"):
-		case other.kind == number && strings.Trim(other.text, "0123456789") == "":
+		case op.Kind != sqltext.Sign || !times && !op.Is("+") && !op.Is("-") && !op.Is("/") && !op.Is("%"):
+		case other.Kind == sqltext.Number && strings.Trim(other.Text, "0123456789") == "":
 			return "INTEGER"
-		case times && (other.is("interval") || other.kind == str && at(i+3*by).is("interval")):
+		case times && (other.Is("interval") || other.Kind == sqltext.String && at(i+3*by).Is("interval")):
 			return "DOUBLE"
 		}
 	}

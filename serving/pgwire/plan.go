@@ -27,7 +27,7 @@ func command(tag string, do func() error) action {
 // plan decides what a statement does. Nothing is done yet.
 func (ses *session) plan(st statement) (action, error) {
 	nothing := func() error { return nil }
-	first := strings.ToUpper(st.tokens[0].text)
+	first := strings.ToUpper(st.tokens[0].Text)
 	switch first {
 	case "SELECT", "WITH", "VALUES", "TABLE", "FROM", "(", "DESCRIBE", "DESC", "SUMMARIZE", "PIVOT", "UNPIVOT":
 		return ses.query(st)
@@ -40,7 +40,7 @@ func (ses *session) plan(st statement) (action, error) {
 	case "RESET":
 		var name string
 		for _, t := range st.tokens[1:] {
-			name += strings.ToLower(t.text)
+			name += strings.ToLower(t.Text)
 		}
 		if name == "sessionauthorization" {
 			name = "session_authorization"
@@ -63,7 +63,7 @@ func (ses *session) plan(st statement) (action, error) {
 	case "LOCK":
 		// A reader's lock keeps views from being dropped, which is nothing that
 		// clients of this door can do.
-		if n := len(st.tokens); n > 4 && st.tokens[n-4].is("in") && st.tokens[n-3].is("access") && st.tokens[n-2].is("share") {
+		if n := len(st.tokens); n > 4 && st.tokens[n-4].Is("in") && st.tokens[n-3].Is("access") && st.tokens[n-2].Is("share") {
 			return command("LOCK TABLE", nothing), nil
 		}
 	case "UNLISTEN":
@@ -82,14 +82,14 @@ func (ses *session) show(st statement) (action, error) {
 	words := st.tokens[1:]
 	var name string
 	for i, t := range words {
-		if i > 0 && t.text != "." && words[i-1].text != "." {
+		if i > 0 && t.Text != "." && words[i-1].Text != "." {
 			name += " "
 		}
-		if t.text == "." {
+		if t.Text == "." {
 			name += "."
 			continue
 		}
-		name += t.name()
+		name += t.Name()
 	}
 	switch strings.ToLower(name) {
 	case "tables", "all tables", "databases", "schemas", "":
@@ -169,7 +169,7 @@ func (f *fewRows) next() ([]sql.Datum, error) {
 
 // discard answers DISCARD.
 func (ses *session) discard(st statement) error {
-	if len(st.tokens) < 2 || !st.tokens[1].is("all") {
+	if len(st.tokens) < 2 || !st.tokens[1].Is("all") {
 		return nil // plans, sequences and temporary tables there are none
 	}
 	if ses.tx.status != 'I' {
@@ -185,17 +185,17 @@ func (ses *session) discard(st statement) error {
 // deallocate answers DEALLOCATE [PREPARE] name or ALL.
 func (ses *session) deallocate(st statement) error {
 	toks := st.tokens[1:]
-	if len(toks) > 1 && toks[0].is("prepare") {
+	if len(toks) > 1 && toks[0].Is("prepare") {
 		toks = toks[1:]
 	}
 	if len(toks) != 1 {
 		return fault.WithCode(fault.New(fault.Invalid, "want DEALLOCATE name or DEALLOCATE ALL"), "syntax")
 	}
-	if toks[0].is("all") {
+	if toks[0].Is("all") {
 		clear(ses.statements)
 		return nil
 	}
-	name := toks[0].name()
+	name := toks[0].Name()
 	if _, ok := ses.statements[name]; !ok {
 		return fault.WithCode(fault.New(fault.NotFound, "prepared statement %q does not exist", name), "no_statement")
 	}

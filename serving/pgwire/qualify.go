@@ -3,6 +3,8 @@ package pgwire
 import (
 	"slices"
 	"strings"
+
+	"anabranch/internal/sqltext"
 )
 
 // qualify writes the pipeline before the names of views that come without,
@@ -22,8 +24,8 @@ func (ses *session) qualify(st statement) statement {
 	}
 	var edits []edit
 	for _, t := range names {
-		if schema, ok := where[t.name()]; ok {
-			edits = append(edits, edit{t.start, t.start, quoteName(schema) + "."})
+		if schema, ok := where[t.Name()]; ok {
+			edits = append(edits, edit{t.Start, t.Start, quoteName(schema) + "."})
 		}
 	}
 	return st.edited(edits)
@@ -34,16 +36,16 @@ func (ses *session) qualify(st statement) statement {
 func bare(toks []token) []token {
 	ctes := map[string]bool{}
 	for i := range toks {
-		if toks[i].is("as") && i > 0 && i+1 < len(toks) && (toks[i+1].is("(") || toks[i+1].is("materialized") || toks[i+1].is("not")) {
+		if toks[i].Is("as") && i > 0 && i+1 < len(toks) && (toks[i+1].Is("(") || toks[i+1].Is("materialized") || toks[i+1].Is("not")) {
 			at := i - 1
-			if toks[at].is(")") { // name (columns) AS (...)
-				for at > 0 && !toks[at].is("(") {
+			if toks[at].Is(")") { // name (columns) AS (...)
+				for at > 0 && !toks[at].Is("(") {
 					at--
 				}
 				at--
 			}
 			if at >= 0 {
-				ctes[toks[at].name()] = true
+				ctes[toks[at].Name()] = true
 			}
 		}
 	}
@@ -54,32 +56,32 @@ func bare(toks []token) []token {
 	for i, t := range toks {
 		top := len(inFrom) - 1
 		switch {
-		case t.is("("):
+		case t.Is("("):
 			// FROM (a, b) and FROM (a JOIN b) list tables, f(x) does not.
-			inFrom = append(inFrom, inFrom[top] && i > 0 && (toks[i-1].is("from") || toks[i-1].is("join") || toks[i-1].is(",") || toks[i-1].is("(")))
-			inCall = append(inCall, i > 0 && hasFrom[strings.ToLower(toks[i-1].text)])
+			inFrom = append(inFrom, inFrom[top] && i > 0 && (toks[i-1].Is("from") || toks[i-1].Is("join") || toks[i-1].Is(",") || toks[i-1].Is("(")))
+			inCall = append(inCall, i > 0 && hasFrom[strings.ToLower(toks[i-1].Text)])
 			continue
-		case t.is(")"):
+		case t.Is(")"):
 			if top > 0 {
 				inFrom, inCall = inFrom[:top], inCall[:top]
 			}
 			continue
-		case t.is("from"):
-			clause = !inCall[top] && !(i > 0 && toks[i-1].is("distinct"))
+		case t.Is("from"):
+			clause = !inCall[top] && !(i > 0 && toks[i-1].Is("distinct"))
 			inFrom[top] = inFrom[top] || clause
 			continue
-		case t.kind == word && slices.Contains([]string{"where", "group", "order", "having", "limit", "union", "select", "window", "qualify", "except", "intersect", "using", "sample"}, strings.ToLower(t.text)):
+		case t.Kind == sqltext.Word && slices.Contains([]string{"where", "group", "order", "having", "limit", "union", "select", "window", "qualify", "except", "intersect", "using", "sample"}, strings.ToLower(t.Text)):
 			inFrom[top] = false
 			continue
 		}
-		if !inFrom[top] || t.name() == "" || i == 0 {
+		if !inFrom[top] || t.Name() == "" || i == 0 {
 			continue
 		}
 		before := toks[i-1]
-		if !(before.is("from") && clause || before.is("join") || before.is(",") || before.is("(")) {
+		if !(before.Is("from") && clause || before.Is("join") || before.Is(",") || before.Is("(")) {
 			continue
 		}
-		if i+1 < len(toks) && (toks[i+1].is(".") || toks[i+1].is("(")) || ctes[t.name()] {
+		if i+1 < len(toks) && (toks[i+1].Is(".") || toks[i+1].Is("(")) || ctes[t.Name()] {
 			continue
 		}
 		out = append(out, t)

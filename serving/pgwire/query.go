@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"anabranch/fault"
+	"anabranch/internal/sqltext"
 	"anabranch/serving/sql"
 )
 
@@ -57,14 +58,6 @@ func (ses *session) query(st statement) (action, error) {
 			return params, ses.columnsOf(d.Columns), nil
 		},
 	}, nil
-}
-
-func number1(s string) int {
-	n := 0
-	for _, c := range s {
-		n = n*10 + int(c-'0')
-	}
-	return n
 }
 
 // ask has the engine answer.
@@ -157,10 +150,10 @@ func (ses *session) path() []string {
 			there = append(there, t.Schema)
 		}
 	}
-	for _, t := range lex(set) {
-		name := t.name()
-		if t.kind == str {
-			name = t.value()
+	for _, t := range sqltext.Lex(set) {
+		name := t.Name()
+		if t.Kind == sqltext.String {
+			name = t.Value()
 		}
 		if name != "" && slices.Contains(there, name) && !slices.Contains(path, name) {
 			path = append(path, name)

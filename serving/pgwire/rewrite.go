@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"anabranch/internal/sqltext"
 )
 
 // Between PostgreSQL's SQL and DuckDB's lie a few words, in what tools ask of
@@ -27,17 +29,17 @@ var sessionFunctions = []string{"version", "current_schema", "current_schemas", 
 func asksCatalog(st statement) bool {
 	reads, session := false, false
 	for i, t := range st.tokens {
-		n := t.name()
+		n := t.Name()
 		switch {
 		case strings.HasPrefix(n, "pg_") || n == "information_schema" || n == "_pg_expandarray":
 			return true
-		case t.is("from"):
+		case t.Is("from"):
 			next := st.tokens[min(i+1, len(st.tokens)-1)]
-			reads = reads || !(slices.Contains(sessionFunctions, next.name()) && i+2 < len(st.tokens) && st.tokens[i+2].is("("))
-		case i > 0 && st.tokens[i-1].is("::") && regTypes[n]:
+			reads = reads || !(slices.Contains(sessionFunctions, next.Name()) && i+2 < len(st.tokens) && st.tokens[i+2].Is("("))
+		case i > 0 && st.tokens[i-1].Is("::") && regTypes[n]:
 			return true
-		case slices.Contains(sessionFunctions, n) && (t.kind == word || t.kind == quoted) && !(i > 0 && st.tokens[i-1].is(".")):
-			session = session || i+1 < len(st.tokens) && st.tokens[i+1].is("(") || strings.HasPrefix(n, "current_") || n == "session_user" || n == "user"
+		case slices.Contains(sessionFunctions, n) && (t.Kind == sqltext.Word || t.Kind == sqltext.Quoted) && !(i > 0 && st.tokens[i-1].Is(".")):
+			session = session || i+1 < len(st.tokens) && st.tokens[i+1].Is("(") || strings.HasPrefix(n, "current_") || n == "session_user" || n == "user"
 		}
 	}
 	return session && !reads
@@ -58,34 +60,34 @@ func rewrite(st statement) string {
 	r.inOrder()
 	for i := 0; i < len(r.toks); i++ {
 		switch t := r.toks[i]; {
-		case t.is("::"):
+		case t.Is("::"):
 			i = r.cast(i)
-		case t.is("as") && r.castCall(i):
-		case t.is("~"), t.is("!~"), t.is("~*"), t.is("!~*"):
+		case t.Is("as") && r.castCall(i):
+		case t.Is("~"), t.Is("!~"), t.Is("~*"), t.Is("!~*"):
 			r.pattern(i)
-		case t.is("="):
+		case t.Is("="):
 			r.anyOf(i)
 			r.functionOf(i)
-		case (t.name() == "aclexplode" || t.name() == "pg_partition_ancestors") && r.at(i+1).is("(") && !r.inFrom(i):
-			r.toks[i] = plain(t.name() + "_rows")
-		case t.is("substring"):
+		case (t.Name() == "aclexplode" || t.Name() == "pg_partition_ancestors") && r.at(i+1).Is("(") && !r.inFrom(i):
+			r.toks[i] = plain(t.Name() + "_rows")
+		case t.Is("substring"):
 			r.substringOfPattern(i)
-		case t.is("select") && r.at(i+1).is("from"): // in EXISTS (SELECT FROM ...)
-			r.put(i+1, 0, token{kind: number, text: "1"})
-		case t.is("like"), t.is("ilike"):
+		case t.Is("select") && r.at(i+1).Is("from"): // in EXISTS (SELECT FROM ...)
+			r.put(i+1, 0, token{Kind: sqltext.Number, Text: "1"})
+		case t.Is("like"), t.Is("ilike"):
 			if !r.likeAny(i) {
 				r.escape(i)
 			}
-		case regprocs[t.name()] && (r.at(i+1).is("!=") || r.at(i+1).is("<>") || r.at(i+1).is("=")) && r.at(i+2).text == "0":
-			r.toks[i+2] = token{kind: str, text: "'-'"} // the text of no function
+		case regprocs[t.Name()] && (r.at(i+1).Is("!=") || r.at(i+1).Is("<>") || r.at(i+1).Is("=")) && r.at(i+2).Text == "0":
+			r.toks[i+2] = token{Kind: sqltext.String, Text: "'-'"} // the text of no function
 		}
 	}
 	var b strings.Builder
 	for i, t := range r.toks {
-		if i > 0 && !(t.text == "." || t.text == "(" && (r.toks[i-1].kind == word || r.toks[i-1].kind == quoted) || r.toks[i-1].text == "." || t.text == "::" || r.toks[i-1].text == "::" || t.text == "[" || t.text == ",") {
+		if i > 0 && !(t.Text == "." || t.Text == "(" && (r.toks[i-1].Kind == sqltext.Word || r.toks[i-1].Kind == sqltext.Quoted) || r.toks[i-1].Text == "." || t.Text == "::" || r.toks[i-1].Text == "::" || t.Text == "[" || t.Text == ",") {
 			b.WriteByte(' ')
 		}
-		b.WriteString(t.text)
+		b.WriteString(t.Text)
 	}
 	return b.String()
 }
@@ -94,11 +96,11 @@ func rewrite(st statement) string {
 // where its number is compared: such columns hold names here.
 func (r *rewriter) functionOf(i int) {
 	left, right := i-1, i+1
-	if r.at(i + 2).is(".") {
+	if r.at(i + 2).Is(".") {
 		right = i + 3
 	}
 	for _, sides := range [][2]int{{left, right}, {right, left}} {
-		if number, function := r.at(sides[0]), r.at(sides[1]); number.name() == "oid" && regprocs[function.name()] {
+		if number, function := r.at(sides[0]), r.at(sides[1]); number.Name() == "oid" && regprocs[function.Name()] {
 			r.toks[sides[0]] = plain("proname")
 		}
 	}
@@ -108,21 +110,21 @@ func (r *rewriter) functionOf(i int) {
 // which may not stand in the condition of an outer join.
 func (r *rewriter) anyOf(i int) {
 	inner := 1
-	if r.at(i + 4).is(".") {
+	if r.at(i + 4).Is(".") {
 		inner = 3
 	}
-	if !r.at(i+1).is("any") || !r.at(i+2).is("(") || !r.at(i+3+inner).is(")") || r.at(i+3).name() == "" || r.at(i+2+inner).name() == "" {
+	if !r.at(i+1).Is("any") || !r.at(i+2).Is("(") || !r.at(i+3+inner).Is(")") || r.at(i+3).Name() == "" || r.at(i+2+inner).Name() == "" {
 		return
 	}
 	from := r.operand(i)
-	words := append([]token{plain("list_contains"), {kind: sign, text: "("}}, r.toks[i+3:i+3+inner]...)
-	words = append(append(words, token{kind: sign, text: ","}), r.toks[from:i]...)
-	r.put(from, i+4+inner-from, append(words, token{kind: sign, text: ")"})...)
+	words := append([]token{plain("list_contains"), {Kind: sqltext.Sign, Text: "("}}, r.toks[i+3:i+3+inner]...)
+	words = append(append(words, token{Kind: sqltext.Sign, Text: ","}), r.toks[from:i]...)
+	r.put(from, i+4+inner-from, append(words, token{Kind: sqltext.Sign, Text: ")"})...)
 }
 
 func (r *rewriter) at(i int) token {
 	if i < 0 || i >= len(r.toks) {
-		return token{kind: sign}
+		return token{Kind: sqltext.Sign}
 	}
 	return r.toks[i]
 }
@@ -132,59 +134,58 @@ func (r *rewriter) put(i, n int, words ...token) {
 	r.toks = slices.Replace(r.toks, i, i+n, words...)
 }
 
-func plain(text string) token { return token{kind: word, text: text} }
+func plain(text string) token { return token{Kind: sqltext.Word, Text: text} }
 
 // names takes the catalog's name off, and COLLATE, and OPERATOR().
 func (r *rewriter) names() {
 	var out []token
 	for i := 0; i < len(r.toks); i++ {
 		t := r.toks[i]
-		n := t.name()
-		dot := r.at(i + 1).is(".")
+		n := t.Name()
+		dot := r.at(i + 1).Is(".")
 		switch {
-		case t.is("operator") && r.at(i+1).is("("):
-			for i++; i < len(r.toks) && !r.toks[i].is(")"); i++ {
-				if r.toks[i].kind == sign && !r.toks[i].is("(") && !r.toks[i].is(".") {
+		case t.Is("operator") && r.at(i+1).Is("("):
+			for i++; i < len(r.toks) && !r.toks[i].Is(")"); i++ {
+				if r.toks[i].Kind == sqltext.Sign && !r.toks[i].Is("(") && !r.toks[i].Is(".") {
 					out = append(out, r.toks[i])
 				}
 			}
-		case t.is("collate") && r.at(i-1).is("as"):
-			out = append(out, token{kind: quoted, text: `"collate"`})
-		case t.is("collate"):
+		case t.Is("collate") && r.at(i-1).Is("as"):
+			out = append(out, token{Kind: sqltext.Quoted, Text: `"collate"`})
+		case t.Is("collate"):
 			i++
-			if r.at(i + 1).is(".") {
+			if r.at(i + 1).Is(".") {
 				i += 2
 			}
-		case t.kind == word && r.at(i-1).is("as") && t.text != strings.ToLower(t.text): // as PostgreSQL folds names
-			out = append(out, plain(strings.ToLower(t.text)))
-		case t.is("at") && !r.at(i+1).is("time"): // DuckDB has another use for the word
-			out = append(out, token{kind: quoted, text: `"at"`})
-		case n == "pg_catalog" && dot && (t.kind == word || t.kind == quoted):
+		case t.Kind == sqltext.Word && r.at(i-1).Is("as") && t.Text != strings.ToLower(t.Text): // as PostgreSQL folds names
+			out = append(out, plain(strings.ToLower(t.Text)))
+		case t.Is("at") && !r.at(i+1).Is("time"): // DuckDB has another use for the word
+			out = append(out, token{Kind: sqltext.Quoted, Text: `"at"`})
+		case n == "pg_catalog" && dot && (t.Kind == sqltext.Word || t.Kind == sqltext.Quoted):
 			i++
 		case n == "information_schema" && dot:
 			i++
-			if r.at(i+1).name() != "_pg_expandarray" && !strings.HasPrefix(r.at(i+1).name(), "_pg_") && !r.at(i-2).is("::") {
-				out = append(out, plain("info"), token{kind: sign, text: "."})
+			if r.at(i+1).Name() != "_pg_expandarray" && !strings.HasPrefix(r.at(i+1).Name(), "_pg_") && !r.at(i-2).Is("::") {
+				out = append(out, plain("info"), token{Kind: sqltext.Sign, Text: "."})
 			}
-		case renamed[n] != "" && r.at(i+1).is("("):
+		case renamed[n] != "" && r.at(i+1).Is("("):
 			out = append(out, plain(renamed[n]))
-		case n == "tableoid" && !r.at(i-1).is("as") && !madeHere(r.toks, i):
-			class := token{kind: number, text: strconv.FormatUint(uint64(r.class(i)), 10)}
-			for len(out) > 1 && out[len(out)-1].is(".") {
+		case n == "tableoid" && !r.at(i-1).Is("as") && !madeHere(r.toks, i):
+			class := token{Kind: sqltext.Number, Text: strconv.FormatUint(uint64(r.class(i)), 10)}
+			for len(out) > 1 && out[len(out)-1].Is(".") {
 				out = out[:len(out)-2]
 			}
-			item := len(out) > 0 && (out[len(out)-1].is("select") || out[len(out)-1].is(",")) && (r.at(i+1).is(",") || r.at(i+1).is("from")) && r.inList(i)
+			item := len(out) > 0 && (out[len(out)-1].Is("select") || out[len(out)-1].Is(",")) && (r.at(i+1).Is(",") || r.at(i+1).Is("from")) && r.inList(i)
 			out = append(out, class)
 			if item {
 				out = append(out, plain("AS"), plain("tableoid"))
 			}
-		case t.is("b") && r.at(i+1).kind == str && bitsOf(r.at(i+1)) >= 0:
-			i++ // numbers have bits too
-			out = append(out, token{kind: number, text: strconv.FormatInt(bitsOf(r.toks[i]), 10)})
-		case t.kind == str && (t.text[0] == 'e' || t.text[0] == 'E'):
-			out = append(out, token{kind: str, text: sqlText(t.value())})
-		case (n == "current_schema" || n == "current_catalog" || n == "current_user" || n == "session_user" || n == "current_role" || n == "user") && t.kind == word && !r.at(i+1).is("(") && !r.at(i-1).is(".") && !r.at(i-1).is("as") && !dot:
-			out = append(out, t, token{kind: sign, text: "("}, token{kind: sign, text: ")"})
+		case bitsOf(t) >= 0: // numbers have bits too
+			out = append(out, token{Kind: sqltext.Number, Text: strconv.FormatInt(bitsOf(t), 10)})
+		case t.Kind == sqltext.String && (t.Text[0] == 'e' || t.Text[0] == 'E'):
+			out = append(out, token{Kind: sqltext.String, Text: sqlText(t.Value())})
+		case (n == "current_schema" || n == "current_catalog" || n == "current_user" || n == "session_user" || n == "current_role" || n == "user") && t.Kind == sqltext.Word && !r.at(i+1).Is("(") && !r.at(i-1).Is(".") && !r.at(i-1).Is("as") && !dot:
+			out = append(out, t, token{Kind: sqltext.Sign, Text: "("}, token{Kind: sqltext.Sign, Text: ")"})
 		default:
 			out = append(out, t)
 		}
@@ -192,9 +193,13 @@ func (r *rewriter) names() {
 	r.toks = out
 }
 
-// bitsOf is what the text behind B stands for, -1 where that is no string of bits.
+// bitsOf is the number that B'1010' stands for; -1 of what is no string of bits.
 func bitsOf(t token) int64 {
-	n, err := strconv.ParseInt(t.value(), 2, 32)
+	bits, ok := strings.CutPrefix(t.Value(), "b")
+	if t.Kind != sqltext.String || !ok || t.Text[0]|0x20 != 'b' {
+		return -1
+	}
+	n, err := strconv.ParseInt(bits, 2, 32)
 	if err != nil {
 		return -1
 	}
@@ -205,21 +210,21 @@ func bitsOf(t token) int64 {
 // PostgreSQL's do.
 func (r *rewriter) pattern(i int) {
 	t := r.at(i + 1)
-	fold := strings.HasSuffix(r.toks[i].text, "*")
+	fold := strings.HasSuffix(r.toks[i].Text, "*")
 	if fold {
-		r.toks[i].text = strings.TrimSuffix(r.toks[i].text, "*")
+		r.toks[i].Text = strings.TrimSuffix(r.toks[i].Text, "*")
 	}
-	if t.kind == param { // which is not known yet
+	if t.Kind == sqltext.Parameter { // which is not known yet
 		before := "'.*('"
 		if fold {
 			before = "'(?i).*('"
 		}
-		r.put(i+1, 1, token{kind: sign, text: "("}, token{kind: str, text: before}, token{kind: sign, text: "||"}, t, token{kind: sign, text: "::"}, plain("varchar"), token{kind: sign, text: "||"}, token{kind: str, text: "').*'"}, token{kind: sign, text: ")"})
+		r.put(i+1, 1, token{Kind: sqltext.Sign, Text: "("}, token{Kind: sqltext.String, Text: before}, token{Kind: sqltext.Sign, Text: "||"}, t, token{Kind: sqltext.Sign, Text: "::"}, plain("varchar"), token{Kind: sqltext.Sign, Text: "||"}, token{Kind: sqltext.String, Text: "').*'"}, token{Kind: sqltext.Sign, Text: ")"})
 	}
-	if t.kind != str {
+	if t.Kind != sqltext.String {
 		return
 	}
-	p := t.value()
+	p := t.Value()
 	if !strings.HasPrefix(p, "^") {
 		p = ".*(" + p
 	} else {
@@ -233,28 +238,28 @@ func (r *rewriter) pattern(i int) {
 	if fold {
 		p = "(?i)" + p
 	}
-	r.toks[i+1].text = sqlText(p)
+	r.toks[i+1].Text = sqlText(p)
 }
 
 // substringOfPattern writes substring(text FROM 'pattern'), which is what the
 // pattern's first group matches.
 func (r *rewriter) substringOfPattern(i int) {
 	args, end := arguments(r.toks, i+1)
-	if !r.at(i+1).is("(") || len(args) != 1 || end == len(r.toks) {
+	if !r.at(i+1).Is("(") || len(args) != 1 || end == len(r.toks) {
 		return
 	}
 	list := args[0]
 	n := len(list)
-	if n < 3 || list[n-1].kind != str || !list[n-2].is("from") {
+	if n < 3 || list[n-1].Kind != sqltext.String || !list[n-2].Is("from") {
 		return
 	}
 	group := "0"
-	if strings.Contains(list[n-1].value(), "(") {
+	if strings.Contains(list[n-1].Value(), "(") {
 		group = "1"
 	}
-	words := append([]token{plain("nullif"), {kind: sign, text: "("}, plain("regexp_extract"), {kind: sign, text: "("}}, list[:n-2]...)
-	words = append(words, token{kind: sign, text: ","}, list[n-1], token{kind: sign, text: ","}, token{kind: number, text: group}, token{kind: sign, text: ")"},
-		token{kind: sign, text: ","}, token{kind: str, text: "''"}, token{kind: sign, text: ")"})
+	words := append([]token{plain("nullif"), {Kind: sqltext.Sign, Text: "("}, plain("regexp_extract"), {Kind: sqltext.Sign, Text: "("}}, list[:n-2]...)
+	words = append(words, token{Kind: sqltext.Sign, Text: ","}, list[n-1], token{Kind: sqltext.Sign, Text: ","}, token{Kind: sqltext.Number, Text: group}, token{Kind: sqltext.Sign, Text: ")"},
+		token{Kind: sqltext.Sign, Text: ","}, token{Kind: sqltext.String, Text: "''"}, token{Kind: sqltext.Sign, Text: ")"})
 	r.put(i, end+1-i, words...)
 }
 
@@ -262,26 +267,26 @@ func (r *rewriter) substringOfPattern(i int) {
 // set_config, and pg_cancel_backend of one's own sessions.
 func (ses *session) effects(st statement, args []any) error {
 	given := func(t token) (string, bool) {
-		if t.kind == param {
-			if n := number1(t.text[1:]); n > 0 && n <= len(args) {
+		if t.Kind == sqltext.Parameter {
+			if n := t.Place(); n > 0 && n <= len(args) {
 				return fmt.Sprint(args[n-1]), true
 			}
 		}
-		return t.value(), t.kind == str || t.kind == number
+		return t.Value(), t.Kind == sqltext.String || t.Kind == sqltext.Number
 	}
 	for i, t := range st.tokens {
 		at := func(n int) token {
 			if i+n < len(st.tokens) {
 				return st.tokens[i+n]
 			}
-			return token{kind: sign}
+			return token{Kind: sqltext.Sign}
 		}
-		switch t.name() {
+		switch t.Name() {
 		case "set_config":
 			name, ok := given(at(2))
 			value, ok2 := given(at(4))
 			if ok && ok2 {
-				if err := ses.change(strings.ToLower(name), value, at(6).is("true")); err != nil {
+				if err := ses.change(strings.ToLower(name), value, at(6).Is("true")); err != nil {
 					return err
 				}
 			}

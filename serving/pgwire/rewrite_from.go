@@ -3,6 +3,8 @@ package pgwire
 import (
 	"slices"
 	"strings"
+
+	"anabranch/internal/sqltext"
 )
 
 // listsInFrom makes subqueries of what DuckDB has no table functions for: an
@@ -10,30 +12,30 @@ import (
 // generate_subscripts.
 func (r *rewriter) listsInFrom() {
 	for i := 1; i < len(r.toks); i++ {
-		f := r.toks[i].name()
-		if f != "unnest" && f != "generate_subscripts" || !r.at(i+1).is("(") || !r.inFrom(i) {
+		f := r.toks[i].Name()
+		if f != "unnest" && f != "generate_subscripts" || !r.at(i+1).Is("(") || !r.inFrom(i) {
 			continue
 		}
 		lists, end := arguments(r.toks, i+1)
-		numbered := r.at(end+1).is("with") && r.at(end+2).is("ordinality")
+		numbered := r.at(end+1).Is("with") && r.at(end+2).Is("ordinality")
 		if end == len(r.toks) || f == "unnest" && len(lists) < 2 && !numbered {
 			continue
 		}
-		words := []token{{kind: sign, text: "("}, plain("SELECT")}
+		words := []token{{Kind: sqltext.Sign, Text: "("}, plain("SELECT")}
 		call := func(f string, args ...token) {
 			if len(words) > 2 {
-				words = append(words, token{kind: sign, text: ","})
+				words = append(words, token{Kind: sqltext.Sign, Text: ","})
 			}
-			words = append(append(append(words, plain(f), token{kind: sign, text: "("}), args...), token{kind: sign, text: ")"})
+			words = append(append(append(words, plain(f), token{Kind: sqltext.Sign, Text: "("}), args...), token{Kind: sqltext.Sign, Text: ")"})
 		}
-		subscripts := slices.Concat(lists[0], []token{{kind: sign, text: ","}, {kind: number, text: "1"}})
+		subscripts := slices.Concat(lists[0], []token{{Kind: sqltext.Sign, Text: ","}, {Kind: sqltext.Number, Text: "1"}})
 		if f == "unnest" {
 			for _, list := range lists {
 				call(f, list...)
 			}
 		} else {
 			call(f, subscripts...)
-			if name := r.alias(end + 1); name.name() != "" {
+			if name := r.alias(end + 1); name.Name() != "" {
 				words = append(words, plain("AS"), name)
 			}
 		}
@@ -42,7 +44,7 @@ func (r *rewriter) listsInFrom() {
 			words = append(words, plain("AS"), plain("ordinality"))
 			end += 2
 		}
-		words = append(words, token{kind: sign, text: ")"})
+		words = append(words, token{Kind: sqltext.Sign, Text: ")"})
 		r.put(i, end+1-i, words...)
 		i += len(words) - 1
 	}
@@ -50,26 +52,26 @@ func (r *rewriter) listsInFrom() {
 
 // alias returns the name that a table gets whose own ends before i, if any.
 func (r *rewriter) alias(i int) token {
-	if r.at(i).is("as") {
+	if r.at(i).Is("as") {
 		i++
 	}
-	if t := r.at(i); t.kind == quoted || t.kind == word && !afterTable[strings.ToLower(t.text)] {
+	if t := r.at(i); t.Kind == sqltext.Quoted || t.Kind == sqltext.Word && !afterTable[strings.ToLower(t.Text)] {
 		return t
 	}
-	return token{kind: sign}
+	return token{Kind: sqltext.Sign}
 }
 
 // functionsInFrom names the column of a function in FROM like the function's
 // alias, as it is in PostgreSQL.
 func (r *rewriter) functionsInFrom() {
 	for i := 1; i < len(r.toks); i++ {
-		f := r.toks[i].name()
+		f := r.toks[i].Name()
 		single := slices.Contains(ofOneValue, f) || slices.Contains(sessionFunctions, f)
-		if f != "generate_series" && f != "unnest" && !single || !r.at(i+1).is("(") || !(r.at(i-1).is("from") || r.at(i-1).is("join") || r.at(i-1).is(",") || r.at(i-1).is("lateral")) {
+		if f != "generate_series" && f != "unnest" && !single || !r.at(i+1).Is("(") || !(r.at(i-1).Is("from") || r.at(i-1).Is("join") || r.at(i-1).Is(",") || r.at(i-1).Is("lateral")) {
 			continue
 		}
 		// In the list of a SELECT, behind a comma, this would be a column.
-		if r.at(i-1).is(",") && !r.inFrom(i) {
+		if r.at(i-1).Is(",") && !r.inFrom(i) {
 			continue
 		}
 		_, end := arguments(r.toks, i+1)
@@ -77,19 +79,19 @@ func (r *rewriter) functionsInFrom() {
 			return
 		}
 		at, name := end+1, r.alias(end+1)
-		if r.at(at).is("as") {
+		if r.at(at).Is("as") {
 			at++
 		}
-		switch columns := r.at(at + 1).is("("); {
+		switch columns := r.at(at + 1).Is("("); {
 		case single: // a table of one row
-			if name.name() == "" {
+			if name.Name() == "" {
 				name = plain(f)
 			}
-			r.put(end+1, 0, plain("AS"), name, token{kind: sign, text: ")"})
-			r.put(i, 0, token{kind: sign, text: "("}, plain("SELECT"))
+			r.put(end+1, 0, plain("AS"), name, token{Kind: sqltext.Sign, Text: ")"})
+			r.put(i, 0, token{Kind: sqltext.Sign, Text: "("}, plain("SELECT"))
 			i += 2
-		case name.name() != "" && !columns:
-			r.put(at+1, 0, token{kind: sign, text: "("}, name, token{kind: sign, text: ")"})
+		case name.Name() != "" && !columns:
+			r.put(at+1, 0, token{Kind: sqltext.Sign, Text: "("}, name, token{Kind: sqltext.Sign, Text: ")"})
 		}
 	}
 }
@@ -102,12 +104,12 @@ var ofOneValue = []string{"string_to_array", "parse_ident", "regexp_split_to_arr
 // is a list there.
 func (r *rewriter) seriesOfRows() {
 	for i := 1; i < len(r.toks); i++ {
-		if r.toks[i].name() != "generate_series" || !r.at(i+1).is("(") || !(r.at(i-1).is("select") || r.at(i-1).is(",")) || r.inFrom(i) {
+		if r.toks[i].Name() != "generate_series" || !r.at(i+1).Is("(") || !(r.at(i-1).Is("select") || r.at(i-1).Is(",")) || r.inFrom(i) {
 			continue
 		}
 		_, end := arguments(r.toks, i+1)
-		r.put(min(end+1, len(r.toks)), 0, token{kind: sign, text: ")"})
-		r.put(i, 0, plain("unnest"), token{kind: sign, text: "("})
+		r.put(min(end+1, len(r.toks)), 0, token{Kind: sqltext.Sign, Text: ")"})
+		r.put(i, 0, plain("unnest"), token{Kind: sqltext.Sign, Text: "("})
 		i += 2
 	}
 }
@@ -120,17 +122,17 @@ func (r *rewriter) inFrom(i int) bool {
 	depth, from := 0, false
 	for i--; i >= 0; i-- {
 		switch t := r.toks[i]; {
-		case t.is(")"):
+		case t.Is(")"):
 			depth++
-		case t.is("("):
+		case t.Is("("):
 			if depth == 0 {
-				return from && !hasFrom[strings.ToLower(r.at(i-1).text)]
+				return from && !hasFrom[strings.ToLower(r.at(i-1).Text)]
 			}
 			depth--
 		case depth > 0:
-		case t.is("from"):
-			from = from || !r.at(i-1).is("distinct")
-		case t.is("select"), t.is("where"), t.is("by"):
+		case t.Is("from"):
+			from = from || !r.at(i-1).Is("distinct")
+		case t.Is("select"), t.Is("where"), t.Is("by"):
 			return from
 		}
 	}

@@ -3,23 +3,25 @@ package pgwire
 import (
 	"slices"
 	"strings"
+
+	"anabranch/internal/sqltext"
 )
 
 // likeAny writes x LIKE ANY (list) as a function of the list: DuckDB has ANY for
 // other operators only.
 func (r *rewriter) likeAny(i int) bool {
-	if !r.at(i+1).is("any") || !r.at(i+2).is("(") {
+	if !r.at(i+1).Is("any") || !r.at(i+2).Is("(") {
 		return false
 	}
 	args, end := arguments(r.toks, i+2)
-	if len(args) != 1 || end == len(r.toks) || len(args[0]) == 0 || args[0][0].is("select") {
+	if len(args) != 1 || end == len(r.toks) || len(args[0]) == 0 || args[0][0].Is("select") {
 		return false
 	}
 	from := r.operand(i)
 	x := slices.Clone(r.toks[from:i])
-	call := token{kind: sign, text: "("}
-	words := slices.Concat([]token{plain("list_bool_or"), call, plain("list_transform"), call}, args[0], []token{{kind: sign, text: ","}, plain("lambda"), plain("p_"), {kind: sign, text: ":"}}, x,
-		[]token{r.toks[i], plain("p_"), plain("ESCAPE"), {kind: str, text: `'\'`}, {kind: sign, text: ")"}, {kind: sign, text: ")"}})
+	call := token{Kind: sqltext.Sign, Text: "("}
+	words := slices.Concat([]token{plain("list_bool_or"), call, plain("list_transform"), call}, args[0], []token{{Kind: sqltext.Sign, Text: ","}, plain("lambda"), plain("p_"), {Kind: sqltext.Sign, Text: ":"}}, x,
+		[]token{r.toks[i], plain("p_"), plain("ESCAPE"), {Kind: sqltext.String, Text: `'\'`}, {Kind: sqltext.Sign, Text: ")"}, {Kind: sqltext.Sign, Text: ")"}})
 	r.put(from, end+1-from, words...)
 	return true
 }
@@ -34,21 +36,21 @@ func (r *rewriter) escape(i int) {
 	end, depth := i+1, 0
 	for ; end < len(r.toks); end++ {
 		t := r.toks[end]
-		if depth == 0 && (t.kind == word || t.kind == sign) && behindPattern[strings.ToLower(t.text)] {
+		if depth == 0 && (t.Kind == sqltext.Word || t.Kind == sqltext.Sign) && behindPattern[strings.ToLower(t.Text)] {
 			break
 		}
 		switch {
-		case t.is("("), t.is("["):
+		case t.Is("("), t.Is("["):
 			depth++
-		case t.is(")"), t.is("]"):
+		case t.Is(")"), t.Is("]"):
 			depth--
 		}
 	}
-	if r.at(i+1).is("any") || r.at(i+1).is("all") {
+	if r.at(i+1).Is("any") || r.at(i+1).Is("all") {
 		return
 	}
-	if t := r.at(i + 1); end == i+2 && t.kind == str && !strings.Contains(t.value(), `\`) || r.at(end).is("escape") {
+	if t := r.at(i + 1); end == i+2 && t.Kind == sqltext.String && !strings.Contains(t.Value(), `\`) || r.at(end).Is("escape") {
 		return
 	}
-	r.put(end, 0, plain("ESCAPE"), token{kind: str, text: `'\'`})
+	r.put(end, 0, plain("ESCAPE"), token{Kind: sqltext.String, Text: `'\'`})
 }

@@ -9,14 +9,15 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"anabranch/fault"
+	"anabranch/internal/sqltext"
 )
 
 // setCommand answers SET in all its forms.
 func (ses *session) setCommand(st statement) error {
 	toks, local := st.tokens[1:], false
-	if len(toks) > 0 && toks[0].is("local") {
+	if len(toks) > 0 && toks[0].Is("local") {
 		toks, local = toks[1:], true
-	} else if len(toks) > 0 && toks[0].is("session") && len(toks) > 1 && !toks[1].is("characteristics") && !toks[1].is("authorization") {
+	} else if len(toks) > 0 && toks[0].Is("session") && len(toks) > 1 && !toks[1].Is("characteristics") && !toks[1].Is("authorization") {
 		toks = toks[1:]
 	}
 	is := func(words ...string) bool { return (statement{tokens: toks}).begins(words...) }
@@ -34,19 +35,19 @@ func (ses *session) setCommand(st statement) error {
 		name, toks = "session_authorization", toks[2:]
 	case is("time", "zone"):
 		name, toks = "timezone", toks[2:]
-	case is("schema") && len(toks) > 1 && !toks[1].is("=") && !toks[1].is("to"):
+	case is("schema") && len(toks) > 1 && !toks[1].Is("=") && !toks[1].Is("to"):
 		name, toks = "search_path", toks[1:]
 	case is("names"):
 		name, toks = "client_encoding", toks[1:]
 	case len(toks) > 0:
-		if name = toks[0].name(); name == "" {
+		if name = toks[0].Name(); name == "" {
 			break
 		}
 		toks = toks[1:]
-		for len(toks) > 1 && toks[0].is(".") {
-			name, toks = name+"."+toks[1].name(), toks[2:]
+		for len(toks) > 1 && toks[0].Is(".") {
+			name, toks = name+"."+toks[1].Name(), toks[2:]
 		}
-		if len(toks) > 0 && (toks[0].is("=") || toks[0].is("to")) {
+		if len(toks) > 0 && (toks[0].Is("=") || toks[0].Is("to")) {
 			toks = toks[1:]
 		} else if name != "role" {
 			name = ""
@@ -57,17 +58,17 @@ func (ses *session) setCommand(st statement) error {
 	}
 	var b strings.Builder
 	for i, t := range toks {
-		piece := t.value()
-		if t.kind == quoted && name != "search_path" {
-			piece = t.name()
+		piece := t.Value()
+		if t.Kind == sqltext.Quoted && name != "search_path" {
+			piece = t.Name()
 		}
-		if i > 0 && t.text != "," && toks[i-1].text != "-" && t.text != "-" {
+		if i > 0 && t.Text != "," && toks[i-1].Text != "-" && t.Text != "-" {
 			b.WriteByte(' ')
 		}
 		b.WriteString(piece)
 	}
 	value = b.String()
-	if len(toks) == 1 && toks[0].is("default") {
+	if len(toks) == 1 && toks[0].Is("default") {
 		return ses.reset(strings.ToLower(name))
 	}
 	return ses.change(strings.ToLower(name), value, local)

@@ -48,10 +48,10 @@ func (tx *transaction) read(words []token) {
 
 func isolationOf(words []token) string {
 	for i, t := range words {
-		if t.is("level") && i+1 < len(words) {
-			level := words[i+1].name()
+		if t.Is("level") && i+1 < len(words) {
+			level := words[i+1].Name()
 			if i+2 < len(words) && (level == "repeatable" || level == "read") {
-				level += " " + words[i+2].name()
+				level += " " + words[i+2].Name()
 			}
 			return level
 		}
@@ -63,7 +63,7 @@ func isolationOf(words []token) string {
 func (ses *session) transact(verb string, st statement) action {
 	tx := &ses.tx
 	a := action{}
-	is := func(i int, w string) bool { return len(st.tokens) > i && st.tokens[i].is(w) }
+	is := func(i int, w string) bool { return len(st.tokens) > i && st.tokens[i].Is(w) }
 	end := func(tag string, back bool) (result, error) {
 		if tx.status == 'I' {
 			return result{tag: tag}, ses.notice("25P01", "there is no transaction in progress")
@@ -105,7 +105,7 @@ func (ses *session) transact(verb string, st statement) action {
 			a.run = func(context.Context, []any) (result, error) { return end("ROLLBACK", true) }
 			break
 		}
-		name := st.tokens[len(st.tokens)-1].name()
+		name := st.tokens[len(st.tokens)-1].Name()
 		a.run = func(context.Context, []any) (result, error) {
 			i, err := tx.savepoint(name)
 			if err != nil {
@@ -116,7 +116,7 @@ func (ses *session) transact(verb string, st statement) action {
 			return result{tag: "ROLLBACK"}, nil
 		}
 	case "SAVEPOINT", "RELEASE":
-		name := st.tokens[len(st.tokens)-1].name()
+		name := st.tokens[len(st.tokens)-1].Name()
 		a.run = func(context.Context, []any) (result, error) {
 			if tx.status == 'I' {
 				return result{}, fault.WithCode(fault.New(fault.Invalid, "%s can only be used in transaction blocks", verb), "no_transaction")

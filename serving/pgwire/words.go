@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"anabranch/internal/sqltext"
 	"anabranch/serving/sql"
 )
 
@@ -20,9 +22,9 @@ func (ses *session) inDuckDB(st statement) statement {
 			edits = append(edits, edit{start, end, words})
 		}
 		if name, format := charOfTime(toks); format != nil {
-			edits = append(edits, edit{name.start, name.end(), "strftime"}, edit{format.start, format.end(), sqlText(strftimeOf(format.value()))})
+			edits = append(edits, edit{name.Start, name.End(), "strftime"}, edit{format.Start, format.End(), sqlText(strftimeOf(format.Value()))})
 		}
-		if st.tokens[i].start >= compared {
+		if st.tokens[i].Start >= compared {
 			start, end, words := rowWithParameters(st.text, st.tokens, i, &budget)
 			if words != "" {
 				edits = append(edits, edit{start, end, words})
@@ -47,23 +49,23 @@ var timesOfText = map[string]string{"to_timestamp": "TIMESTAMP", "to_date": "DAT
 // beginning of toks: so panels say between which times they ask. DuckDB's has
 // another meaning.
 func timeOfText(toks []token) (start, end int, words string) {
-	as := timesOfText[toks[0].name()]
-	if as == "" || len(toks) < 6 || !toks[1].is("(") || toks[2].kind != str || !toks[3].is(",") || toks[4].kind != str || !toks[5].is(")") ||
-		!strings.HasPrefix(strings.ToUpper(toks[4].value()), "YYYY-MM-DD") {
+	as := timesOfText[toks[0].Name()]
+	if as == "" || len(toks) < 6 || !toks[1].Is("(") || toks[2].Kind != sqltext.String || !toks[3].Is(",") || toks[4].Kind != sqltext.String || !toks[5].Is(")") ||
+		!strings.HasPrefix(strings.ToUpper(toks[4].Value()), "YYYY-MM-DD") {
 		return 0, 0, ""
 	}
-	return toks[0].start, toks[5].end(), as + " " + toks[2].text
+	return toks[0].Start, toks[5].End(), as + " " + toks[2].Text
 }
 
 // charOfTime finds to_char(time, 'YYYY-MM-DD') at the beginning of toks, and
 // returns its name and its format. Formats of numbers, and patterns that
 // strftime has nothing for, are left alone: there is no such function then.
 func charOfTime(toks []token) (name, format *token) {
-	if toks[0].name() != "to_char" || len(toks) < 2 || !toks[1].is("(") {
+	if toks[0].Name() != "to_char" || len(toks) < 2 || !toks[1].Is("(") {
 		return nil, nil
 	}
 	args, end := arguments(toks, 1)
-	if end == len(toks) || len(args) != 2 || len(args[1]) != 1 || args[1][0].kind != str || strftimeOf(args[1][0].value()) == "" {
+	if end == len(toks) || len(args) != 2 || len(args[1]) != 1 || args[1][0].Kind != sqltext.String || strftimeOf(args[1][0].Value()) == "" {
 		return nil, nil
 	}
 	return &toks[0], &args[1][0]
@@ -100,7 +102,7 @@ func strftimeOf(format string) string {
 			b.WriteString(strings.ReplaceAll(format[i+1:i+1+end], "%", "%%"))
 			i += end + 2
 			continue
-		case letter(c) && c != '_' && (c < '0' || c > '9'):
+		case 'a' <= c|0x20 && c|0x20 <= 'z' || c >= utf8.RuneSelf:
 			return ""
 		case c == '%':
 			b.WriteByte('%')
@@ -118,10 +120,10 @@ func strftimeOf(format string) string {
 // others write, and returns where the schema stands with its dot: DuckDB's
 // grammar has table.* alone.
 func schemaOfStar(toks []token) (start, end int) {
-	if len(toks) < 5 || toks[0].name() == "" || !toks[1].is(".") || toks[2].name() == "" || !toks[3].is(".") || !toks[4].is("*") {
+	if len(toks) < 5 || toks[0].Name() == "" || !toks[1].Is(".") || toks[2].Name() == "" || !toks[3].Is(".") || !toks[4].Is("*") {
 		return 0, 0
 	}
-	return toks[0].start, toks[1].end()
+	return toks[0].Start, toks[1].End()
 }
 
 // ownDatabase finds the database before schema.table at i, as dbt and others
@@ -130,14 +132,14 @@ func schemaOfStar(toks []token) (start, end int) {
 func (ses *session) ownDatabase(toks []token, i int) (start, end int) {
 	at := func(n int) token {
 		if i+n < 0 || i+n >= len(toks) {
-			return token{kind: sign}
+			return token{Kind: sqltext.Sign}
 		}
 		return toks[i+n]
 	}
-	if at(0).name() != ses.database || !at(1).is(".") || !at(3).is(".") || at(-1).is(".") {
+	if at(0).Name() != ses.database || !at(1).Is(".") || !at(3).Is(".") || at(-1).Is(".") {
 		return 0, 0
 	}
-	schema, table := at(2).name(), at(4).name()
+	schema, table := at(2).Name(), at(4).Name()
 	known := schema == "pg_catalog" || schema == "information_schema"
 	if !known && schema != "" {
 		known = slices.ContainsFunc(ses.tables(), func(t sql.Table) bool { return t.Schema == schema && t.Name == table })
@@ -145,5 +147,5 @@ func (ses *session) ownDatabase(toks []token, i int) (start, end int) {
 	if !known {
 		return 0, 0
 	}
-	return at(0).start, at(1).end()
+	return at(0).Start, at(1).End()
 }

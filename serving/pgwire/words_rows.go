@@ -3,6 +3,8 @@ package pgwire
 import (
 	"slices"
 	"strings"
+
+	"anabranch/internal/sqltext"
 )
 
 // beforeRow are the words that may stand before a row (a, b); behind others the
@@ -18,7 +20,7 @@ const maxRow = 128
 // each parameter the type of its partner; DuckDB makes a structure of texts. budget is how many tokens
 // may still be looked at for that, so that no text takes long.
 func rowWithParameters(text string, toks []token, i int, budget *int) (start, end int, words string) {
-	if *budget < 0 || !toks[i].is("(") || i > 0 && (toks[i-1].kind == quoted || toks[i-1].kind == word && !beforeRow[strings.ToLower(toks[i-1].text)]) {
+	if *budget < 0 || !toks[i].Is("(") || i > 0 && (toks[i-1].Kind == sqltext.Quoted || toks[i-1].Kind == sqltext.Word && !beforeRow[strings.ToLower(toks[i-1].Text)]) {
 		return 0, 0, ""
 	}
 	window := toks[:min(i+maxRow, len(toks))]
@@ -26,11 +28,11 @@ func rowWithParameters(text string, toks []token, i int, budget *int) (start, en
 	if at++; at > len(window) {
 		return 0, 0, ""
 	}
-	not := at < len(toks) && toks[at].is("not")
+	not := at < len(toks) && toks[at].Is("not")
 	if not {
 		at++
 	}
-	if len(left) < 2 || !values(left, len(left)) || at+1 >= len(toks) || !toks[at+1].is("(") {
+	if len(left) < 2 || !values(left, len(left)) || at+1 >= len(toks) || !toks[at+1].Is("(") {
 		return 0, 0, ""
 	}
 	op := toks[at]
@@ -40,11 +42,11 @@ func rowWithParameters(text string, toks []token, i int, budget *int) (start, en
 		return 0, 0, ""
 	}
 	switch {
-	case op.is("in"):
+	case op.Is("in"):
 		var any []string
 		bound := false
 		for _, item := range right {
-			if len(item) == 0 || !item[0].is("(") {
+			if len(item) == 0 || !item[0].Is("(") {
 				return 0, 0, ""
 			}
 			row, closes := arguments(item, 0)
@@ -61,28 +63,28 @@ func rowWithParameters(text string, toks []token, i int, budget *int) (start, en
 		if not {
 			words = "(NOT " + words + ")"
 		}
-	case !not && slices.Contains([]string{"=", "<>", "!=", "<", "<=", ">", ">="}, op.text):
+	case !not && slices.Contains([]string{"=", "<>", "!=", "<", "<=", ">", ">="}, op.Text):
 		if !values(right, len(left)) || !slices.ContainsFunc(right, isParameter) {
 			return 0, 0, ""
 		}
-		words = rowCompared(text, op.text, left, right)
+		words = rowCompared(text, op.Text, left, right)
 	}
-	return toks[i].start, toks[last].end(), words
+	return toks[i].Start, toks[last].End(), words
 }
 
-func isParameter(value []token) bool { return len(value) == 1 && value[0].kind == param }
+func isParameter(value []token) bool { return len(value) == 1 && value[0].Kind == sqltext.Parameter }
 
 // values reports whether a parenthesis holds n values, and no query.
 func values(row [][]token, n int) bool {
 	return len(row) == n && !slices.ContainsFunc(row, func(v []token) bool {
-		return len(v) == 0 || v[0].is("select") || v[0].is("with") || v[0].is("values") || v[0].is("from") || v[0].is("table")
+		return len(v) == 0 || v[0].Is("select") || v[0].Is("with") || v[0].Is("values") || v[0].Is("from") || v[0].Is("table")
 	})
 }
 
 // rowCompared writes left op right value by value.
 func rowCompared(text, op string, left, right [][]token) string {
 	one := func(op string, k int) string {
-		of := func(v []token) string { return text[v[0].start:v[len(v)-1].end()] }
+		of := func(v []token) string { return text[v[0].Start:v[len(v)-1].End()] }
 		return "(" + of(left[k]) + ") " + op + " " + of(right[k])
 	}
 	var b strings.Builder

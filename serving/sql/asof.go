@@ -9,24 +9,36 @@ import (
 	"strings"
 
 	"anabranch/fault"
+	"anabranch/internal/sqltext"
 	"anabranch/serving"
 )
 
-// asOfClause is AS OF RECEIPT '...' at the end of a query.
-var asOfClause = regexp.MustCompile(`(?is)\sAS\s+OF\s+RECEIPT\s+'((?:[^']|'')*)'\s*;?\s*$`)
-
-// cutAsOf takes the clause off a query, and returns its receipt.
+// cutAsOf takes AS OF RECEIPT '...' off the end of a query, and returns the
+// receipt.
 func cutAsOf(text string) (rest string, r *serving.Receipt, err error) {
-	m := asOfClause.FindStringSubmatchIndex(text)
-	if m == nil {
+	if !asOfClause.MatchString(text) {
 		return text, nil, nil
 	}
-	r, err = serving.ParseReceipt(strings.ReplaceAll(text[m[2]:m[3]], "''", "'"))
-	if err != nil {
-		return text, nil, fmt.Errorf("%w%s", err, placeAt(text, m[2]))
+	all := sqltext.Lex(text)
+	for len(all) > 0 && all[len(all)-1].Is(";") {
+		all = all[:len(all)-1]
 	}
-	return text[:m[0]], r, nil
+	if len(all) < 4 {
+		return text, nil, nil
+	}
+	end := all[len(all)-4:]
+	if !end[0].Is("as") || !end[1].Is("of") || !end[2].Is("receipt") || end[3].Kind != sqltext.String {
+		return text, nil, nil
+	}
+	r, err = serving.ParseReceipt(end[3].Value())
+	if err != nil {
+		return text, nil, fmt.Errorf("%w%s", err, placeAt(text, end[3].Start+1))
+	}
+	return text[:end[0].Start], r, nil
 }
+
+// asOfClause is in every query that has the clause.
+var asOfClause = regexp.MustCompile(`(?i)RECEIPT`)
 
 // epochAsOf returns an epoch of exactly what a receipt covers, which the
 // caller releases. It is the one that answered then, while that is kept; else

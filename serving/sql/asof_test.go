@@ -147,6 +147,22 @@ func TestAsOfReceipt(t *testing.T) {
 			t.Errorf("%s: %q, %v (%s)", name, rows, err, fault.CodeOf(err))
 		}
 	}
+	receipt, err := json.Marshal(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	then, _, err := b.exactly(sql.Request{SQL: query, AsOf: &last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, clause := range []string{" AS OF RECEIPT '%s'", "\nas of -- what was told\n receipt /* ; */ '%s' -- then\n; ;", " AS OF RECEIPT $$%s$$"} {
+		if rows, _, err := b.exactly(sql.Request{SQL: query + fmt.Sprintf(clause, receipt)}); err != nil || rows != then {
+			t.Errorf("%s: %q, %v, want %q", clause, rows, err, then)
+		}
+	}
+	if rows, _, err := b.exactly(sql.Request{SQL: "SELECT ' AS OF RECEIPT ''x''' AS x"}); err != nil {
+		t.Errorf("a text with the clause: %q, %v", rows, err)
+	}
 	if _, _, err := b.exactly(sql.Request{SQL: query + " AS OF RECEIPT 'yesterday'"}); fault.CodeOf(err) != "receipt_invalid" || !strings.Contains(err.Error(), "column 44") {
 		t.Errorf("no receipt: %v", err)
 	}

@@ -5,10 +5,10 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
+
+	"anabranch/internal/sqltext"
 )
 
 // exactly are the edits that give parameters the types of their decimals. Those
@@ -34,66 +34,25 @@ func exactly(text string, args []any) (edits []edit) {
 type parameter struct{ number, from, to int }
 
 // parametersIn finds the parameters of a text, whose tree does not tell where
-// they stand: outside of quotes and comments.
+// they stand.
 func parametersIn(text string) (found []parameter) {
-	// past returns what is behind the next end, or the end of the text.
-	past := func(from int, end string) int {
-		if n := strings.Index(text[from:], end); n >= 0 {
-			return from + n + len(end)
-		}
-		return len(text)
-	}
 	asked := 0
-	for i := 0; i < len(text); {
-		rest := text[i:]
-		switch c := text[i]; {
-		case c == '\'' && i > 0 && (text[i-1] == 'e' || text[i-1] == 'E') && (i == 1 || !inName(text[i-2])):
-			for i++; i < len(text) && text[i] != '\''; i++ {
-				if text[i] == '\\' {
-					i++
-				}
-			}
-			i++
-		case c == '\'' || c == '"':
-			i = past(i+1, string(c))
-		case strings.HasPrefix(rest, "--"):
-			i = past(i, "\n")
-		case strings.HasPrefix(rest, "/*"):
-			depth := 1
-			for i += 2; i < len(text) && depth > 0; i++ {
-				switch {
-				case strings.HasPrefix(text[i:], "/*"):
-					depth, i = depth+1, i+1
-				case strings.HasPrefix(text[i:], "*/"):
-					depth, i = depth-1, i+1
-				}
-			}
-		case c == '?':
+	for i := 0; ; {
+		t, _ := sqltext.Next(text, i)
+		if t.Text == "" {
+			return found
+		}
+		i = t.End()
+		if t.Kind != sqltext.Parameter {
+			continue
+		}
+		number := t.Place()
+		if t.Text == "?" {
 			asked++
-			found = append(found, parameter{asked, i, i + 1})
-			i++
-		case c == '$':
-			end := i + 1
-			for end < len(text) && inName(text[end]) {
-				end++
-			}
-			if n, err := strconv.Atoi(text[i+1 : end]); err == nil {
-				found = append(found, parameter{n, i, end})
-			} else if end < len(text) && text[end] == '$' { // $tag$ ... $tag$
-				end = past(end+1, text[i:end+1])
-			}
-			i = end
-		case inName(c):
-			for i < len(text) && (inName(text[i]) || text[i] == '$') { // a name may have $ in it
-				i++
-			}
-		default:
-			i++
+			number = asked
+		}
+		if number > 0 {
+			found = append(found, parameter{number, t.Start, t.End()})
 		}
 	}
-	return found
-}
-
-func inName(c byte) bool {
-	return c == '_' || c >= 0x80 || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }

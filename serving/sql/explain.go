@@ -3,16 +3,13 @@ package sql
 import (
 	"context"
 	"database/sql"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"anabranch/archive"
 	"anabranch/event"
+	"anabranch/internal/sqltext"
 )
-
-// explains is EXPLAIN at the beginning of a query.
-var explains = regexp.MustCompile(`(?i)^\s*EXPLAIN\s+`)
 
 // part is where the rows of a view or a reference table come from at a cut.
 type part struct {
@@ -28,11 +25,14 @@ type part struct {
 // cutExplain takes EXPLAIN off a query, and leaves every place where it was.
 // EXPLAIN ANALYZE would run it, and is no query.
 func cutExplain(text string) (rest string, ok bool) {
-	m := explains.FindString(text)
-	if m == "" || strings.HasPrefix(strings.ToUpper(text[len(m):]), "ANALYZE") {
+	first, _ := sqltext.Next(text, 0)
+	if !first.Is("explain") {
 		return text, false
 	}
-	return strings.Repeat(" ", len(m)) + text[len(m):], true
+	if second, _ := sqltext.Next(text, first.End()); second.Is("analyze") {
+		return text, false
+	}
+	return text[:first.Start] + strings.Repeat(" ", len(first.Text)) + text[first.End():], true
 }
 
 // noted keeps where a view's rows come from.

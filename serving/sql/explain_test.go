@@ -3,6 +3,7 @@ package sql_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,8 +25,11 @@ func TestExplain(t *testing.T) {
 	if strings.Contains(fmt.Sprint(got), b.cache) {
 		t.Errorf("it tells of folders: %v", got)
 	}
+	if again := b.ask("-- why\n/* and */ EXPLAIN -- this\n SELECT error('it ran') FROM shops.by_shop JOIN shops.all_time ON true"); !slices.Equal(got, again) {
+		t.Errorf("behind a comment: %q", again)
+	}
 	for query, code := range map[string]string{
-		"EXPLAIN SELECT * FROM read_text('/etc/passwd')": "function_refused", "EXPLAIN DROP TABLE x": "read_only", "EXPLAIN SELECT *\nFROM shops.nothing": "unknown_view", "EXPLAIN ANALYZE SELECT 1": "read_only",
+		"EXPLAIN SELECT * FROM read_text('/etc/passwd')": "function_refused", "EXPLAIN DROP TABLE x": "read_only", "EXPLAIN SELECT *\nFROM shops.nothing": "unknown_view", "EXPLAIN ANALYZE SELECT 1": "read_only", "EXPLAIN /* x */ ANALYZE SELECT 1": "read_only",
 	} {
 		if _, err := drain(t.Context(), b.engine, sql.Request{SQL: query}); fault.CodeOf(err) != code {
 			t.Errorf("%s: %v (%s), want %s", query, err, fault.CodeOf(err), code)

@@ -44,7 +44,7 @@ var hostile = []string{
 	// The environment, the settings, the engine.
 	"SELECT getenv('HOME')", "SELECT current_setting('memory_limit')", "SELECT getvariable('x')", "SELECT * FROM duckdb_settings()", "SELECT * FROM duckdb_secrets()", "SELECT * FROM which_secret('x', 's3')",
 	"SELECT * FROM duckdb_views()", "SELECT sql FROM duckdb_views", "SELECT * FROM duckdb_databases()", "SELECT * FROM duckdb_extensions()", "SELECT * FROM duckdb_logs()", "SELECT * FROM pragma_database_size()",
-	"SELECT * FROM pragma_table_info('shops.by_shop')", "SELECT * FROM pragma_storage_info('shops.by_shop')", "SELECT * FROM seq_scan('x')", "SELECT * FROM sqlite_master", "SELECT * FROM pg_catalog.pg_views",
+	"SELECT * FROM pragma_table_info('shops.by_shop')", "SELECT * FROM pragma_storage_info('shops.by_shop')", "SELECT * FROM seq_scan('x')", "SELECT * FROM sqlite_master", "SELECT 1 AS x\u00a0FROM\u00a0sqlite_master", "SELECT * FROM pg_catalog.pg_views",
 	"SELECT definition FROM pg_views", "SELECT * FROM duckdb_temporary_files()", "SELECT * FROM duckdb_external_file_cache()", "SELECT current_query()", "SELECT pg_get_viewdef(1)",
 	"SELECT * FROM information_schema.key_column_usage", "SHOW memory_limit", "SHOW DATABASES FROM x", "SELECT * FROM (SHOW TABLES)", "SELECT * FROM (SHOW DATABASES)", "SELECT * FROM (SHOW ALL TABLES)",
 	"SELECT pg_sleep(100)", "SELECT sleep_ms(100000)", "SELECT setseed(0.5)", "SELECT nextval('s')", "SELECT write_log('x')", "SELECT * FROM enable_logging()", "SELECT * FROM checkpoint()",

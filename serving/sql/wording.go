@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"slices"
 	"strings"
+
+	"anabranch/internal/sqltext"
 )
 
 // edit replaces a part of the text once it is known which versions answer.
@@ -53,10 +55,15 @@ func (c *checked) written(ctx context.Context, conn *sql.Conn, ep *epoch, args [
 func plannedOnce(w wording, args []any) (wording, []any) {
 	const with = `WITH "the engine's parameter" AS (SELECT $1::BIGINT) `
 	begins := len(w.runs) >= len("SELECT") && strings.EqualFold(w.runs[:len("SELECT")], "SELECT")
-	if len(args) > 0 || !begins || strings.ContainsAny(w.runs, "$?") {
+	if len(args) > 0 || !begins || strings.ContainsAny(w.runs, "$?") && takes(w.runs) {
 		return w, args
 	}
 	return wording{w.asked, with + w.runs, slices.Concat([]move{{0, 0, len(with)}}, w.moves)}, []any{int64(0)}
+}
+
+// takes tells whether there are parameters in a text.
+func takes(text string) bool {
+	return slices.ContainsFunc(sqltext.Lex(text), func(t sqltext.Token) bool { return t.Kind == sqltext.Parameter || t.Is("$") })
 }
 
 // back returns where in what was asked a place of what runs is: of what stands

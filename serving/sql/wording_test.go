@@ -18,7 +18,8 @@ func TestAParameterThatNobodyReads(t *testing.T) {
 		{"select 1 UNION SELECT 2", nil, true},
 		{"SELECT x FROM shops.by_shop WHERE n = ?", []any{1}, false},
 		{"SELECT x FROM shops.by_shop WHERE n = $1", nil, false}, // its error is that there is none
-		{"SELECT 'how much?'", nil, false},                       // nobody looks whether it is in quotes
+		{"SELECT $name", nil, false},
+		{"SELECT 'how much?', $$ $1 $$ -- ?", nil, true},
 		{"WITH a AS (SELECT 1) SELECT x FROM a", nil, false},
 		{"FROM shops.by_shop", nil, false},
 		{"", nil, false},
