@@ -42,7 +42,7 @@ type planNode struct {
 func scansOf(ctx context.Context, conn *sql.Conn, query string, args []any) (scans []scan) {
 	var kind, text string
 	var roots []planNode
-	err := planned(ctx, conn, func() error {
+	err := planned(ctx, conn, query, func() error {
 		return conn.QueryRowContext(ctx, "EXPLAIN (FORMAT json) "+query, args...).Scan(&kind, &text)
 	})
 	if err != nil || json.Unmarshal([]byte(text), &roots) != nil {

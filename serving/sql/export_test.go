@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -139,6 +140,22 @@ func SetGrace(d time.Duration) (back func()) {
 	was := grace
 	grace = d
 	return func() { grace = was }
+}
+
+// KeepPlanning has the planning of a query whose text has the mark take until what
+// it returns is called. Not beside other tests.
+func KeepPlanning(mark string) (end func()) {
+	over := make(chan struct{})
+	keep := func(query string) {
+		if strings.Contains(query, mark) {
+			<-over
+		}
+	}
+	inPlanning.Store(&keep)
+	return sync.OnceFunc(func() {
+		close(over)
+		inPlanning.Store(nil)
+	})
 }
 
 // HoldPlan takes a place of plans, until what it returns is called.

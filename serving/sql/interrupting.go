@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
@@ -50,7 +51,10 @@ func preparing(ctx context.Context, dc any, query string, fn func(*duckdb.Stmt) 
 	}
 	defer interrupting(ctx, conn)()
 	var prepared driver.Stmt
-	planning(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(ctx, query) })
+	planning(func() {
+		meanwhile(query)
+		prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	})
 	if err != nil {
 		return err
 	}
@@ -58,14 +62,27 @@ func preparing(ctx context.Context, dc any, query string, fn func(*duckdb.Stmt) 
 	return fn(prepared.(*duckdb.Stmt))
 }
 
+// inPlanning is called while a query is planned: tests keep one planning for as long
+// as they like. nil: there is none.
+var inPlanning atomic.Pointer[func(query string)]
+
+func meanwhile(query string) {
+	if f := inPlanning.Load(); f != nil {
+		(*f)(query)
+	}
+}
+
 // planned has f done, in which DuckDB plans a query for a connection.
-func planned(ctx context.Context, conn *sql.Conn, f func() error) (err error) {
+func planned(ctx context.Context, conn *sql.Conn, query string, f func() error) (err error) {
 	var of bindings.Connection
 	if err := conn.Raw(func(dc any) (err error) { of, err = handle[bindings.Connection](dc, "conn"); return err }); err != nil {
 		return err
 	}
 	defer interrupting(ctx, of)()
-	planning(func() { err = f() })
+	planning(func() {
+		meanwhile(query)
+		err = f()
+	})
 	return err
 }
 

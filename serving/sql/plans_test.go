@@ -11,28 +11,12 @@ import (
 	"anabranch/serving/sql"
 )
 
-// forItself is a query over constants, which DuckDB computes while it plans: for
-// seconds, and nothing interrupts it.
-const forItself = "SELECT levenshtein(repeat('a', 30000), repeat('b', 30000))"
-
 // await waits minutes for what must come.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for began := time.Now(); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Since(began) > 5*time.Minute {
 			t.Fatal(what)
-		}
-	}
-}
-
-// left has something asked until that is answered before the engine is done with
-// it: it returns how many places are held then. A time that is over before planning
-// has begun leaves none, so more and more is given.
-func left(t *testing.T, what string, ask func(sql.Limits) int) {
-	t.Helper()
-	for most := 50 * time.Millisecond; ask(sql.Limits{Time: most}) == 0; most *= 2 {
-		if most > 5*time.Minute {
-			t.Fatalf("%s: the reader waited until all was done", what)
 		}
 	}
 }
@@ -161,41 +145,52 @@ func TestShortPlansTakeTurns(t *testing.T) {
 	}
 }
 
+// kept is a query whose planning the tests keep going.
+const kept = "SELECT 1 AS kept_planning"
+
 // A reader is answered where planning does not stop. Its place is given back when
 // it does: no more such plans go on behind their readers than have places.
 func TestPlansBehindTheirReadersHoldTheirPlaces(t *testing.T) {
-	defer sql.SetGrace(10 * time.Millisecond)()
+	defer sql.SetGrace(time.Millisecond)()
+	end := sql.KeepPlanning("kept_planning")
 	b := setup(t)
-	e := b.limited(sql.Options{MaxQueries: 2, MaxPlans: 2, MaxPerUser: 2, Patience: 10 * time.Millisecond})
-	left(t, "plans", func(narrow sql.Limits) int {
-		var wg sync.WaitGroup
-		codes := make(chan string, 16)
-		for i := range cap(codes) {
-			wg.Go(func() {
-				var err error
-				if i%2 == 0 {
-					_, err = e.Describe(t.Context(), sql.Request{SQL: forItself, Limits: narrow})
-				} else {
-					_, _, err = e.Shapes(t.Context(), sql.Request{SQL: forItself, Limits: narrow})
-				}
-				codes <- fault.CodeOf(err)
-				if n := sql.PlansHeld(e); n > 2 {
-					t.Errorf("%d plans at once", n)
-				}
-			})
-		}
-		wg.Wait()
-		close(codes)
-		for c := range codes {
-			if c != "timeout" && c != "plans_busy" {
-				t.Errorf("code %q", c)
+	e := b.limited(sql.Options{MaxQueries: 2, MaxPlans: 2, Patience: 10 * time.Millisecond})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	codes := make(chan string)
+	const readers = 16
+	for i := range readers {
+		go func() {
+			var err error
+			if i%2 == 0 {
+				_, err = e.Describe(ctx, sql.Request{SQL: kept})
+			} else {
+				_, _, err = e.Shapes(ctx, sql.Request{SQL: kept})
 			}
+			codes <- fault.CodeOf(err)
+		}()
+	}
+	for range readers - 2 {
+		if c := <-codes; c != "plans_busy" {
+			t.Errorf("code %q where no place is left", c)
 		}
-		return sql.PlansHeld(e)
-	})
+	}
+	leave()
+	for range 2 {
+		if c := <-codes; c != "cancelled" {
+			t.Errorf("code %q behind the reader", c)
+		}
+	}
+	if n := sql.PlansHeld(e); n != 2 {
+		t.Errorf("%d plans go on, with 2 places", n)
+	}
+	if _, err := e.Describe(t.Context(), sql.Request{SQL: "SELECT 1"}); fault.CodeOf(err) != "plans_busy" {
+		t.Errorf("one more: %v", err)
+	}
 	if n, err := drain(t.Context(), e, sql.Request{SQL: "SELECT 1"}); n != 1 || err != nil {
 		t.Errorf("a query beside them: %d rows, %v", n, err)
 	}
+	end()
 	await(t, "plans are held still", func() bool { return sql.PlansHeld(e) == 0 })
 	if _, err := e.Describe(t.Context(), sql.Request{SQL: "SELECT 1"}); err != nil {
 		t.Error(err)
@@ -205,41 +200,33 @@ func TestPlansBehindTheirReadersHoldTheirPlaces(t *testing.T) {
 // So is whoever asks for a cut, or for an explanation: those hold the place of a
 // query.
 func TestReadersDoNotWaitForPlans(t *testing.T) {
-	defer sql.SetGrace(10 * time.Millisecond)()
+	defer sql.SetGrace(time.Millisecond)()
 	b := setup(t)
-	e := b.limited(sql.Options{MaxQueries: 2, Patience: 10 * time.Millisecond})
-	for name, ask := range map[string]func(sql.Request) error{
-		"hold": func(r sql.Request) error {
-			h, err := e.Hold(t.Context(), r)
+	e := b.limited(sql.Options{MaxQueries: 2})
+	for name, ask := range map[string]func(context.Context) error{
+		"hold": func(ctx context.Context) error {
+			h, err := e.Hold(ctx, sql.Request{SQL: kept})
 			if err == nil {
 				h.Close()
 			}
 			return err
 		},
-		"hold, gone": func(r sql.Request) error {
-			ctx, cancel := context.WithTimeoutCause(t.Context(), r.Limits.Time, context.Canceled)
-			defer cancel()
-			r.Limits.Time = 0
-			_, err := e.Hold(ctx, r)
-			return err
-		},
-		"explain": func(r sql.Request) error {
-			r.SQL = "EXPLAIN " + r.SQL
-			_, err := drain(t.Context(), e, r)
+		"explain": func(ctx context.Context) error {
+			_, err := drain(ctx, e, sql.Request{SQL: "EXPLAIN " + kept})
 			return err
 		},
 	} {
-		want := "timeout"
-		if name == "hold, gone" {
-			want = "cancelled"
+		end := sql.KeepPlanning("kept_planning")
+		ctx, leave := context.WithCancel(t.Context())
+		answered := make(chan error)
+		go func() { answered <- ask(ctx) }()
+		await(t, name+": it does not begin", func() bool { return sql.PlacesHeld(e) == 1 })
+		leave()
+		if err := <-answered; fault.CodeOf(err) != "cancelled" {
+			t.Errorf("%s: %v, code %q", name, err, fault.CodeOf(err))
 		}
-		left(t, name, func(narrow sql.Limits) int {
-			if err := ask(sql.Request{SQL: forItself, Limits: narrow}); fault.CodeOf(err) != want {
-				t.Fatalf("%s: %v, code %q", name, err, fault.CodeOf(err))
-			}
-			return sql.PlacesHeld(e)
-		})
-		await(t, name+": places are held still", func() bool { return sql.PlacesHeld(e) == 0 })
+		end()
+		await(t, name+": the place is held still", func() bool { return sql.PlacesHeld(e) == 0 })
 	}
 	if n, err := drain(t.Context(), e, sql.Request{SQL: "SELECT 1"}); n != 1 || err != nil {
 		t.Errorf("afterwards: %d rows, %v", n, err)
