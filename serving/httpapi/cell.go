@@ -49,7 +49,7 @@ func appendField(dst []byte, t *sql.Type, d *sql.Datum) []byte {
 	case sql.InInt:
 		return strconv.AppendInt(dst, d.Int, 10)
 	case sql.InFloat:
-		return strconv.AppendFloat(dst, d.Float, 'g', -1, 64)
+		return appendFloat(dst, d.Float, 64)
 	case sql.InDecimal:
 		return appendDecimal(dst, d)
 	case sql.InDays, sql.InMicros:
@@ -149,6 +149,15 @@ func appendNumber(dst []byte, x float64, bits int) []byte {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return append(dst, "null"...)
 	}
+	return appendFloat(dst, x, bits)
+}
+
+// appendFloat appends a float of so many bits with as many digits as tell it from
+// others, and with an exponent where it is large or small: as PostgreSQL writes it.
+func appendFloat(dst []byte, x float64, bits int) []byte {
+	if size := math.Abs(x); size >= 1e-4 && size < 1e15 {
+		return strconv.AppendFloat(dst, x, 'f', -1, bits)
+	}
 	return strconv.AppendFloat(dst, x, 'g', -1, bits)
 }
 
@@ -162,9 +171,9 @@ func tell(dst []byte, t *sql.Type, v any) (out []byte, bare bool) {
 	case int64:
 		return strconv.AppendInt(dst, x, 10), true
 	case float64:
-		return strconv.AppendFloat(dst, x, 'g', -1, 64), true
+		return appendFloat(dst, x, 64), true
 	case float32:
-		return strconv.AppendFloat(dst, float64(x), 'g', -1, 32), true
+		return appendFloat(dst, float64(x), 32), true
 	case *big.Int:
 		return x.Append(dst, 10), true
 	case duckdb.Decimal:

@@ -52,3 +52,23 @@ func FuzzDecimals(f *testing.F) {
 		}
 	})
 }
+
+// Floats are written as at the PostgreSQL door, in JSON and in CSV alike.
+func TestFloats(t *testing.T) {
+	t.Parallel()
+	double := &sql.Type{Name: "DOUBLE"}
+	for x, want := range map[float64]string{
+		0: "0", 0.1: "0.1", 5761354.702: "5761354.702", -1e6: "-1000000", 123456789012345: "123456789012345", 1e15: "1e+15", 1e20: "1e+20", 0.0001: "0.0001", 0.00001: "1e-05", -2.5e-7: "-2.5e-07",
+	} {
+		d := &sql.Datum{Is: sql.InFloat, Float: x}
+		if got := string(appendField(nil, double, d)); got != want {
+			t.Errorf("CSV: %s, want %s", got, want)
+		}
+		if got := string(appendJSON(nil, double, d)); got != want {
+			t.Errorf("JSON: %s, want %s", got, want)
+		}
+		if got, _ := tell(nil, double, x); string(got) != want {
+			t.Errorf("in a list: %s, want %s", got, want)
+		}
+	}
+}
