@@ -30,6 +30,9 @@ func (ses *session) plan(st statement) (action, error) {
 	first := strings.ToUpper(st.tokens[0].Text)
 	switch first {
 	case "SELECT", "WITH", "VALUES", "TABLE", "FROM", "(", "DESCRIBE", "DESC", "SUMMARIZE", "PIVOT", "UNPIVOT":
+		if exportsSnapshot(st) {
+			return ses.exportSnapshot(), nil
+		}
 		return ses.query(st)
 	case "EXPLAIN":
 		return ses.explain(st)
@@ -63,7 +66,11 @@ func (ses *session) plan(st statement) (action, error) {
 	case "LOCK":
 		// A reader's lock keeps views from being dropped, which is nothing that
 		// clients of this door can do.
-		if n := len(st.tokens); n > 4 && st.tokens[n-4].Is("in") && st.tokens[n-3].Is("access") && st.tokens[n-2].Is("share") {
+		n := len(st.tokens)
+		if st.tokens[n-1].Is("nowait") {
+			n--
+		}
+		if n > 4 && st.tokens[n-4].Is("in") && st.tokens[n-3].Is("access") && st.tokens[n-2].Is("share") {
 			return command("LOCK TABLE", nothing), nil
 		}
 	case "UNLISTEN":

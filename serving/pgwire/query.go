@@ -112,6 +112,9 @@ func (ses *session) pinOthers(ctx context.Context) error {
 			return err
 		}
 		maps.Copy(ses.tx.pinned.Pipelines, a.Receipt.Pipelines)
+		if ses.tx.pinned.AsOf.IsZero() {
+			ses.tx.pinned.AsOf = a.Receipt.AsOf
+		}
 		if err := a.Close(); err != nil {
 			return err
 		}

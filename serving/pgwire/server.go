@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"anabranch/fault"
+	"anabranch/serving"
 	"anabranch/serving/sql"
 	"anabranch/serving/users"
 )
@@ -50,12 +51,14 @@ type Server struct {
 	cancel  context.CancelCauseFunc
 	wg      sync.WaitGroup
 
-	mu        sync.Mutex // guards the fields below
-	sessions  map[uint32]*session
-	conns     map[net.Conn]struct{}
-	listeners []net.Listener
-	lastPID   uint32
-	closed    bool
+	mu           sync.Mutex // guards the fields below
+	sessions     map[uint32]*session
+	conns        map[net.Conn]struct{}
+	listeners    []net.Listener
+	lastPID      uint32
+	snapshots    map[string]serving.Receipt // that transactions have exported
+	lastSnapshot uint32
+	closed       bool
 }
 
 // The causes of cancelled queries.
@@ -80,7 +83,7 @@ func New(ctx context.Context, engine *sql.Engine, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{engine: engine, catalog: c, o: o, sessions: map[uint32]*session{}, conns: map[net.Conn]struct{}{}}
+	s := &Server{engine: engine, catalog: c, o: o, sessions: map[uint32]*session{}, conns: map[net.Conn]struct{}{}, snapshots: map[string]serving.Receipt{}}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s, nil
 }

@@ -55,6 +55,7 @@ func (ses *session) close() {
 		p.close()
 	}
 	ses.portals = nil
+	ses.srv.takeBack(ses.tx.exported)
 }
 
 // interrupt cancels what runs.

@@ -23,6 +23,8 @@ func (ses *session) setCommand(st statement) error {
 	is := func(words ...string) bool { return (statement{tokens: toks}).begins(words...) }
 	var name, value string
 	switch {
+	case is("transaction", "snapshot") && len(toks) == 3 && toks[2].Kind == sqltext.String:
+		return ses.importSnapshot(toks[2].Value())
 	case is("transaction"):
 		ses.tx.read(toks[1:])
 		return nil

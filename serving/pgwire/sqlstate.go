@@ -31,6 +31,7 @@ var byCode = map[string]string{
 	"receipt":          "22023",
 	"receipt_invalid":  "22023",
 	"receipt_gone":     "72000", // snapshot too old
+	"snapshot":         "22023",
 	// Limits.
 	"sql_too_long":    "54000",
 	"sql_too_complex": "54001",

@@ -18,6 +18,7 @@ type transaction struct {
 	settings   map[string]string // of its begin
 	pinned     *serving.Receipt
 	savepoints []string
+	exported   []string // snapshots that others may begin with
 }
 
 func (tx *transaction) isolation(ses *session) string {
@@ -75,6 +76,7 @@ func (ses *session) transact(verb string, st statement) action {
 		if back {
 			values = tx.settings
 		}
+		ses.srv.takeBack(tx.exported)
 		*tx = transaction{status: 'I'}
 		ses.endPortals(back)
 		return result{tag: tag}, ses.restore(values)

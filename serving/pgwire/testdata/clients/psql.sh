@@ -10,6 +10,9 @@ done
 [ "$(psql -X -At "$url" -c '\dt' | wc -l)" = 3 ] || { echo 'FAIL \dt lists other than three views'; bad=1; }
 [ "$(psql -X -At -v FETCH_COUNT=7 "$url" -c 'SELECT i FROM range(100) t(i)' | wc -l)" = 100 ] || { echo 'FAIL FETCH_COUNT'; bad=1; }
 dump=$(mktemp)
+rm -rf "$dump.d"
+pg_dump --no-owner "$url" -Fd -j 3 -f "$dump.d" && [ "$(pg_restore -l "$dump.d" | grep -c 'TABLE DATA shops')" -gt 1 ] || { echo 'FAIL pg_dump -j'; bad=1; }
+rm -rf "$dump.d"
 pg_dump --no-owner "$url" -t shops.by_shop >"$dump" || { echo 'FAIL pg_dump'; bad=1; }
 [ "$(sed -n '/^COPY shops.by_shop/,/^\\\./p' "$dump" | sed '1d;$d' | sort)" = "$(psql -X "$url" -c 'COPY (SELECT * FROM shops.by_shop) TO STDOUT' | sort)" ] || { echo 'FAIL pg_dump has other rows than the view'; bad=1; }
 rm -f "$dump"
