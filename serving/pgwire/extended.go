@@ -69,6 +69,7 @@ func (ses *session) prepare(text string, declared []uint32) (*prepared, error) {
 	}
 	ses.listsOfPartners(p.statement, p.declared)
 	p.statement = withArrays(p.statement, p.declared)
+	p.statement = p.statement.edited(patternsOfSubstring(p.statement, p.declared))
 	var err error
 	p.action, err = ses.plan(p.statement)
 	return p, err

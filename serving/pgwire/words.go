@@ -20,6 +20,8 @@ func (ses *session) inDuckDB(st statement) statement {
 		toks := st.tokens[i:]
 		if start, end, words := timeOfText(toks); words != "" {
 			edits = append(edits, edit{start, end, words})
+		} else {
+			edits = append(edits, textInTime(toks, &budget)...)
 		}
 		if name, format := charOfTime(toks); format != nil {
 			edits = append(edits, edit{name.Start, name.End(), "strftime"}, edit{format.Start, format.End(), sqlText(strftimeOf(format.Value()))})
@@ -38,6 +40,7 @@ func (ses *session) inDuckDB(st statement) statement {
 			edits = append(edits, edit{start, end, strings.Repeat(" ", end-start)})
 		}
 	}
+	edits = append(edits, patternsOfSubstring(st, nil)...)
 	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
 	return st.edited(edits)
 }

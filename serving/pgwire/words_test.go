@@ -142,3 +142,45 @@ func TestToChar(t *testing.T) {
 		}
 	}
 }
+
+// Parts of texts by a pattern, and times that are kept as texts, as Metabase asks
+// for them.
+func TestPatternsAndTimesOfTexts(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	b.fold("shops", 1, 500)
+	c := b.connect()
+	for q, want := range map[string]string{
+		"substring('shop 17' FROM '[0-9]+')":                                               "17",
+		"substring('shop 17' FROM 'shop ([0-9])')":                                         "1",
+		"substring('shop (17)' FROM '\\([0-9]+\\)')":                                       "(17)",
+		"substring('shop 17' FROM '(?:shop )[0-9]')":                                       "shop 1",
+		"substring('shop 17' FROM '(?:shop )([0-9])')":                                     "1",
+		"coalesce(substring('shop' FROM '[0-9]+'), 'none')":                                "none",
+		"substring(substring('a shop 17' FROM 'shop.*') FROM '[0-9]+')":                    "17",
+		"substring(to_char(DATE '2011-03-04', 'YYYY-MM') FROM '[0-9]+$')":                  "03",
+		"substring('shop 17' FROM 6)":                                                      "17",
+		"substring('shop 17' FROM 6 FOR 1)":                                                "1",
+		"(SELECT max(substring(shop FROM 'shop .([0-9])')) FROM by_shop)":                  "6",
+		"to_timestamp('20110313071500', 'YYYYMMDDHH24MISS')::TEXT":                         "2011-03-13 07:15:00+00",
+		"to_timestamp(concat('2011', '0313', '071500'), 'YYYYMMDDHH24MISS')::DATE::TEXT":   "2011-03-13",
+		"to_date('13 Mar 2011', 'DD Mon YYYY')::TEXT":                                      "2011-03-13",
+		"to_date(20110313::TEXT, 'YYYYMMDD')::TEXT":                                        "2011-03-13",
+		"to_char(to_date(substring('on 20110313.' FROM '[0-9]+'), 'YYYYMMDD'), 'YYYY/MM')": "2011/03",
+	} {
+		var got string
+		if err := c.QueryRow(t.Context(), "SELECT "+q).Scan(&got); err != nil || got != want {
+			t.Errorf("%s: %q, want %q: %v", q, got, want, err)
+		}
+	}
+	for pattern, want := range map[string]string{"[0-9]+": "17", "shop ([0-9])": "1", `\(?([a-z]+)`: "shop", "(?:shop )[0-9]": "shop 1"} {
+		r := c.PgConn().ExecParams(t.Context(), "SELECT substring(x FROM $1) FROM (SELECT 'shop 17' AS x)", [][]byte{[]byte(pattern)}, []uint32{1043}, nil, nil).Read()
+		if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][0]) != want {
+			t.Errorf("%s as a parameter: %q, want %q: %v", pattern, r.Rows, want, r.Err)
+		}
+	}
+	r := c.PgConn().ExecParams(t.Context(), "SELECT substring('shop 17' FROM $1)", [][]byte{[]byte("6")}, []uint32{23}, nil, nil).Read()
+	if r.Err != nil || len(r.Rows) != 1 || string(r.Rows[0][0]) != "17" {
+		t.Errorf("a place as a parameter: %q: %v", r.Rows, r.Err)
+	}
+}
