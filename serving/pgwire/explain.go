@@ -2,19 +2,16 @@ package pgwire
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
 	"anabranch/fault"
 	"anabranch/internal/sqltext"
-	"anabranch/serving/sql"
 )
 
 // explain answers EXPLAIN. Alone it is the engine's, a table of where rows come
-// from; with PostgreSQL's options, of which FORMAT JSON means something, it is
-// what programs send: pgAdmin and DBeaver to draw a plan, sqlx to learn which
+// from; with PostgreSQL's options, of which FORMAT means something, it is what
+// programs send: pgAdmin (JSON) and DBeaver (XML) to draw a plan, sqlx to learn which
 // columns may be null.
 func (ses *session) explain(st statement) (action, error) {
 	asked, format, err := explained(st)
@@ -39,6 +36,9 @@ func (ses *session) explain(st statement) (action, error) {
 		return plan, err
 	}
 	columns := []column{{name: "QUERY PLAN", typ: typeOf("JSON")}}
+	if format == "xml" {
+		columns[0].typ = xmlType
+	}
 	return action{
 		rows: true,
 		run: func(ctx context.Context, args []any) (result, error) {
@@ -47,8 +47,17 @@ func (ses *session) explain(st statement) (action, error) {
 				return result{}, err
 			}
 			defer r.rows.close()
-			document, err := planDocument(r.rows)
-			return result{rows: &fewRows{columns, [][]any{{sql.JSON(document)}}}, tag: "EXPLAIN"}, err
+			p, err := planOf(r.rows)
+			if err != nil {
+				return result{}, err
+			}
+			var document any
+			if format == "xml" {
+				document = p.xml()
+			} else {
+				document, err = p.json()
+			}
+			return result{rows: &fewRows{columns, [][]any{{document}}}, tag: "EXPLAIN"}, err
 		},
 		describe: func(ctx context.Context, declared []uint32) ([]*pgType, []column, error) {
 			params, _, err := plan.describe(ctx, declared)
@@ -90,8 +99,8 @@ func explained(st statement) (rest []token, format string, err error) {
 	switch {
 	case analyze:
 		return nil, "", fault.WithCode(fault.New(fault.Denied, "EXPLAIN ANALYZE would run the query, and is not answered: leave ANALYZE out"), "read_only")
-	case format != "text" && format != "json":
-		return nil, "", fault.WithCode(fault.New(fault.Invalid, "EXPLAIN is written as TEXT or JSON, not as %q", format), "unsupported")
+	case format != "text" && format != "json" && format != "xml":
+		return nil, "", fault.WithCode(fault.New(fault.Invalid, "EXPLAIN is written as TEXT, JSON or XML, not as %q", format), "unsupported")
 	}
 	return rest, format, nil
 }
@@ -123,45 +132,4 @@ func (ses *session) executed(toks []token) (string, error) {
 		edits = append(edits, edit{t.Start, t.End(), words})
 	}
 	return edited(p.statement.text, edits), nil
-}
-
-// planDocument writes the rows of the engine's EXPLAIN as PostgreSQL's JSON:
-// one node over one for each source of rows.
-func planDocument(r rows) (string, error) {
-	type node map[string]any
-	nodes := []node{}
-	for {
-		row, err := r.next()
-		if err != nil {
-			return "", err
-		}
-		if row == nil {
-			break
-		}
-		scan := node{"Node Type": "Seq Scan", "Parent Relationship": "Member"}
-		for i, c := range r.columns() {
-			v := row[i].Any()
-			if v == nil {
-				continue
-			}
-			switch text := fmt.Sprint(v); c.name {
-			case "view":
-				schema, table, _ := strings.Cut(text, ".")
-				scan["Schema"], scan["Relation Name"], scan["Alias"] = schema, table, table
-			case "rows_read":
-				scan["Plan Rows"] = v
-			case "filters":
-				scan["Filter"] = text
-			default:
-				words := strings.Split(c.name, "_")
-				for k, w := range words {
-					words[k] = strings.ToUpper(w[:1]) + w[1:]
-				}
-				scan[strings.Join(words, " ")] = v
-			}
-		}
-		nodes = append(nodes, scan)
-	}
-	text, err := json.Marshal([]node{{"Plan": node{"Node Type": "Append", "Plans": nodes}}})
-	return string(text), fault.Wrap(fault.Bug, err)
 }
