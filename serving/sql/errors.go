@@ -75,7 +75,11 @@ func ended(ctx context.Context, err error) error {
 		return err
 	}
 	cause := context.Cause(ctx)
-	if fault.CodeOf(cause) != "" {
+	switch fault.CodeOf(cause) {
+	case "":
+	case fault.CodeOf(err): // and says what the time went by with
+		return err
+	default:
 		return cause
 	}
 	return fault.WithCode(fault.New(fault.Transient, "the query was cancelled: %w", cause), "cancelled")
