@@ -60,9 +60,7 @@ func (ses *session) declare(st statement) (action, error) {
 			if ses.tx.status != 'I' {
 				p.depth = 1 + len(ses.tx.savepoints)
 			}
-			if binary {
-				p.formats = []int16{1}
-			}
+			p.binary = binary
 			ses.portals[name] = p
 			return result{tag: "DECLARE CURSOR"}, nil
 		},

@@ -43,6 +43,7 @@ type portal struct {
 	prepared *prepared
 	args     []any
 	formats  []int16
+	binary   bool // of DECLARE BINARY: what a FETCH of the simple protocol returns is binary
 	hold     bool // outlives its transaction, when that commits
 	depth    int  // of a cursor that this transaction declared: 1, and the savepoints before it
 

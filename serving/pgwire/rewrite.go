@@ -36,7 +36,7 @@ func asksCatalog(st statement) bool {
 		case t.Is("from"):
 			next := st.tokens[min(i+1, len(st.tokens)-1)]
 			reads = reads || !(slices.Contains(sessionFunctions, next.Name()) && i+2 < len(st.tokens) && st.tokens[i+2].Is("("))
-		case i > 0 && st.tokens[i-1].Is("::") && regTypes[n]:
+		case i > 0 && st.tokens[i-1].Is("::") && regTypes[n], regTypes[n] && i+1 < len(st.tokens) && st.tokens[i+1].Is("("):
 			return true
 		case slices.Contains(sessionFunctions, n) && (t.Kind == sqltext.Word || t.Kind == sqltext.Quoted) && !(i > 0 && st.tokens[i-1].Is(".")):
 			session = session || i+1 < len(st.tokens) && st.tokens[i+1].Is("(") || strings.HasPrefix(n, "current_") || n == "session_user" || n == "user"
@@ -53,6 +53,7 @@ type rewriter struct{ toks []token }
 
 func rewrite(st statement) string {
 	r := &rewriter{toks: slices.Clone(st.tokens)}
+	r.castsAsCalls()
 	r.names()
 	r.listsInFrom()
 	r.functionsInFrom()

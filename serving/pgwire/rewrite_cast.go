@@ -13,6 +13,17 @@ var regTypes = map[string]bool{"regclass": true, "regtype": true, "regproc": tru
 var castTypes = map[string]string{"oid": "uinteger", "xid": "uinteger", "name": "varchar", "cstring": "varchar", "int2vector": "smallint[]", "oidvector": "uinteger[]",
 	"regoper": "varchar", "regoperator": "varchar", "aclitem": "varchar", "char": "varchar", "inet": "varchar", "pg_node_tree": "varchar", "sql_identifier": "varchar", "information_schema": ""}
 
+// castsAsCalls writes regclass('name') as a cast, which it is in PostgreSQL: so
+// QGIS asks for numbers.
+func (r *rewriter) castsAsCalls() {
+	for i := 0; i < len(r.toks); i++ {
+		t := r.toks[i]
+		if regTypes[t.Name()] && !r.at(i-1).Is("::") && !r.at(i-1).Is(".") && r.at(i+1).Is("(") && r.at(i+2).Kind == sqltext.String && r.at(i+3).Is(")") {
+			r.put(i, 4, r.toks[i+2], token{Kind: sqltext.Sign, Text: "::"}, t)
+		}
+	}
+}
+
 // cast writes the cast at i anew, where it must be, and returns where to go on.
 func (r *rewriter) cast(i int) int {
 	typ := r.at(i + 1)

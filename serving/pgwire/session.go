@@ -235,6 +235,9 @@ func (ses *session) one(st statement) error {
 	if err := p.open(); err != nil {
 		return err
 	}
+	if f, ok := p.result.rows.(*partOf); ok && f.portal.binary {
+		p.formats = []int16{1}
+	}
 	if p.result.rows != nil && p.result.copy == nil {
 		if err := ses.send(p.rowDescription()); err != nil {
 			return err
