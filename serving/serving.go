@@ -8,7 +8,6 @@ package serving
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -170,11 +169,7 @@ func (s *Serving) Source(name string) (*Source, error) {
 	if len(names) == 0 {
 		return nil, fault.New(fault.NotFound, "there is no pipeline %q, and no other: apply one with `anabranch apply FOLDER`", name)
 	}
-	all := "there is " + strings.Join(names, ", ")
-	if near := schemas.Nearest(name, names); near != "" {
-		all = fmt.Sprintf("did you mean %q? There is %s", near, strings.Join(names, ", "))
-	}
-	return nil, fault.New(fault.NotFound, "there is no pipeline %q: %s", name, all)
+	return nil, fault.New(fault.NotFound, "there is no pipeline %q: %s", name, schemas.DidYouMean(name, names))
 }
 
 // Seek brings Sources up to date before something is said not to exist.

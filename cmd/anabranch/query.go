@@ -38,9 +38,8 @@ type querying struct {
 	format   string // one of formats
 	file     string // to write to instead of out
 	atLeast  string
-	params   []string // values of $1, $2, ...
-	receipt  bool     // show it
-	timing   bool     // show it of every format
+	receipt  bool // show it
+	timing   bool // show it of every format
 	last     json.RawMessage
 }
 
@@ -67,7 +66,6 @@ func newQuery() *cobra.Command {
 		Example: `  anabranch query 'SELECT * FROM retail.day ORDER BY day DESC LIMIT 5'
   anabranch query --watch 2s 'SELECT * FROM retail.day ORDER BY day DESC LIMIT 5'
   anabranch query -o csv 'SELECT country, sum(net_milli) FROM retail.country_day GROUP BY ALL'
-  anabranch query --param France 'SELECT * FROM retail.country_day WHERE country = $1'
   anabranch query -o parquet --file day.parquet 'SELECT * FROM retail.day'`,
 		Args: exactly(1, "one SQL text"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -108,7 +106,6 @@ func newQuery() *cobra.Command {
 	c.Flags().BoolVar(&q.receipt, "receipt", false, "print the receipt: versions, cut and position of the answer")
 	c.Flags().BoolVar(&q.timing, "timing", false, "print how long it took, with every -o")
 	c.Flags().StringVar(&q.atLeast, "at-least", "", "wait until the answer includes this receipt of a send (JSON)")
-	c.Flags().StringArrayVar(&q.params, "param", nil, "the value of $1; given again, that of $2, and so on: texts, which are read as what stands beside them")
 	c.Flags().DurationVar(&every, "watch", 0, "ask again and again, this long apart, until interrupted")
 	return c
 }
@@ -118,7 +115,7 @@ func (q *querying) run(ctx context.Context, sql string) error {
 	if f, ok := q.out.(*os.File); ok && q.file == "" && (q.format == "arrow" || q.format == "parquet") && term.IsTerminal(int(f.Fd())) {
 		return fault.New(fault.Invalid, "the answer would be bytes, not text: name a file with --file, or send them on with |")
 	}
-	body, err := json.Marshal(map[string]any{"sql": sql, "at_least": q.atLeast, "parameters": q.params})
+	body, err := json.Marshal(map[string]string{"sql": sql, "at_least": q.atLeast})
 	if err != nil {
 		return err
 	}

@@ -97,12 +97,3 @@ func TestSplit(t *testing.T) {
 		}
 	}
 }
-
-func TestTakes(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]int{"": 0, "SELECT 1, '$1', \"?\"": 0, "$2 + $1 -- $3": 2, "$2": 2, "? + ?": 2, "?4": 4, "$name": 0} {
-		if got := Takes(text); got != want {
-			t.Errorf("%s: %d, want %d", text, got, want)
-		}
-	}
-}

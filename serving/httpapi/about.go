@@ -104,9 +104,7 @@ func Statuses() map[int]string {
 
 // Request is the JSON body of a query.
 type Request struct {
-	SQL string `json:"sql"`
-	// Parameters are the values of $1, $2, ...: null, true, false, numbers and texts.
-	Parameters  []json.RawMessage `json:"parameters,omitempty"`
-	AtLeast     json.RawMessage   `json:"at_least,omitempty"`    // a receipt, as an object or as its text
-	Consistency string            `json:"consistency,omitempty"` // "eventual" (default) or "latest"
+	SQL         string          `json:"sql"`
+	AtLeast     json.RawMessage `json:"at_least,omitempty"`    // a receipt, as an object or as its text
+	Consistency string          `json:"consistency,omitempty"` // "eventual" (default) or "latest"
 }

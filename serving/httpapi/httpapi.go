@@ -2,7 +2,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"anabranch/fault"
-	"anabranch/internal/sqltext"
 	"anabranch/serving"
 	"anabranch/serving/sql"
 )
@@ -114,7 +112,7 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (sql.Reque
 	}
 	var req Request
 	if err := readObject(r.Body, &req); err != nil {
-		return out, fault.WithHint(err, `send JSON such as {"sql": "SELECT $1::INT", "parameters": [1]}`)
+		return out, fault.WithHint(err, `send JSON such as {"sql": "SELECT 1"}`)
 	}
 	if strings.TrimSpace(req.SQL) == "" {
 		return out, fault.New(fault.Invalid, `the body has no "sql"`)
@@ -131,34 +129,7 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (sql.Reque
 		return out, err
 	}
 	out.SQL = req.SQL
-	if n := sqltext.Takes(req.SQL); len(req.Parameters) > n { // the engine lets more go by, as PostgreSQL does
-		return out, fault.WithCode(fault.New(fault.Invalid, "the query has %d parameters, and was given %d", n, len(req.Parameters)), "parameters")
-	}
-	for i, v := range req.Parameters {
-		arg, err := argument(v)
-		if err != nil {
-			return out, fault.WithCode(fault.New(fault.Invalid, "parameter $%d: %v", i+1, err), "parameter")
-		}
-		out.Args = append(out.Args, arg)
-	}
 	return out, nil
-}
-
-// argument reads the value of a parameter.
-func argument(v json.RawMessage) (any, error) {
-	var into any
-	d := json.NewDecoder(bytes.NewReader(v))
-	d.UseNumber()
-	if err := d.Decode(&into); err != nil {
-		return nil, err
-	}
-	switch x := into.(type) {
-	case nil, bool, string:
-		return x, nil
-	case json.Number:
-		return sql.ParseNumber(x.String())
-	}
-	return nil, fault.New(fault.Invalid, "want null, true, false, a number or a text: write a list or an object as its text, and CAST($1 AS ...)")
 }
 
 // format is how an answer is written.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"anabranch/fault"
-	"anabranch/serving/sql"
 )
 
 // decodeParam reads a parameter's value as what the engine takes. oid is what
@@ -49,7 +49,7 @@ func decodeText(oid uint32, s string) (any, error) {
 	case 700, 701:
 		return strconv.ParseFloat(strings.TrimSpace(s), 64)
 	case 1700:
-		return sql.ParseNumber(strings.TrimSpace(s))
+		return parseNumeric(strings.TrimSpace(s))
 	case 17:
 		if digits, ok := strings.CutPrefix(s, `\x`); ok {
 			return hex.DecodeString(digits)
@@ -68,6 +68,26 @@ func decodeText(oid uint32, s string) (any, error) {
 	// Times and all others as the text they are: DuckDB reads it as the type
 	// that the place of the parameter wants.
 	return s, nil
+}
+
+// parseNumeric reads a decimal number: an integer where it is one.
+func parseNumeric(s string) (any, error) {
+	whole, part, point := strings.Cut(s, ".")
+	if n, ok := new(big.Int).SetString(whole+part, 10); ok {
+		switch digits := len(strings.TrimLeft(whole+part, "+-0")); {
+		case !point && n.IsInt64():
+			return n.Int64(), nil
+		case !point && digits <= 38:
+			return n, nil
+		case point && max(digits, len(part)) <= 38:
+			return duckdb.Decimal{Width: uint8(max(digits, len(part), 1)), Scale: uint8(len(part)), Value: n}, nil
+		}
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no number", s)
+	}
+	return f, nil
 }
 
 func decodeBinary(oid uint32, b []byte) (any, error) {
@@ -217,7 +237,7 @@ func decodeNumeric(b []byte) (any, error) {
 		}
 		text.WriteString("." + part.String()[:scale])
 	}
-	return sql.ParseNumber(text.String())
+	return parseNumeric(text.String())
 }
 
 // typeName names a type for errors.

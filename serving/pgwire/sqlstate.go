@@ -37,6 +37,7 @@ var byCode = map[string]string{
 	"sql_too_complex": "54001",
 	"rows_limit":      "54000",
 	"bytes_limit":     "54000",
+	"work_limit":      "54000",
 	"memory_limit":    "53200",
 	"view_unfinished": "55000",
 	"busy":            "53300",

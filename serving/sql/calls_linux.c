@@ -1,3 +1,4 @@
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,39 +9,72 @@
 
 #include "blocks.h"
 #include "calls.h"
+#include "weigh.h"
 
 // DuckDB looks for interrupts between two chunks. A function that works long on
 // one, as a lambda in a lambda or list_distinct of a large list, is interrupted
-// here: before each call of a function, also of one by another, and where those
-// that fail well ask for memory (calls_linux.go).
-
-// A call is that of a scalar function or a cast, over the rows of a chunk. The
-// linker has all of them go through those with __wrap_ before their names.
-struct call {
-	const void *query;    // DuckDB's ClientContext; NULL: no call
-	const void *function; // the BoundFunctionExpression; NULL: a cast
-	int64_t held;         // bytes of large blocks that this thread took since
-	enum { unknown, fails, works_on } judged;
-};
+// here: before each call of a function, also of one by another, where those that
+// fail well ask for memory (calls_linux.go), and where others say (call_stop).
 
 static _Thread_local struct call now;
+
+// The name of its function, with bars; "" where nobody asked yet.
+static _Thread_local char name_now[64];
 
 extern bool _ZN6duckdb18ExpressionExecutor10HasContextEv(void *executor);
 extern void *_ZN6duckdb18ExpressionExecutor10GetContextEv(void *executor);
 extern bool _ZNK6duckdb13ClientContext13IsInterruptedEv(const void *query);
 
+// A std::string of libstdc++.
+struct text {
+	const char *at;
+	size_t length;
+	char inside[16]; // where it is no longer than 15
+};
+
 // How C++ throws.
-extern int _ZSt19uncaught_exceptionsv(void);
+extern int uncaught_exceptions(void) __asm__("_ZSt19uncaught_exceptionsv");
 extern void *__cxa_allocate_exception(size_t size);
 extern void __cxa_throw(void *exception, void *type, void (*destroy)(void *)) __attribute__((noreturn));
-extern void _ZN6duckdb18InterruptExceptionC1Ev(void *exception);
-extern void _ZN6duckdb18InterruptExceptionD1Ev(void *exception);
-extern char _ZTIN6duckdb18InterruptExceptionE[];
+
+// DuckDB's exceptions are std::runtime_errors, and nothing more.
+enum { exception_size = 64 };
+
+extern void interrupt_make(void *e) __asm__("_ZN6duckdb18InterruptExceptionC1Ev");
+extern void interrupt_end(void *e) __asm__("_ZN6duckdb18InterruptExceptionD1Ev");
+extern char interrupt_type[] __asm__("_ZTIN6duckdb18InterruptExceptionE");
 
 static void interrupt(void) {
-	void *e = __cxa_allocate_exception(64); // which has a text and a table of functions
-	_ZN6duckdb18InterruptExceptionC1Ev(e);
-	__cxa_throw(e, _ZTIN6duckdb18InterruptExceptionE, _ZN6duckdb18InterruptExceptionD1Ev);
+	void *e = __cxa_allocate_exception(exception_size);
+	interrupt_make(e);
+	__cxa_throw(e, interrupt_type, interrupt_end);
+}
+
+#define OF_TEXT "ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
+
+extern void refusal_make(void *e, const struct text *message) __asm__("_ZN6duckdb21InvalidInputExceptionC1" OF_TEXT);
+extern void refusal_end(void *e) __asm__("_ZN6duckdb21InvalidInputExceptionD1Ev");
+extern char refusal_type[] __asm__("_ZTIN6duckdb21InvalidInputExceptionE");
+
+void call_refuse(const char *format, ...) {
+	char message[512];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	void *e = __cxa_allocate_exception(exception_size);
+	refusal_make(e, &(struct text){.at = message, .length = strlen(message)});
+	__cxa_throw(e, refusal_type, refusal_end);
+}
+
+extern void syntax_make(void *e, const struct text *message) __asm__("_ZN6duckdb15SyntaxExceptionC1" OF_TEXT);
+extern void syntax_end(void *e) __asm__("_ZN6duckdb15SyntaxExceptionD1Ev");
+extern char syntax_type[] __asm__("_ZTIN6duckdb15SyntaxExceptionE");
+
+void call_syntax(const char *message) {
+	void *e = __cxa_allocate_exception(exception_size);
+	syntax_make(e, &(struct text){.at = message, .length = strlen(message)});
+	__cxa_throw(e, syntax_type, syntax_end);
 }
 
 // enter begins a call by an ExpressionExecutor.
@@ -50,18 +84,24 @@ static void enter(void *executor, const void *function) {
 	const void *query = _ZN6duckdb18ExpressionExecutor10GetContextEv(executor);
 	if (_ZNK6duckdb13ClientContext13IsInterruptedEv(query))
 		interrupt();
-	if (!now.query)
+	if (!now.query || now.step)
 		now.held = 0;
-	now.query = query;
-	now.function = function;
-	now.judged = unknown;
+	now = (struct call){.query = query, .function = function, .held = now.held};
+	name_now[0] = 0;
 }
 
-// leave goes back to the call around it, also when it throws.
-static void leave(struct call *outer) {
-	if (outer->query)
+struct call call_step(const void *query) {
+	struct call outer = now;
+	now = (struct call){.query = query, .step = true, .judged = works_on};
+	name_now[0] = 0;
+	return outer;
+}
+
+void call_leave(struct call *outer) {
+	if (outer->query && !outer->step)
 		outer->held = now.held;
 	now = *outer;
+	name_now[0] = 0;
 }
 
 // ExpressionExecutor::Execute, of a BoundFunctionExpression and a
@@ -73,69 +113,60 @@ extern execute __real__ZN6duckdb18ExpressionExecutor7ExecuteERKNS_19BoundCastExp
 
 void __wrap__ZN6duckdb18ExpressionExecutor7ExecuteERKNS_23BoundFunctionExpressionEPNS_15ExpressionStateEPKNS_15SelectionVectorEmRNS_6VectorE(
 	void *executor, const void *expression, void *state, const void *rows, uint64_t n, void *result) {
-	__attribute__((cleanup(leave))) struct call outer = now;
+	__attribute__((cleanup(call_leave))) struct call outer = now;
 	enter(executor, expression);
 	__real__ZN6duckdb18ExpressionExecutor7ExecuteERKNS_23BoundFunctionExpressionEPNS_15ExpressionStateEPKNS_15SelectionVectorEmRNS_6VectorE(
 		executor, expression, state, rows, n, result);
+	weigh_planned(result, n);
 }
 
 void __wrap__ZN6duckdb18ExpressionExecutor7ExecuteERKNS_19BoundCastExpressionEPNS_15ExpressionStateEPKNS_15SelectionVectorEmRNS_6VectorE(
 	void *executor, const void *expression, void *state, const void *rows, uint64_t n, void *result) {
-	__attribute__((cleanup(leave))) struct call outer = now;
+	__attribute__((cleanup(call_leave))) struct call outer = now;
 	enter(executor, NULL);
 	__real__ZN6duckdb18ExpressionExecutor7ExecuteERKNS_19BoundCastExpressionEPNS_15ExpressionStateEPKNS_15SelectionVectorEmRNS_6VectorE(
 		executor, expression, state, rows, n, result);
+	weigh_planned(result, n);
 }
-
-// Interval::Add(timestamp_t, interval_t), with which lists of times are counted
-// before they are made.
-typedef struct {
-	int32_t months, days;
-	int64_t micros;
-} interval;
-
-extern int64_t __real__ZN6duckdb8Interval3AddENS_11timestamp_tENS_10interval_tE(int64_t time, interval more);
-
-int64_t __wrap__ZN6duckdb8Interval3AddENS_11timestamp_tENS_10interval_tE(int64_t time, interval more) {
-	if (call_interrupted())
-		interrupt();
-	return __real__ZN6duckdb8Interval3AddENS_11timestamp_tENS_10interval_tE(time, more);
-}
-
-// A std::string of libstdc++, as a function returns it.
-struct text {
-	const char *at;
-	size_t length;
-	char inside[16]; // where it is no longer than 15
-};
 
 extern struct text _ZNK6duckdb23BoundFunctionExpression8ToStringB5cxx11Ev(const void *function);
+
+// learn finds the name of the call's function, which is where its text begins,
+// but for operators and casts, whose is two bars.
+static void learn(void) {
+	if (name_now[0])
+		return;
+	strcpy(name_now, "||");
+	if (!now.function)
+		return;
+	struct call this = now;
+	now.query = NULL; // it asks for memory, too
+	struct text as = _ZNK6duckdb23BoundFunctionExpression8ToStringB5cxx11Ev(this.function);
+	const char *name = as.length < sizeof as.inside ? as.inside : as.at, *end = strchr(name, '(');
+	if (end && end != name && (size_t)(end - name) < sizeof name_now - 2)
+		snprintf(name_now, sizeof name_now, "|%.*s|", (int)(end - name), name);
+	if (name != as.inside)
+		free((void *)name);
+	now = this;
+}
+
+bool called(const char *names) {
+	if (!now.query || !now.function)
+		return false;
+	learn();
+	return name_now[1] != '|' && strstr(names, name_now);
+}
 
 // Names of functions that fail well, with a bar before and behind each.
 static const char *fail_well = "";
 
 void calls_fail_well(const char *names) { fail_well = names; }
 
-// may_fail tells whether the call can. The name of its function is where its
-// text begins, but for operators.
+// may_fail tells whether the call can wherever it asks for memory.
 static bool may_fail(void) {
-	if (now.judged)
-		return now.judged == fails;
-	struct call this = now;
-	now.query = NULL; // it asks for memory, too
-	bool may = !this.function;
-	if (!may) {
-		struct text as = _ZNK6duckdb23BoundFunctionExpression8ToStringB5cxx11Ev(this.function);
-		const char *name = as.length < sizeof as.inside ? as.inside : as.at, *end = strchr(name, '(');
-		char barred[64];
-		if (end && end != name && (size_t)snprintf(barred, sizeof barred, "|%.*s|", (int)(end - name), name) < sizeof barred)
-			may = strstr(fail_well, barred);
-		if (name != as.inside)
-			free((void *)name);
-	}
-	now = this;
-	now.judged = may ? fails : works_on;
-	return may;
+	if (!now.judged)
+		now.judged = !now.function || called(fail_well) ? fails : works_on;
+	return now.judged == fails;
 }
 
 // For tests: the check with this number, and those after it, fail.
@@ -152,10 +183,30 @@ static bool failing(void) {
 	return atomic_load_explicit(&failing_from, memory_order_relaxed) < INT64_MAX && atomic_fetch_add(&checks, 1) >= atomic_load(&failing_from);
 }
 
-bool call_interrupted(void) {
-	return now.query && (_ZNK6duckdb13ClientContext13IsInterruptedEv(now.query) || failing()) &&
-		!_ZSt19uncaught_exceptionsv() && // it is on its way out
-		may_fail();
+// stopped tells whether the call's query was interrupted, and it is not on its
+// way out.
+static bool stopped(void) {
+	return now.query && (_ZNK6duckdb13ClientContext13IsInterruptedEv(now.query) || failing()) && !uncaught_exceptions();
+}
+
+bool call_interrupted(void) { return stopped() && may_fail(); }
+
+void call_stop(void) {
+	if (stopped())
+		interrupt();
+}
+
+// Steps between two looks at the query: about 60 microseconds.
+enum { steps_between = 1 << 16 };
+
+static _Thread_local uint64_t steps;
+
+void call_stepped(uint64_t n) {
+	steps += n;
+	if (steps >= steps_between) {
+		steps = 0;
+		call_stop();
+	}
 }
 
 bool call_fits(int64_t more, int64_t most) {

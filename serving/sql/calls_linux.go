@@ -3,7 +3,6 @@ package sql
 /*
 #cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb18ExpressionExecutor7ExecuteERKNS_23BoundFunctionExpressionEPNS_15ExpressionStateEPKNS_15SelectionVectorEmRNS_6VectorE
 #cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb18ExpressionExecutor7ExecuteERKNS_19BoundCastExpressionEPNS_15ExpressionStateEPKNS_15SelectionVectorEmRNS_6VectorE
-#cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb8Interval3AddENS_11timestamp_tENS_10interval_tE
 #include "calls.h"
 */
 import "C"

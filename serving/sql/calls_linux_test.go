@@ -31,6 +31,16 @@ func TestLongCallsAreInterrupted(t *testing.T) {
 		"SELECT sum(len(json_extract('[' || repeat('1,', 20000 + r::INT) || '1]', '$[*]'))) FROM range(100000) t(r)",
 		"SELECT count(map(range(20000 + r), range(20000 + r))) FROM range(100000) t(r)",
 		"SELECT sum(length(range(3000 + r)::VARCHAR)) FROM range(10000000) t(r)",
+		"SELECT levenshtein(repeat('a', 3000000 + r::INT), repeat('b', 3000000)) FROM range(100) t(r)",
+		"SELECT repeat('a', 10000000 + r::INT) LIKE '%' || repeat('a', 5000000 + r::INT) || 'b_' FROM range(100) t(r)",
+		"SELECT repeat('a', 10000000 + r::INT) ILIKE '%' || repeat('a', 5000000 + r::INT) || 'b_' FROM range(100) t(r)",
+		"SELECT repeat('a', 10000000 + r::INT) GLOB '*' || repeat('a', 5000000 + r::INT) || 'b?*[a-z]' FROM range(100) t(r)",
+		"SELECT parse_path(repeat('a/', 10000000 + r::INT)) FROM range(100) t(r)",
+		"SELECT length(regexp_replace(repeat('a', 10000000 + r::INT), 'a*b|a', 'c', 'g')) FROM range(100) t(r)",
+		"SELECT len(generate_series(TIMESTAMPTZ '0001-01-01', TIMESTAMPTZ '9999-01-01' + INTERVAL 1 SECOND * r::INT, INTERVAL 1 SECOND)) FROM range(100) t(r)",
+		"SELECT count(x) FROM (SELECT mode(r) OVER (ORDER BY r ROWS BETWEEN 300000 PRECEDING AND 300000 FOLLOWING EXCLUDE CURRENT ROW) AS x FROM range(1000000) t(r))",
+		"SELECT count(*) FROM (SELECT range * 0 x FROM range(10000000)) a JOIN (SELECT range * 0 y FROM range(10000000)) b ON a.x <> b.y",
+		"SELECT count(*) FROM (SELECT range * 0 k, range x FROM range(3000000)) a JOIN (SELECT range * 0 k, range x FROM range(3000000)) b ON a.k = b.k AND a.x < b.x - 5000000",
 	} {
 		_, err := drain(t.Context(), e, sql.Request{SQL: query})
 		if code := fault.CodeOf(err); code != "timeout" && code != "memory_limit" {
@@ -42,6 +52,52 @@ func TestLongCallsAreInterrupted(t *testing.T) {
 	}
 	if _, err := drain(t.Context(), e, sql.Request{SQL: "SELECT list_transform(range(100), lambda x: x * 2)"}); err != nil {
 		t.Error("afterwards:", err)
+	}
+}
+
+// What one call would work on for too long is refused by the name of its limit.
+func TestLongCallsAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := b.limited(sql.Options{})
+	for _, query := range []string{
+		"SELECT count(md5(CASE WHEN r >= 0 THEN s END)) FROM range(100000) t(r), (SELECT repeat('ab', 4000000 + (random() * 0)::INT) AS s) u",
+		"SELECT count(DISTINCT CASE WHEN r % 2 = 0 THEN s || 'c' ELSE s END) FROM range(100000) t(r), (SELECT repeat('ab', 4000000 + (random() * 0)::INT) AS s) u",
+		"SELECT list_sort(range(10000000 + (random() * 0)::INT))",
+		"SELECT list_aggregate(range(10000000 + (random() * 0)::INT), 'histogram')",
+		"SELECT count(list_contains(l, -r)) FROM range(100000) t(r), (SELECT list(x) AS l FROM range(1000000) z(x)) u",
+		"SELECT quantile_cont(r, list_transform(range(100000), lambda x: x / 100000)) FROM range(10) t(r)",
+		"SELECT strftime(TIMESTAMP '2000-01-01', repeat('%A', 10000000))",
+		"SELECT printf('%.2000000000f', 1.0)",
+		"SELECT format('{0:{1}.{1}f}', 1.5, 1000000000)",
+		"SELECT bitstring('1', 2147483647)",
+		"SELECT nfc_normalize(repeat(chr(769) || chr(790), 100000))",
+		"SELECT max(x COLLATE NFC) FROM (SELECT 'a' || repeat(chr(769), 50000) || repeat(chr(790), 50000) || r AS x FROM range(5) t(r))",
+		"SELECT regexp_matches('a', repeat('a*', 100000))",
+		"SELECT regexp_extract(repeat('ab', 1000000 + r::INT), '([ab]*)a([ab]{300})', 2) FROM range(3) t(r)",
+	} {
+		if _, err := drain(t.Context(), e, sql.Request{SQL: query}); fault.CodeOf(err) != "work_limit" || fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v, code %q", query, err, fault.CodeOf(err))
+		}
+	}
+	for _, query := range []string{ // there is no such zone, which is said at once
+		"SELECT timezone(repeat('ab', 5000000), TIMESTAMP '2020-01-01')",
+	} {
+		if _, err := drain(t.Context(), e, sql.Request{SQL: query}); fault.CodeOf(err) == "timeout" || err == nil {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+	for _, query := range []string{ // much, but not too much
+		"SELECT count(md5(repeat('ab', 50000) || r)) FROM range(3000) t(r)",
+		"SELECT len(list_sort(range(5000000 + (random() * 0)::INT)))",
+		"SELECT list_sum(list_transform(range(100000), lambda x: x + 1)), len(array_to_string(range(100000), ','))",
+		"SELECT count(list_contains(l, r)) FROM range(100000) t(r), (SELECT list(x) AS l FROM range(1000) z(x)) u",
+		"SELECT quantile_cont(r, list_transform(range(100), lambda x: x / 100)) FROM range(1000) t(r)",
+		"SELECT printf('%.1000f', 1.0), nfc_normalize('a' || repeat(chr(769), 100)), regexp_matches(repeat('ab', 1000000), '[ab]*a[ab]{30}c')",
+	} {
+		if _, err := drain(t.Context(), e, sql.Request{SQL: query}); err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"anabranch/event"
-	"anabranch/fault"
 	"anabranch/internal/planted"
 	"anabranch/serving"
 	"anabranch/view"
@@ -82,9 +81,6 @@ func (e *Engine) settle(ctx context.Context, asked map[*serving.Source][]string,
 	}
 	for src := range asked {
 		at, err := e.serving.Wait(ctx, src, fresh)
-		if cause := context.Cause(ctx); err != nil && fault.CodeOf(cause) == "timeout" {
-			err = fault.WithCode(fault.New(fault.KindOf(cause), "the query's time went by while it waited for events of pipeline %s that its answer is to include, and that are not counted yet: ask again, or with consistency eventual", src.Name), "timeout")
-		}
 		if err != nil {
 			return there, err
 		}

@@ -44,6 +44,10 @@ func classify(err error) error {
 		return fault.New(fault.Corrupt, "run the query: %s", d.Msg)
 	case duckdb.ErrorTypePermission:
 		return fault.New(fault.Denied, "%s", d.Msg)
+	case duckdb.ErrorTypeInvalidInput:
+		if strings.Contains(d.Msg, tooLong) {
+			return fault.WithCode(fault.New(fault.Invalid, "%s", prefixed.ReplaceAllString(d.Msg, "")), "work_limit")
+		}
 	case duckdb.ErrorTypeConversion, duckdb.ErrorTypeMismatchType, duckdb.ErrorTypeOutOfRange:
 		return fault.WithCode(fault.New(fault.Invalid, "%s", d.Msg), "conversion")
 	}
@@ -75,11 +79,7 @@ func ended(ctx context.Context, err error) error {
 		return err
 	}
 	cause := context.Cause(ctx)
-	switch fault.CodeOf(cause) {
-	case "":
-	case fault.CodeOf(err): // and says what the time went by with
-		return err
-	default:
+	if fault.CodeOf(cause) != "" {
 		return cause
 	}
 	return fault.WithCode(fault.New(fault.Transient, "the query was cancelled: %w", cause), "cancelled")

@@ -104,20 +104,6 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Whose time goes by before the answer may begin is told what it waited for.
-func TestWhatTheTimeWentByWith(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	at, err := serving.ParseAtLeast(`{"pipeline":"shops","positions":["0/999999/0"]}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = drain(t.Context(), b.engine, sql.Request{SQL: "SELECT n FROM shops.all_time", Fresh: serving.Fresh{AtLeast: at}, Limits: sql.Limits{Time: 20 * time.Millisecond}})
-	if !fault.Is(err, fault.Throttled) || fault.CodeOf(err) != "timeout" || !strings.Contains(err.Error(), "waited for events of pipeline shops") {
-		t.Errorf("%v (%s)", err, fault.CodeOf(err))
-	}
-}
-
 // A query whose reader has gone ends within a second, and what it had of the
 // memory is there again.
 func TestCancelGivesAllBack(t *testing.T) {

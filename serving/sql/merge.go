@@ -109,21 +109,6 @@ func (e *Engine) column(u use) (src *serving.Source, name string, i int, qualifi
 	return src, name, i, qualifier, ok
 }
 
-// mergeable are the columns of the views that stand beside a use, in order.
-func (e *Engine) mergeable(u use) (columns []string) {
-	for _, r := range u.from {
-		s, err := e.serving.Source(strings.ToLower(r.schema))
-		if err != nil || s.View(strings.ToLower(r.name)) == nil {
-			continue
-		}
-		for _, f := range s.Shown(strings.ToLower(r.name)).Output().Fields {
-			columns = append(columns, strings.ToLower(f.Name))
-		}
-	}
-	slices.Sort(columns)
-	return slices.Compact(columns)
-}
-
 // merges turns the uses of merge into edits, and refuses sums of what cannot
 // be added.
 func (e *Engine) merges(text string, uses []use) (edits []edit, wanted map[string]bool, err error) {
@@ -152,11 +137,7 @@ func (e *Engine) merges(text string, uses []use) (edits []edit, wanted map[strin
 				before)
 		}
 		if !ok {
-			err := fault.WithCode(fault.New(fault.Invalid, "merge(%s)%s is not a column of one view in the FROM beside it: merge reads views directly, before any WITH or subquery", strings.Join(u.column, "."), place), "unknown_column")
-			if all := e.mergeable(u); len(all) > 0 && !slices.Contains(all, strings.ToLower(u.column[len(u.column)-1])) {
-				return nil, nil, fault.WithHint(err, "%s", nearAndAll(u.column[len(u.column)-1], all))
-			}
-			return nil, nil, err
+			return nil, nil, fault.WithCode(fault.New(fault.Invalid, "merge(%s)%s is not a column of one view in the FROM beside it: merge reads views directly, before any WITH or subquery", strings.Join(u.column, "."), place), "unknown_column")
 		}
 		v := src.Shown(asked)
 		if slices.Contains(v.Keys(), i) {

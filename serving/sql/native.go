@@ -110,6 +110,9 @@ func ownFunctions(ctx context.Context, db *sql.DB) error {
 		if err := ownFunction(c, unmarked, C.unmarked_function(), bindings.TypeUTinyInt, number, number); err != nil {
 			return err
 		}
+		if err := replaceFunctions(c); err != nil {
+			return err
+		}
 		return ownScan(c)
 	})
 }

@@ -9,9 +9,9 @@ import (
 	"anabranch/serving/sql"
 )
 
-// toItself is a query whose function computes for seconds, and cannot be
+// toItself is a query whose function computes for a second or more, and cannot be
 // interrupted.
-const toItself = "SELECT levenshtein(repeat('a', 60000), repeat('b', 60000 + r::INT)) FROM range(1) t(r)"
+const toItself = "SELECT list_aggregate(range(4000000 + r), 'histogram') FROM range(1) t(r)"
 
 // A reader is answered where the engine does not stop. The place is given back
 // when it does.
@@ -44,10 +44,6 @@ func TestReadersDoNotWaitForWhatCannotBeInterrupted(t *testing.T) {
 	}
 	if fault.CodeOf(err) != "timeout" {
 		t.Errorf("records: %v, code %q", err, fault.CodeOf(err))
-	}
-	constant := sql.Request{SQL: "SELECT levenshtein(repeat('a', 60000), repeat('b', 60000))"}
-	if _, err := e.Describe(t.Context(), constant); fault.CodeOf(err) != "timeout" {
-		t.Errorf("described: %v, code %q", err, fault.CodeOf(err))
 	}
 	for began := time.Now(); sql.PlacesHeld(e) > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Since(began) > 5*time.Minute {
