@@ -85,12 +85,24 @@ func strftimeOf(format string) string {
 	known := false
 	for i := 0; i < len(format); {
 		n := 0
+		// FM takes the padding off what follows. Names have none here.
+		fill := strings.HasPrefix(format[i:], "FM") || strings.HasPrefix(format[i:], "fm")
+		if fill {
+			i += len("FM")
+		}
 		for k := 0; k < len(patterns); k += 2 {
 			if strings.HasPrefix(format[i:], patterns[k]) || strings.HasPrefix(format[i:], strings.ToLower(patterns[k])) {
-				b.WriteString(patterns[k+1])
+				to := patterns[k+1]
+				if fill && strings.Contains("mdHIMSj", to[1:]) {
+					to = "%-" + to[1:]
+				}
+				b.WriteString(to)
 				n = len(patterns[k])
 				break
 			}
+		}
+		if fill && n == 0 {
+			return ""
 		}
 		switch c := format[i]; {
 		case n > 0:

@@ -126,17 +126,18 @@ func TestToChar(t *testing.T) {
 	b := open(t)
 	c := b.connect()
 	for q, want := range map[string]string{
-		"to_char(TIMESTAMP '2011-03-04 05:06:07.089', 'YYYY-MM-DD HH24:MI:SS.US')": "2011-03-04 05:06:07.089000",
-		"to_char(TIMESTAMP '2011-03-04 15:06:07.089', 'HH12:MI AM, DD Mon YY')":    "03:06 PM, 04 Mar 11",
-		"to_char(DATE '2011-03-04', 'yyyy-mm')":                                    "2011-03",
-		`to_char(date_trunc('week', DATE '2011-03-04'), 'IYYY"-W"IW 100%')`:        "2011-W09 100%",
+		"to_char(TIMESTAMP '2011-03-04 05:06:07.089', 'YYYY-MM-DD HH24:MI:SS.US')":    "2011-03-04 05:06:07.089000",
+		"to_char(TIMESTAMP '2011-03-04 15:06:07.089', 'HH12:MI AM, DD Mon YY')":       "03:06 PM, 04 Mar 11",
+		"to_char(TIMESTAMP '2011-03-04 05:06:07', 'FMDay, FMDD.FMMM.YYYY FMHH24:MI')": "Friday, 4.3.2011 5:06",
+		"to_char(DATE '2011-03-04', 'yyyy-mm')":                                       "2011-03",
+		`to_char(date_trunc('week', DATE '2011-03-04'), 'IYYY"-W"IW 100%')`:           "2011-W09 100%",
 	} {
 		var got string
 		if err := c.QueryRow(t.Context(), "SELECT "+q).Scan(&got); err != nil || got != want {
 			t.Errorf("%s: %q, want %q: %v", q, got, want, err)
 		}
 	}
-	for _, q := range []string{"to_char(12.5, '99.9')", "to_char(DATE '2011-03-04', 'Q')", "to_char(DATE '2011-03-04', concat('YY'))"} {
+	for _, q := range []string{"to_char(12.5, '99.9')", "to_char(12.5, 'FM99.9')", "to_char(DATE '2011-03-04', 'FMQ')", "to_char(DATE '2011-03-04', 'YYYYFM')", "to_char(DATE '2011-03-04', 'Q')", "to_char(DATE '2011-03-04', concat('YY'))"} {
 		if _, err := c.Exec(t.Context(), "SELECT "+q); state(err) != "42883" {
 			t.Errorf("%s: %v", q, err)
 		}
