@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/duckdb/duckdb-go/v2"
+
 	"anabranch/fault"
 	"anabranch/serving"
 	"anabranch/serving/sql"
@@ -225,5 +227,26 @@ func TestAnswersFailOnTheWay(t *testing.T) {
 	n, err := drain(t.Context(), b.engine, sql.Request{SQL: "SELECT CASE WHEN i = 500000 THEN error('half way') ELSE i END FROM range(1000000) t(i)"})
 	if err == nil || !strings.Contains(err.Error(), "half way") || n == 0 {
 		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+// A map of many is answered in time that follows their number.
+func TestLargeMaps(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for query, want := range map[string]int{"SELECT map(range(300000), range(300000))": 300000, "SELECT map(['a'::BLOB, 'b'::BLOB], [1, 2])": 2, "SELECT map([], [])": 0} {
+		a, err := b.engine.Query(t.Context(), sql.Request{SQL: query})
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, err := a.Next()
+		if err != nil || len(row) != 1 {
+			t.Fatal(query, err)
+		}
+		m, ok := row[0].(duckdb.OrderedMap)
+		if !ok || m.Len() != want || len(m.Values()) != want {
+			t.Errorf("%s: %T of %d", query, row[0], m.Len())
+		}
+		a.Close()
 	}
 }

@@ -242,15 +242,21 @@ func mapCells(t bindings.LogicalType) (c cells, err error) {
 	}
 	c.listOf(pair, fmt.Sprintf("MAP(%s, %s)", key.nested(), value.nested()))
 	c.value = func(c *cells, i int) any {
-		e, m := in[listEntry](c, i), duckdb.OrderedMap{}
-		pair := c.children[0].children
-		for at := int(e.offset); at < int(e.offset+e.length); at++ {
-			m.Set(pair[0].at(at), pair[1].at(at))
+		e, pair := in[listEntry](c, i), c.children[0].children
+		m := pairs{make([]any, e.length), make([]any, e.length)}
+		for n := range int(e.length) {
+			m.keys[n], m.values[n] = pair[0].at(int(e.offset)+n), pair[1].at(int(e.offset)+n)
 		}
-		return m
+		return *(*duckdb.OrderedMap)(unsafe.Pointer(&m))
 	}
 	return c, nil
 }
+
+// pairs is what a duckdb.OrderedMap has. Its Set looks at all keys for one that is
+// the same, of which DuckDB's maps have none, and cannot at keys of bytes.
+type pairs struct{ keys, values []any }
+
+const _ = -(unsafe.Sizeof(pairs{}) ^ unsafe.Sizeof(duckdb.OrderedMap{})) // they are one
 
 // fields takes the vectors of the fields in hand.
 func fields(c *cells, v bindings.Vector) {
