@@ -35,6 +35,7 @@ type catalog struct {
 	engine    *engine.Engine
 	o         Options
 	db        *sql.DB
+	places    *engine.Places
 	functions map[string]bool // macros of the catalog, which queries may call
 	types     string          // of the variable types
 	start     string
@@ -57,8 +58,9 @@ func newCatalog(ctx context.Context, e *engine.Engine, o Options) (*catalog, err
 	if err != nil {
 		return nil, fault.Wrap(fault.Bug, fmt.Errorf("open the catalog: %w", err))
 	}
-	db.SetMaxOpenConns(8)
-	c := &catalog{engine: e, o: o, db: db, functions: map[string]bool{"generate_subscripts": true}, start: time.Now().UTC().Format("2006-01-02 15:04:05+00")}
+	const most = 16
+	db.SetMaxOpenConns(most + 2) // one fills the tables
+	c := &catalog{engine: e, o: o, db: db, places: engine.NewPlaces(most), functions: map[string]bool{"generate_subscripts": true}, start: time.Now().UTC().Format("2006-01-02 15:04:05+00")}
 	script := append([]string{"SET memory_limit='128MB'", "SET temp_directory=''", "SET threads=1", "SET TimeZone='UTC'", "SET autoinstall_known_extensions=false", "SET autoload_known_extensions=false",
 		"SET enable_external_access=false", "CREATE SCHEMA info"}, c.relations()...)
 	for _, st := range split(catalogText) {
@@ -215,14 +217,23 @@ func rowsOf(tables []engine.Table) []string {
 	return script
 }
 
-// connFor returns a connection whose variables are those of the session.
-func (c *catalog) connFor(ctx context.Context, ses *session) (*sql.Conn, error) {
+// connFor returns a connection whose variables are those of the session, which the
+// caller gives back.
+func (c *catalog) connFor(ctx context.Context, ses *session) (conn *sql.Conn, give func(), err error) {
 	if err := c.refresh(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	conn, err := c.db.Conn(ctx)
+	over, err := c.places.Take(ctx, ses.limitedAs())
 	if err != nil {
-		return nil, fault.Wrap(fault.Transient, err)
+		return nil, nil, err
+	}
+	if conn, err = c.db.Conn(ctx); err != nil {
+		over()
+		return nil, nil, fault.Wrap(fault.Transient, err)
+	}
+	give = func() {
+		_ = conn.Close()
+		over()
 	}
 	path := ses.path()
 	quoted := make([]string, len(path))
@@ -239,9 +250,9 @@ func (c *catalog) connFor(ctx context.Context, ses *session) (*sql.Conn, error) 
 	}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		if _, err := conn.ExecContext(ctx, "SET VARIABLE "+name+" = "+variables[name]); err != nil {
-			conn.Close()
-			return nil, fault.Wrap(fault.Bug, fmt.Errorf("set %s of the catalog: %w", name, err))
+			give()
+			return nil, nil, fault.Wrap(fault.Bug, fmt.Errorf("set %s of the catalog: %w", name, err))
 		}
 	}
-	return conn, nil
+	return conn, give, nil
 }

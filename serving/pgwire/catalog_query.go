@@ -31,16 +31,16 @@ func catalogType(duck string) *pgType {
 func (ses *session) catalogQuery(st statement) (action, error) {
 	c := ses.srv.catalog
 	text := rewrite(st)
-	open := func(ctx context.Context) (*sql.Conn, error) {
-		conn, err := c.connFor(ctx, ses)
+	open := func(ctx context.Context) (*sql.Conn, func(), error) {
+		conn, give, err := c.connFor(ctx, ses)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := engine.CheckCatalog(ctx, conn, text, c.functions, catalogTables); err != nil {
-			conn.Close()
-			return nil, err
+			give()
+			return nil, nil, err
 		}
-		return conn, nil
+		return conn, give, nil
 	}
 	return action{
 		rows: true,
@@ -48,22 +48,35 @@ func (ses *session) catalogQuery(st statement) (action, error) {
 			if err := ses.effects(st, args); err != nil {
 				return result{}, err
 			}
-			conn, err := open(ctx)
+			conn, give, err := open(ctx)
 			if err != nil {
 				return result{}, err
 			}
-			r, err := conn.QueryContext(ctx, text, args...)
+			var r *sql.Rows
+			ask := func() (err error) {
+				r, err = conn.QueryContext(ctx, text, args...)
+				return err
+			}
+			left, err := engine.Aside(ctx, conn, ask, func() {
+				if r != nil {
+					_ = r.Close()
+				}
+				give()
+			})
+			if left {
+				return result{}, err
+			}
 			if err != nil {
-				conn.Close()
+				give()
 				return result{}, catalogError(err)
 			}
 			types, err := r.ColumnTypes()
 			if err != nil {
 				r.Close()
-				conn.Close()
+				give()
 				return result{}, catalogError(err)
 			}
-			out := &catalogRows{conn: conn, rows: r, values: make([]any, len(types)), into: make([]any, len(types))}
+			out := &catalogRows{give: give, rows: r, values: make([]any, len(types)), into: make([]any, len(types))}
 			for i, t := range types {
 				out.cols = append(out.cols, column{name: columnName(t.Name()), typ: catalogType(t.DatabaseTypeName())})
 				out.into[i] = &out.values[i]
@@ -71,19 +84,28 @@ func (ses *session) catalogQuery(st statement) (action, error) {
 			return result{rows: out, tag: "SELECT"}, nil
 		},
 		describe: func(ctx context.Context, declared []uint32) ([]*pgType, []column, error) {
-			conn, err := open(ctx)
+			conn, give, err := open(ctx)
 			if err != nil {
 				return nil, nil, err
 			}
-			defer conn.Close()
-			d, err := describeCatalog(ctx, conn, text)
-			if err == nil && len(d.Columns) == 0 && len(declared) > 0 {
-				text, _ = typed(text, d.Params, declared, "VARCHAR")
-				d, err = describeCatalog(ctx, conn, text)
+			var d engine.Description
+			as := text
+			left, err := engine.Aside(ctx, conn, func() (err error) {
+				d, err = describeCatalog(ctx, conn, as)
+				if err == nil && len(d.Columns) == 0 && len(declared) > 0 {
+					as, _ = typed(as, d.Params, declared, "VARCHAR")
+					d, err = describeCatalog(ctx, conn, as)
+				}
+				return err
+			}, give)
+			if left {
+				return nil, nil, err
 			}
+			give()
 			if err != nil {
 				return nil, nil, catalogError(err)
 			}
+			text = as
 			params := make([]*pgType, len(d.Params))
 			for i, name := range d.Params {
 				if name != "" {
@@ -113,7 +135,7 @@ func describeCatalog(ctx context.Context, conn *sql.Conn, text string) (d engine
 }
 
 type catalogRows struct {
-	conn   *sql.Conn
+	give   func()
 	rows   *sql.Rows
 	cols   []column
 	values []any
@@ -125,7 +147,7 @@ func (r *catalogRows) columns() []column { return r.cols }
 func (r *catalogRows) rest()             {}
 func (r *catalogRows) close() {
 	_ = r.rows.Close()
-	_ = r.conn.Close()
+	r.give()
 }
 
 func (r *catalogRows) next() ([]engine.Datum, error) {

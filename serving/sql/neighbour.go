@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"strings"
+	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
 
@@ -34,3 +35,29 @@ func CheckCatalog(ctx context.Context, conn *sql.Conn, text string, functions, t
 
 // DescribeStatement tells what a prepared statement takes and returns.
 func DescribeStatement(s *duckdb.Stmt) (Description, error) { return describe(s) }
+
+// Places are how many questions to a door's own tables are answered at once.
+type Places struct{ turns *turns }
+
+// NewPlaces returns so many, half of them for one user.
+func NewPlaces(most int) *Places {
+	of := turnsOf{"questions to the catalog", "are answered", "busy", "user_busy", "queue_full"}
+	return &Places{newTurns(of, most, max(1, most/2), Options{MaxWaiting: 256, Patience: 5 * time.Second})}
+}
+
+// Take waits for one, as a query of the engine does for its own.
+func (p *Places) Take(ctx context.Context, user string) (over func(), err error) {
+	return p.turns.take(ctx, user)
+}
+
+// Aside has f ask DuckDB something on a connection to a door's own tables, as the
+// engine's queries are asked: it is interrupted when ctx ends, gives way when it
+// takes long, and is waited for no longer than a second behind the end of ctx. Then
+// it is left to itself, err is why, and give is called when it is done.
+func Aside(ctx context.Context, conn *sql.Conn, f func() error, give func()) (left bool, err error) {
+	var of error
+	if !beside(ctx, func() { of = planned(ctx, conn, "", f) }, give) {
+		return true, ended(ctx, ctx.Err())
+	}
+	return false, of
+}
