@@ -50,7 +50,8 @@ func TestReadersDoNotWaitForWhatCannotBeInterrupted(t *testing.T) {
 			t.Fatalf("%d places are still held", sql.PlacesHeld(e))
 		}
 	}
-	if _, err := drain(t.Context(), e, sql.Request{SQL: "SELECT 1"}); err != nil {
-		t.Error(err)
-	}
+	await(t, "nothing is answered afterwards", func() bool { // in 50 ms, which a busy machine may not have at once
+		_, err := drain(t.Context(), e, sql.Request{SQL: "SELECT 1"})
+		return err == nil
+	})
 }
