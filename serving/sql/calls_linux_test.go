@@ -87,7 +87,15 @@ func TestLongCallsAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", query, err)
 		}
 	}
+	numbers := strings.TrimSuffix(strings.Repeat("1, 2, 3, ", 1500), ", ")
 	for _, query := range []string{ // much, but not too much
+		"SELECT count(*) FROM unnest([" + numbers + "])",
+		"SELECT count(*) FROM (SELECT unnest([" + numbers + "]))",
+		"SELECT count(*) FROM range(10000) t(r) WHERE list_contains([" + numbers + "], r)",
+		"SELECT count(*) FROM range(10000) t(r) WHERE r = ANY([" + numbers + "])",
+		"SELECT count(*) FROM range(10000) t(r) WHERE r IN (" + numbers + ")",
+		"SELECT count(*) FROM range(10000) t(r) WHERE r::VARCHAR IN (SELECT unnest(string_split('" + numbers + "', ', ')))",
+		"SELECT list_sum([" + numbers + "]), len('[" + numbers + "]'::INT[]), len(json_extract('[" + numbers + "]', '$[*]'))",
 		"SELECT count(md5(repeat('ab', 50000) || r)) FROM range(3000) t(r)",
 		"SELECT len(list_sort(range(5000000 + (random() * 0)::INT)))",
 		"SELECT list_sum(list_transform(range(100000), lambda x: x + 1)), len(array_to_string(range(100000), ','))",

@@ -19,10 +19,10 @@ static const uint64_t most_bytes = 1 << 29, most_elements = 1 << 28, most_uninte
 static const char uninterrupted[] = "|list_sort|array_sort|list_reverse_sort|array_reverse_sort|list_grade_up|array_grade_up|grade_up|"
 	"list_distinct|array_distinct|list_unique|array_unique|list_aggregate|list_aggr|array_aggregate|array_aggr|aggregate|";
 
-// And while a query is planned, when results are kept as one value for each
-// element, and copied with the plan. What does not fit DuckDB leaves for later, if
-// it can.
-static const uint64_t most_planned_bytes = 1 << 20, most_planned_elements = 1000;
+// And while a query is planned, when a list is kept as one value for each element,
+// and copied with the plan. What of this is computed only to be faster DuckDB
+// leaves for later, where it is too much.
+static const uint64_t most_planned_bytes = 1 << 20, most_planned_elements = 1 << 16;
 
 // The beginning of a Vector, up to what its values are.
 typedef struct {
@@ -49,7 +49,7 @@ extern void view_make(view *v) __asm__("_ZN6duckdb19UnifiedVectorFormatC1Ev");
 extern void view_end(view *v) __asm__("_ZN6duckdb19UnifiedVectorFormatD1Ev");
 extern void view_of(vector *v, uint64_t rows, view *to) __asm__("_ZN6duckdb6Vector15ToUnifiedFormatEmRNS_19UnifiedVectorFormatE");
 
-// Planning is how many functions deep this thread is in what plans.
+// How many functions deep this thread is in what plans.
 static _Thread_local int planning;
 
 static void weigh(vector *v, uint64_t rows) {
