@@ -105,18 +105,31 @@ DIGITS(real_long_digits, wrap_long_digits, long double, "_ZN10duckdb_fmt2v68inte
 DIGITS(real_c_digits, wrap_c_digits, double, "_ZN10duckdb_fmt2v68internal14snprintf_floatIdEEiT_iNS1_11float_specsERNS1_6bufferIcEE")
 DIGITS(real_c_long_digits, wrap_c_long_digits, long double, "_ZN10duckdb_fmt2v68internal14snprintf_floatIeEEiT_iNS1_11float_specsERNS1_6bufferIcEE")
 
-// Bit::BitString sets bit by bit.
+// Bit::BitString and ExtendBitString set bit by bit.
 enum { most_bits = 1 << 26 };
 
+static void bound_bits(uint64_t n) {
+	if (n > most_bits)
+		call_refuse(CALL_TOO_LONG ": a text of %llu bits, and %d are the most", (unsigned long long)n, most_bits);
+}
+
 #define BITS "_ZN6duckdb3Bit9BitStringERKNS_8string_tEmRS1_"
+#define EXTENDED "_ZN6duckdb3Bit15ExtendBitStringERKNS_8string_tEmRS1_"
 
 extern void real_bits(const string *of, uint64_t n, string *to) __asm__("__real_" BITS);
 void wrap_bits(const string *of, uint64_t n, string *to) __asm__("__wrap_" BITS);
 
 void wrap_bits(const string *of, uint64_t n, string *to) {
-	if (n > most_bits)
-		call_refuse(CALL_TOO_LONG ": a text of %llu bits, and %d are the most", (unsigned long long)n, most_bits);
+	bound_bits(n);
 	real_bits(of, n, to);
+}
+
+extern void real_extended(const string *of, uint64_t n, string *to) __asm__("__real_" EXTENDED);
+void wrap_extended(const string *of, uint64_t n, string *to) __asm__("__wrap_" EXTENDED);
+
+void wrap_extended(const string *of, uint64_t n, string *to) {
+	bound_bits(n);
+	real_extended(of, n, to);
 }
 
 // RE2 takes long to read a long regular expression.

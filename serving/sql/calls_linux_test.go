@@ -71,6 +71,7 @@ func TestLongCallsAreRefused(t *testing.T) {
 		"SELECT printf('%.2000000000f', 1.0)",
 		"SELECT format('{0:{1}.{1}f}', 1.5, 1000000000)",
 		"SELECT bitstring('1', 2147483647)",
+		"SELECT bitstring('101'::BIT, 2000000000)",
 		"SELECT nfc_normalize(repeat(chr(769) || chr(790), 100000))",
 		"SELECT max(x COLLATE NFC) FROM (SELECT 'a' || repeat(chr(769), 50000) || repeat(chr(790), 50000) || r AS x FROM range(5) t(r))",
 		"SELECT regexp_matches('a', repeat('a*', 100000))",
