@@ -247,6 +247,23 @@ func TestDeepText(t *testing.T) {
 	}
 }
 
+// DuckDB plans for many seconds over lists in lists, a thousand deep.
+func TestValuesInValues(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for n, code := range map[int]string{90: "", 150: "sql_too_complex"} {
+		for _, query := range []string{
+			"SELECT " + strings.Repeat("[", n) + "1" + strings.Repeat("]", n) + "::VARCHAR",
+			"SELECT (" + strings.Repeat("list_value(", n) + "1" + strings.Repeat(")", n) + ")::VARCHAR",
+			"SELECT (" + strings.Repeat("{'a': ", n) + "1" + strings.Repeat("}", n) + ")::VARCHAR",
+		} {
+			if _, err := drain(t.Context(), b.engine, sql.Request{SQL: query}); fault.CodeOf(err) != code || code == "" && err != nil {
+				t.Errorf("%d deep, %.60s: %v, code %q", n, query, err, fault.CodeOf(err))
+			}
+		}
+	}
+}
+
 // DuckDB plans for minutes, and takes 13 GB, over a WITH whose names stand for
 // ever more: each of these has twice the columns of the one before.
 func TestNamesOfWithAreCountedWrittenOut(t *testing.T) {

@@ -36,7 +36,17 @@ const (
 	maxParts    = 500
 	maxComments = 32
 	maxWritten  = 20_000 // parts, each name of a WITH written out where it is read
+	maxNested   = 100    // lists and structs in each other
 )
+
+// nests are functions whose type has those of what they are given in it.
+var nests = set(`list_value list_pack array_value struct_pack row map map_from_entries list_zip array_zip union_value`)
+
+// isNested tells whether v makes a value of values.
+func isNested(v map[string]any) bool {
+	name, _ := v["function_name"].(string)
+	return v["type"] == "ARRAY_CONSTRUCTOR" || nests[strings.ToLower(name)]
+}
 
 // commentsIn returns how deep comments of a text are in each other, at most:
 // text in quotes counts as well.
@@ -62,6 +72,7 @@ type walker struct {
 	args    []any // of its parameters; none where a query is only described
 	reads   []read
 	nodes   int     // expressions, constants in lists left out
+	nested  int     // how deep in values of values
 	parts   int     // tables, subqueries and set operations
 	written int     // the same, names of WITH written out
 	err     error   // the first refusal
@@ -127,6 +138,14 @@ func (w *walker) object(v map[string]any, sc *scope) {
 	if w.nodes > maxNodes || w.parts > maxParts {
 		w.refuse(fault.WithCode(fault.New(fault.Invalid, "the query is too large: it has more than %d expressions, or more than %d tables, subqueries and set operations", maxNodes, maxParts), "sql_too_complex"))
 		return
+	}
+	if isNested(v) {
+		w.nested++
+		defer func() { w.nested-- }()
+		if w.nested > maxNested {
+			w.refuse(fault.WithCode(fault.New(fault.Invalid, "lists and structs stand in each other more than %d deep%s", maxNested, w.place(v)), "sql_too_complex"))
+			return
+		}
 	}
 	switch {
 	case isExpression && !classes[class]:

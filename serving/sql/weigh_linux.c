@@ -14,7 +14,7 @@
 // The most that one argument may be, over all rows of a chunk: bytes of texts,
 // and elements of lists; and these where they are sorted or aggregated, which bears
 // no interruption (calls_linux.go).
-static const uint64_t most_bytes = 1 << 29, most_elements = 1 << 28, most_uninterrupted = 1 << 23;
+static const uint64_t most_bytes = 1 << 29, most_elements = 1 << 27, most_uninterrupted = 1 << 23;
 
 static const char uninterrupted[] = "|list_sort|array_sort|list_reverse_sort|array_reverse_sort|list_grade_up|array_grade_up|grade_up|"
 	"list_distinct|array_distinct|list_unique|array_unique|list_aggregate|list_aggr|array_aggregate|array_aggr|aggregate|";
@@ -52,20 +52,29 @@ extern void view_of(vector *v, uint64_t rows, view *to) __asm__("_ZN6duckdb6Vect
 // How many functions deep this thread is in what plans.
 static _Thread_local int planning;
 
-static void weigh(vector *v, uint64_t rows) {
-	bool texts = v->type.physical == physical_text;
-	if (!texts && v->type.physical != physical_list)
-		return;
+extern uint64_t array_size(const void *type) __asm__("_ZN6duckdb9ArrayType7GetSizeERKNS_11LogicalTypeE");
+
+// lengths is the sum of the lengths of texts or lists.
+static uint64_t lengths(vector *v, uint64_t rows) {
 	__attribute__((cleanup(view_end))) view at;
 	view_make(&at);
 	view_of(v, rows, &at);
 	const uint32_t *selected = at.selection->at;
+	bool texts = v->type.physical == physical_text;
 	uint64_t sum = 0;
 	for (uint64_t r = 0; r < rows; r++) {
 		uint64_t i = selected ? selected[r] : r;
 		if (valid(at.validity, i))
 			sum += texts ? ((const string *)at.data)[i].length : ((const struct { uint64_t offset, length; } *)at.data)[i].length;
 	}
+	return sum;
+}
+
+static void weigh(vector *v, uint64_t rows) {
+	bool texts = v->type.physical == physical_text, arrays = v->type.physical == physical_array;
+	if (!texts && !arrays && v->type.physical != physical_list)
+		return;
+	uint64_t sum = arrays ? rows * array_size(&v->type) : lengths(v, rows);
 	const char *what = texts ? "bytes of text" : "elements of lists";
 	uint64_t most = texts ? most_bytes : most_elements;
 	if (planning)
