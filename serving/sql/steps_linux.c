@@ -3,10 +3,11 @@
 
 #include "calls.h"
 
-// A step of an operator is on a chunk, and does not end before it has made one:
-// a join whose rows do not match looks at all of the other side, and a window with
-// large frames puts each of their rows into an aggregate. It does not fail where it
-// asks for memory, but stops at some places (call_stop).
+// A step of an operator is on a chunk, and does not end before it has made one: a
+// join whose rows do not match looks at all of the other side. It does not fail
+// where it asks for memory, but stops at some places (call_stop). Windows do not:
+// what they throw away in the middle of a chunk are states of aggregates, which
+// nobody would destroy.
 typedef struct {
 	const void *query; // an ExecutionContext begins with the ClientContext
 } context;
@@ -33,12 +34,9 @@ int wrap_pass_on(const void *operator, const context *c, void *input, void *rows
 	return real_pass_on(operator, c, input, rows, global, state);
 }
 
-// Where steps stop: a chunk of the other side of a join, a row of a hash table,
-// and what a window puts into an aggregate.
+// Where steps stop: a chunk of the other side of a join, and a row of a hash table.
 #define SCAN "_ZNK6duckdb20ColumnDataCollection4ScanERNS_19ColumnDataScanStateERNS_9DataChunkE"
-#define SEEK "_ZNK6duckdb20ColumnDataCollection4SeekEmRNS_19ColumnDataScanStateERNS_9DataChunkE"
 #define MATCH "_ZN6duckdb10RowMatcher5MatchERNS_9DataChunkERKNS_6vectorINS_21TupleDataVectorFormatELb1ESaIS4_EEERNS_15SelectionVectorEmRNS_6VectorEPS9_Rm"
-#define SLICE "_ZN6duckdb9DataChunk5SliceERKS0_RKNS_15SelectionVectorEmm"
 
 extern bool real_scan(const void *of, void *state, void *rows) __asm__("__real_" SCAN);
 bool wrap_scan(const void *of, void *state, void *rows) __asm__("__wrap_" SCAN);
@@ -48,26 +46,10 @@ bool wrap_scan(const void *of, void *state, void *rows) {
 	return real_scan(of, state, rows);
 }
 
-extern bool real_seek(const void *of, uint64_t row, void *state, void *rows) __asm__("__real_" SEEK);
-bool wrap_seek(const void *of, uint64_t row, void *state, void *rows) __asm__("__wrap_" SEEK);
-
-bool wrap_seek(const void *of, uint64_t row, void *state, void *rows) {
-	call_stepped(1 << 12);
-	return real_seek(of, row, state, rows);
-}
-
 extern uint64_t real_match(void *matcher, void *left, const void *formats, void *selection, uint64_t n, void *right, void *none, uint64_t *none_n) __asm__("__real_" MATCH);
 uint64_t wrap_match(void *matcher, void *left, const void *formats, void *selection, uint64_t n, void *right, void *none, uint64_t *none_n) __asm__("__wrap_" MATCH);
 
 uint64_t wrap_match(void *matcher, void *left, const void *formats, void *selection, uint64_t n, void *right, void *none, uint64_t *none_n) {
 	call_stepped(1 << 12);
 	return real_match(matcher, left, formats, selection, n, right, none, none_n);
-}
-
-extern void real_slice(void *chunk, const void *of, const void *selection, uint64_t n, uint64_t offset) __asm__("__real_" SLICE);
-void wrap_slice(void *chunk, const void *of, const void *selection, uint64_t n, uint64_t offset) __asm__("__wrap_" SLICE);
-
-void wrap_slice(void *chunk, const void *of, const void *selection, uint64_t n, uint64_t offset) {
-	call_stepped(1 << 12);
-	real_slice(chunk, of, selection, n, offset);
 }
