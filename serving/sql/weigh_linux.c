@@ -14,7 +14,7 @@
 // The most that one argument may be, over all rows of a chunk: bytes of texts,
 // and elements of lists; and these where they are sorted or aggregated, which bears
 // no interruption (calls_linux.go).
-static const uint64_t most_bytes = 1 << 29, most_elements = 1 << 27, most_uninterrupted = 1 << 23;
+static const uint64_t most_bytes = 1 << 29, most_elements = 1 << 28, most_uninterrupted = 1 << 23;
 
 static const char uninterrupted[] = "|list_sort|array_sort|list_reverse_sort|array_reverse_sort|list_grade_up|array_grade_up|grade_up|"
 	"list_distinct|array_distinct|list_unique|array_unique|list_aggregate|list_aggr|array_aggregate|array_aggr|aggregate|";
