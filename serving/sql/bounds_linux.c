@@ -135,11 +135,6 @@ void wrap_extended(const string *of, uint64_t n, string *to) {
 // RE2 takes long to read a long regular expression.
 enum { most_expression = 1 << 15 };
 
-typedef struct {
-	const char *at;
-	size_t n;
-} piece;
-
 static void bound_expression(const piece *of) {
 	if (of->n > most_expression)
 		call_refuse(CALL_TOO_LONG ": a regular expression of %zu bytes, and %d are the most", of->n, most_expression);

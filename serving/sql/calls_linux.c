@@ -9,6 +9,7 @@
 
 #include "blocks.h"
 #include "calls.h"
+#include "engine.h"
 #include "weigh.h"
 
 // DuckDB looks for interrupts between two chunks. A function that works long on
@@ -24,13 +25,6 @@ static _Thread_local char name_now[64];
 extern bool _ZN6duckdb18ExpressionExecutor10HasContextEv(void *executor);
 extern void *_ZN6duckdb18ExpressionExecutor10GetContextEv(void *executor);
 extern bool _ZNK6duckdb13ClientContext13IsInterruptedEv(const void *query);
-
-// A std::string of libstdc++.
-struct text {
-	const char *at;
-	size_t length;
-	char inside[16]; // where it is no longer than 15
-};
 
 // How C++ throws.
 extern int uncaught_exceptions(void) __asm__("_ZSt19uncaught_exceptionsv");

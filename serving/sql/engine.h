@@ -35,6 +35,22 @@ static inline string string_of(bytes b) {
 	return s;
 }
 
+// A std::string of libstdc++.
+struct text {
+	const char *at;
+	size_t length;
+	union {
+		char inside[16]; // where it is no longer than 15
+		size_t room;
+	};
+};
+
+// A StringPiece of RE2.
+typedef struct {
+	const char *at;
+	size_t n;
+} piece;
+
 // The C interface.
 extern uint64_t duckdb_data_chunk_get_size(void *chunk);
 extern uint64_t duckdb_data_chunk_get_column_count(void *chunk);

@@ -271,11 +271,6 @@ static const struct replacement {
 // The constructor of ScalarFunction. The code is a std::function, which begins
 // with the address of what it calls. Statistics would have ILIKE run other code.
 typedef struct {
-	const char *at;
-	size_t length;
-} name_of;
-
-typedef struct {
 	void *begin, *end;
 } types_of;
 
@@ -289,13 +284,13 @@ typedef struct {
 	"PFNSK_INS_14BaseStatisticsESM_IS14_ELb1EEESQ_RNS_23FunctionStatisticsInputEEPFNSK_INS_18FunctionLocalStateESM_IS1B_ELb1EEESF_" \
 	"RKNS_23BoundFunctionExpressionEPSL_ES8_NS_17FunctionStabilityENS_20FunctionNullHandlingEPFS8_SQ_RKSA_mE"
 
-typedef void construct(void *function, const name_of *name, const types_of *arguments, void *returns, code_of *code, void *bind, void *bind_more,
+typedef void construct(void *function, const struct text *name, const types_of *arguments, void *returns, code_of *code, void *bind, void *bind_more,
 	void *statistics, void *local_state, void *varargs, uint8_t stability, uint8_t null_handling, void *bind_lambda);
 
 extern construct real_construct __asm__("__real_" CONSTRUCT);
 construct wrap_construct __asm__("__wrap_" CONSTRUCT);
 
-void wrap_construct(void *function, const name_of *name, const types_of *arguments, void *returns, code_of *code, void *bind, void *bind_more,
+void wrap_construct(void *function, const struct text *name, const types_of *arguments, void *returns, code_of *code, void *bind, void *bind_more,
 	void *statistics, void *local_state, void *varargs, uint8_t stability, uint8_t null_handling, void *bind_lambda) {
 	bool texts = arguments->begin != arguments->end && duckdb_get_type_id(arguments->begin) == type_varchar;
 	for (size_t i = 0; texts && code->call && i < sizeof replacements / sizeof *replacements; i++)

@@ -104,10 +104,10 @@ func ownFunctions(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 		decimal, number := event.Type{Kind: event.Decimal, Precision: 38}, event.Type{Kind: event.Int64}
-		if err := ownFunction(c, asHuge, C.as_huge_function(), bindings.TypeHugeInt, decimal); err != nil {
+		if err := ownFunction(c, asHuge, C.as_huge_function(), bindings.CreateLogicalType(bindings.TypeHugeInt), decimal); err != nil {
 			return err
 		}
-		if err := ownFunction(c, unmarked, C.unmarked_function(), bindings.TypeUTinyInt, number, number); err != nil {
+		if err := ownFunction(c, unmarked, C.unmarked_function(), bindings.CreateLogicalType(bindings.TypeUTinyInt), number, number); err != nil {
 			return err
 		}
 		if err := replaceFunctions(c); err != nil {
@@ -117,7 +117,10 @@ func ownFunctions(ctx context.Context, db *sql.DB) error {
 	})
 }
 
-func ownFunction(c bindings.Connection, name string, code unsafe.Pointer, result bindings.Type, arguments ...event.Type) error {
+// ownFunction has calls of a function run code. It destroys the type of the result;
+// where that is a list, the code is told of nulls, and is not called with any
+// otherwise.
+func ownFunction(c bindings.Connection, name string, code unsafe.Pointer, result bindings.LogicalType, arguments ...event.Type) error {
 	f := bindings.CreateScalarFunction()
 	defer bindings.DestroyScalarFunction(&f)
 	bindings.ScalarFunctionSetName(f, name)
@@ -126,9 +129,11 @@ func ownFunction(c bindings.Connection, name string, code unsafe.Pointer, result
 		bindings.ScalarFunctionAddParameter(f, t)
 		bindings.DestroyLogicalType(&t)
 	}
-	t := bindings.CreateLogicalType(result)
-	bindings.ScalarFunctionSetReturnType(f, t)
-	bindings.DestroyLogicalType(&t)
+	defer bindings.DestroyLogicalType(&result)
+	bindings.ScalarFunctionSetReturnType(f, result)
+	if bindings.GetTypeId(result) == bindings.TypeList {
+		bindings.ScalarFunctionSetSpecialHandling(f)
+	}
 	bindings.ScalarFunctionSetFunction(f, code)
 	if bindings.RegisterScalarFunction(c, f) == bindings.StateError {
 		return fault.New(fault.Bug, "DuckDB does not take the function %s", name)

@@ -34,7 +34,7 @@ import (
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
 
-	"anabranch/fault"
+	"anabranch/event"
 )
 
 // tooLong is how the message begins that refuses a call for what it would have
@@ -46,56 +46,34 @@ const tooLong = C.CALL_TOO_LONG
 // Those that have collations are replaced where DuckDB makes its own
 // (likes_linux.c).
 func replaceFunctions(c bindings.Connection) error {
-	text, number := bindings.TypeVarchar, bindings.TypeDouble
+	text, number := event.Type{Kind: event.String}, event.Type{Kind: event.Float64}
+	texts := func() bindings.LogicalType {
+		t := logicalType(text)
+		defer bindings.DestroyLogicalType(&t)
+		return bindings.CreateListType(t)
+	}
+	plain := func(t bindings.Type) func() bindings.LogicalType {
+		return func() bindings.LogicalType { return bindings.CreateLogicalType(t) }
+	}
 	for _, f := range []struct {
 		names     []string
 		code      unsafe.Pointer
-		result    bindings.Type
-		arguments []bindings.Type
+		result    func() bindings.LogicalType
+		arguments []event.Type
 	}{
-		{[]string{"levenshtein", "editdist3"}, C.levenshtein_function(), bindings.TypeBigInt, []bindings.Type{text, text}},
-		{[]string{"jaro_similarity"}, C.jaro_function(), number, []bindings.Type{text, text}},
-		{[]string{"jaro_similarity"}, C.jaro_function(), number, []bindings.Type{text, text, number}},
-		{[]string{"jaro_winkler_similarity"}, C.jaro_winkler_function(), number, []bindings.Type{text, text}},
-		{[]string{"jaro_winkler_similarity"}, C.jaro_winkler_function(), number, []bindings.Type{text, text, number}},
-		{[]string{"string_split", "str_split", "string_to_array", "split"}, C.string_split_function(), bindings.TypeList, []bindings.Type{text, text}},
-		{[]string{"replace"}, C.replace_function(), text, []bindings.Type{text, text, text}},
+		{[]string{"levenshtein", "editdist3"}, C.levenshtein_function(), plain(bindings.TypeBigInt), []event.Type{text, text}},
+		{[]string{"jaro_similarity"}, C.jaro_function(), plain(bindings.TypeDouble), []event.Type{text, text}},
+		{[]string{"jaro_similarity"}, C.jaro_function(), plain(bindings.TypeDouble), []event.Type{text, text, number}},
+		{[]string{"jaro_winkler_similarity"}, C.jaro_winkler_function(), plain(bindings.TypeDouble), []event.Type{text, text}},
+		{[]string{"jaro_winkler_similarity"}, C.jaro_winkler_function(), plain(bindings.TypeDouble), []event.Type{text, text, number}},
+		{[]string{"string_split", "str_split", "string_to_array", "split"}, C.string_split_function(), texts, []event.Type{text, text}},
+		{[]string{"replace"}, C.replace_function(), plain(bindings.TypeVarchar), []event.Type{text, text, text}},
 	} {
 		for _, name := range f.names {
-			if err := replaceFunction(c, name, f.code, f.result, f.arguments); err != nil {
+			if err := ownFunction(c, name, f.code, f.result(), f.arguments...); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-// replaceFunction has calls of a function run code. A list is one of texts, and
-// is told of nulls.
-func replaceFunction(c bindings.Connection, name string, code unsafe.Pointer, result bindings.Type, arguments []bindings.Type) error {
-	f := bindings.CreateScalarFunction()
-	defer bindings.DestroyScalarFunction(&f)
-	bindings.ScalarFunctionSetName(f, name)
-	for _, a := range arguments {
-		t := bindings.CreateLogicalType(a)
-		bindings.ScalarFunctionAddParameter(f, t)
-		bindings.DestroyLogicalType(&t)
-	}
-	if result == bindings.TypeList {
-		text := bindings.CreateLogicalType(bindings.TypeVarchar)
-		defer bindings.DestroyLogicalType(&text)
-		t := bindings.CreateListType(text)
-		defer bindings.DestroyLogicalType(&t)
-		bindings.ScalarFunctionSetReturnType(f, t)
-		bindings.ScalarFunctionSetSpecialHandling(f)
-	} else {
-		t := bindings.CreateLogicalType(result)
-		defer bindings.DestroyLogicalType(&t)
-		bindings.ScalarFunctionSetReturnType(f, t)
-	}
-	bindings.ScalarFunctionSetFunction(f, code)
-	if bindings.RegisterScalarFunction(c, f) == bindings.StateError {
-		return fault.New(fault.Bug, "DuckDB does not take the function %s in place of its own", name)
 	}
 	return nil
 }

@@ -41,11 +41,6 @@ uint64_t wrap_find_string(const string *text, const string *part) {
 
 // Regular expressions: each search of RE2, for each of which there may be many in
 // a text. Those that keep sets of states look at all of them for each byte.
-typedef struct {
-	const char *at;
-	size_t n;
-} piece;
-
 // The beginning of RE2's Prog.
 typedef struct {
 	bool flags[5];

@@ -4,18 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine.h"
+
 // What one query meets in DuckDB is that query's: neither the program nor the
 // database ends with it (docs/proposals/037).
-
-// A std::string of libstdc++.
-struct text {
-	const char *at;
-	size_t length;
-	union {
-		char inside[16]; // where it is no longer than 15
-		size_t room;
-	};
-};
 
 // ErrorData::ErrorData(const std::exception &) and ErrorData(const std::string &),
 // which read an error as what() writes it, JSON.
