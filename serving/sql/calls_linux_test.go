@@ -2,6 +2,7 @@ package sql_test
 
 import (
 	gosql "database/sql"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -38,6 +39,8 @@ func TestLongCallsAreInterrupted(t *testing.T) {
 		"SELECT parse_path(repeat('a/', 10000000 + r::INT)) FROM range(100) t(r)",
 		"SELECT length(regexp_replace(repeat('a', 10000000 + r::INT), 'a*b|a', 'c', 'g')) FROM range(100) t(r)",
 		"SELECT len(generate_series(TIMESTAMPTZ '0001-01-01', TIMESTAMPTZ '9999-01-01' + INTERVAL 1 SECOND * r::INT, INTERVAL 1 SECOND)) FROM range(100) t(r)",
+		"SELECT count(x) FROM (SELECT mode(r ORDER BY r DESC) OVER (ORDER BY r ROWS BETWEEN 30000 PRECEDING AND 30000 FOLLOWING) AS x FROM range(1000000) t(r))",
+		"SELECT count(x) FROM (SELECT fill(CASE WHEN r = 0 THEN 1 END) OVER (ORDER BY r) AS x FROM range(1000000) t(r))",
 		"SELECT count(*) FROM (SELECT range * 0 x FROM range(10000000)) a JOIN (SELECT range * 0 y FROM range(10000000)) b ON a.x <> b.y",
 		"SELECT count(*) FROM (SELECT range * 0 k, range x FROM range(3000000)) a JOIN (SELECT range * 0 k, range x FROM range(3000000)) b ON a.k = b.k AND a.x < b.x - 5000000",
 	} {
@@ -105,6 +108,25 @@ func TestLongCallsAreRefused(t *testing.T) {
 	} {
 		if _, err := drain(t.Context(), e, sql.Request{SQL: query}); err != nil {
 			t.Errorf("%s: %v", query, err)
+		}
+	}
+}
+
+// Windows are evaluated in parts of chunks, which shows in no answer.
+func TestWindowsInParts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := b.limited(sql.Options{})
+	for _, rows := range []int{1, 33, 2048, 3000} {
+		got := answerOf(t, e, sql.Request{SQL: fmt.Sprintf(`WITH t AS (SELECT r AS i, (r * 7919 %% 1009)::INT AS x, CASE WHEN r %% 3 > 0 THEN 'text of more than twelve bytes ' || r %% 97 END AS s FROM range(%d) z(r)),
+			w AS (SELECT i, sum(x) OVER near AS a, list(s) OVER near AS b, mode(x ORDER BY x) OVER near AS c, {'s': max(s) OVER near} AS d, row_number() OVER (ORDER BY i) AS e, lag(s, 3) OVER (ORDER BY i) AS f, count(DISTINCT x %% 5) OVER near AS g
+				FROM t WINDOW near AS (ORDER BY i ROWS BETWEEN 7 PRECEDING AND 3 FOLLOWING)),
+			l AS (SELECT list(x ORDER BY i) AS xs, list(s ORDER BY i) AS ss FROM t),
+			n AS (SELECT i, xs[greatest(i - 6, 1):i + 4] AS xs, ss[greatest(i - 6, 1):i + 4] AS ss, CASE WHEN i >= 3 THEN ss[i - 2] END AS before FROM t, l)
+			SELECT count(*), sum((a IS DISTINCT FROM list_sum(xs))::INT), sum((b IS DISTINCT FROM ss)::INT), sum((NOT list_contains(xs, c))::INT), sum((d.s IS DISTINCT FROM list_max(ss))::INT),
+				sum((e <> i + 1)::INT), sum((f IS DISTINCT FROM before)::INT), sum((g <> len(list_distinct(list_transform(xs, lambda v: v %% 5))))::INT) FROM w JOIN n USING (i)`, rows)})
+		if want := fmt.Sprintf("[%d 0 0 0 0 0 0 0]", rows); fmt.Sprint(got[0]) != want {
+			t.Errorf("%d rows: %v", rows, got[0])
 		}
 	}
 }
