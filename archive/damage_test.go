@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
 	"anabranch/event"
 	"anabranch/fault"
@@ -19,7 +18,7 @@ func isCorrupt(err error) bool { return fault.Is(err, fault.Corrupt) }
 // times each; -damage says how often.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
+	seed := spoil.Seed()
 	run := soak.Open(t, "damage-archive", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	tb := setup(t, seed)

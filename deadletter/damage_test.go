@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"anabranch/bucket"
 	"anabranch/fault"
@@ -17,7 +16,7 @@ import (
 // often. Whoever lists the letters and who checks the files agree about it.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
+	seed := spoil.Seed()
 	run := soak.Open(t, "damage-letters", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	tb := setup(t)

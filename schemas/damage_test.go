@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"anabranch/event"
 	"anabranch/fault"
@@ -16,7 +15,7 @@ import (
 // TestDamagedFrames damages records of the log; -damage says how often.
 func TestDamagedFrames(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
+	seed := spoil.Seed()
 	run := soak.Open(t, "damage-frames", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	s := schemaOf(t, randomShape(rnd))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"anabranch/fault"
 	"anabranch/internal/soak"
@@ -15,7 +14,7 @@ import (
 // often. Who restores and who checks files agree about it.
 func TestDamagedSnapshots(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
+	seed := spoil.Seed()
 	run := soak.Open(t, "damage-snapshots", seed)
 	w := setup(t, nil)
 	w.fill(10)

@@ -9,12 +9,23 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"anabranch/internal/soak"
 )
 
 // Times is how often a test damages each kind of file; a soak wants 10,000.
 var Times = flag.Int("damage", 100, "how often each kind of file is damaged")
+
+var seedFlag = flag.Uint64("damage-seed", 0, "of what the tests damage; 0 picks one")
+
+// Seed returns the seed of a test: that of -damage-seed, or a new one.
+func Seed() uint64 {
+	if *seedFlag > 0 {
+		return *seedFlag
+	}
+	return uint64(time.Now().UnixNano())
+}
 
 // Bytes returns a damaged copy of data, and says how it differs. Data is not
 // empty.

@@ -18,6 +18,13 @@
 //     URL answers for `sync_interval: always` there.
 //   - One flipped bit on disk makes a message vanish: reads skip it without a
 //     word. Readers here follow the sequence and call a hole Corrupt.
+//   - How long a record's subject is stands under no checksum. With one bit of
+//     it flipped the server delivers the record under a subject that reaches
+//     into the frame. What such a subject holds breaks the client's connection,
+//     and the next one at the same record, for ever, for all readers. A reader
+//     that loses its consumer therefore asks for the record itself before it
+//     makes another, compares the subject, and never has such a record
+//     delivered again.
 //   - A flipped bit found while a block is rebuilt (after kill -9 there is no
 //     index to trust) makes the server cut that block off at the bit. At the
 //     end of the log the lost sequences would be given to new messages. The
@@ -37,7 +44,8 @@
 //     creation fails when the sum does not fit.
 //   - Deliveries to a consumer without acknowledgements are gone when the
 //     connection breaks; the next ones simply come. A reader here that sees a
-//     hole looks whether the record is there before it cries damage.
+//     hole asks for the record before it cries damage, and takes it when it is
+//     there.
 //   - Consumers without activity are removed after a while; the next pull
 //     finds nobody. A reader here then makes itself a new one.
 package natslog

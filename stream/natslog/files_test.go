@@ -135,7 +135,7 @@ func damageable(t *testing.T, dir string) []string {
 // on them. -damage says how often.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
+	seed := spoil.Seed()
 	run := soak.Open(t, "damage-log", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	dir := stopped(t)

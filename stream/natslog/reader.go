@@ -88,7 +88,13 @@ func (r *reader) Next(ctx context.Context) ([]stream.Record, error) {
 		if !fault.KindOf(err).Retryable() {
 			return nil, err
 		}
-		if !r.troubled { // not for each attempt: there are four a second
+		// The next consumer may fare as this one did: the record itself may be
+		// what breaks it. So it is asked for.
+		got, why := r.ask(ctx)
+		if len(got) > 0 || why != nil && !fault.KindOf(why).Retryable() {
+			return got, why
+		}
+		if !r.troubled && r.stopped(ctx) == nil { // not for each attempt: there are four a second
 			r.troubled = true
 			r.log.store.opts.Logger.Warn("log reader begins anew until records come", "pipeline", r.part.pipeline, "partition", r.part.number, "offset", r.next, "why", err)
 		}
@@ -113,11 +119,14 @@ func (r *reader) wait(ctx context.Context, d time.Duration) {
 }
 
 // errNewConsumer is why a consumer is given up without an error to show.
-var errNewConsumer = errors.New("records came out of order or not at all")
+var errNewConsumer = errors.New("the server is silent, or has lost its consumers")
 
 // receive waits for records and returns them. It returns neither records nor
 // an error when there is a reason to look at everything again.
 func (r *reader) receive(ctx context.Context) ([]stream.Record, error) {
+	if r.part.snags.before(r.next, 1) == 0 {
+		return r.ask(ctx)
+	}
 	if r.sub == nil {
 		if err := r.start(ctx); err != nil {
 			return nil, err
@@ -141,9 +150,10 @@ func (r *reader) receive(ctx context.Context) ([]stream.Record, error) {
 			if silent >= silentTicks || r.log.store.lives() != r.made {
 				return nil, errNewConsumer
 			}
+			var got []stream.Record
 			var err error
-			if end, err = r.look(ctx, end); err != nil {
-				return nil, err
+			if end, got, err = r.look(ctx, end); len(got) > 0 || err != nil {
+				return got, err
 			}
 		case <-ctx.Done():
 			return nil, nil
@@ -173,8 +183,11 @@ func (r *reader) take(ctx context.Context, m *nats.Msg) ([]stream.Record, error)
 				r.drop() // the next call comes here again, with nothing in hand
 				return got, nil
 			case seq > r.next:
-				return nil, r.explain(ctx)
+				return r.ask(ctx)
 			case seq == r.next:
+				if err := r.part.check(seq, m.Subject); err != nil {
+					return got, err
+				}
 				got = append(got, stream.Record{Offset: seq, Frame: m.Data})
 				r.next++
 				bytes += len(m.Data)
@@ -206,57 +219,6 @@ func (r *reader) status(status string, m *nats.Msg) error {
 	return fmt.Errorf("the server answered %s %s", status, m.Header.Get("Description"))
 }
 
-// look is called while nothing comes. It returns where the log ends when
-// records wait there for this reader; when they did already the time before,
-// as seen tells, they are not coming, and look finds out why.
-func (r *reader) look(ctx context.Context, seen uint64) (uint64, error) {
-	b, err := r.log.bounds(ctx, r.part)
-	switch {
-	case err != nil && fault.KindOf(err).Retryable():
-		return 0, nil // no news; silence is counted elsewhere
-	case err != nil:
-		return 0, err
-	case b.next <= r.next:
-		return 0, nil
-	case seen <= r.next:
-		return b.next, nil
-	}
-	return 0, r.explain(ctx)
-}
-
-// explain says why the record at next did not come though later ones did:
-// ErrTrimmed, Corrupt, or that only its delivery was lost.
-func (r *reader) explain(ctx context.Context) error {
-	b, err := r.log.bounds(ctx, r.part)
-	if err != nil {
-		return err
-	}
-	leave := r.log.store.keeper.enter()
-	_, err = b.stream.GetMsg(ctx, r.next)
-	leave()
-	if err == nil {
-		return errNewConsumer
-	}
-	if kindOf(err) != fault.Unknown && !isAnswer(err) {
-		return classify(err, "look for offset %d in partition %d of %s", r.next, r.part.number, r.part.pipeline)
-	}
-	// It may have been trimmed between the two questions.
-	if b, err2 := r.log.bounds(ctx, r.part); err2 != nil {
-		return err2
-	} else if r.next < b.trimmed {
-		return stream.ErrTrimmed
-	}
-	return fault.WithHint(fault.New(fault.Corrupt, "partition %d of %s: the record at offset %d has vanished from the log (%w)", r.part.number, r.part.pipeline, r.next, err),
-		"keep the files of stream %s; what was archived or snapshotted is not affected", r.part.stream)
-}
-
-// isAnswer reports whether err is the server's word about the record, not a
-// word about the server.
-func isAnswer(err error) bool {
-	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrMsgNotFound) || errors.As(err, &api) && api.ErrorCode != codeNoStream
-}
-
 // start makes a consumer that begins at next.
 func (r *reader) start(ctx context.Context) error {
 	store := r.log.store
@@ -286,7 +248,8 @@ func (r *reader) start(ctx context.Context) error {
 // pull asks for more records when half of what may be outstanding has come.
 func (r *reader) pull() error {
 	ahead := min(max(aheadBytes/max(r.size, 1), minAhead), maxAhead)
-	if r.outstanding > ahead/2 {
+	ahead = r.part.snags.before(r.next, ahead)
+	if r.outstanding > ahead/2 || r.outstanding >= ahead {
 		return nil
 	}
 	n := ahead - r.outstanding

@@ -290,6 +290,7 @@ type part struct {
 	// damage says that acknowledged records are gone, nil when none are. Once
 	// set it stays.
 	damage atomic.Pointer[damage]
+	snags  snags
 
 	trim sync.Mutex // held while trimming: the mark and the purge belong together
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"anabranch/bucket"
 	"anabranch/fault"
@@ -39,7 +38,7 @@ func smallCatalog(t *testing.T) (b *bucket.Memory, c *catalog, text []byte) {
 // read is the definition that was stored, or an error.
 func TestDamagedDefinitions(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
+	seed := spoil.Seed()
 	run := soak.Open(t, "damage-definitions", seed)
 	b, c, good := smallCatalog(t)
 	file := spoil.File{

@@ -347,7 +347,7 @@ func (d *damaged) after(how, dir string) {
 // TestDamage damages one file after the other of a pipeline at rest.
 // ANABRANCH_DAMAGE is how long it goes on, 10s by default.
 func TestDamage(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := spoil.Seed()
 	long := 10 * time.Second
 	if text := os.Getenv("ANABRANCH_DAMAGE"); text != "" {
 		var err error
