@@ -14,24 +14,28 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
+	"anabranch/internal/clock"
 )
 
-// ErrUnreachable says that nobody answered.
+// ErrUnreachable says that nobody listens where the server should be.
 var ErrUnreachable = errors.New("nobody answers")
 
 // Client asks one server.
 type Client struct {
-	base string
-	http *http.Client
+	base     string
+	http     *http.Client
+	patience time.Duration
 }
 
 // New returns a client of the server at base, for example
 // "http://127.0.0.1:8080".
 func New(base string) *Client {
-	return &Client{base: strings.TrimRight(base, "/"), http: &http.Client{}}
+	return &Client{base: strings.TrimRight(base, "/"), http: &http.Client{}, patience: dialPatience}
 }
 
 // Find returns a client of the server named by a URL, or else of the one that
@@ -98,25 +102,11 @@ func (e *Error) FaultKind() string {
 
 // Do sends a request whose body can be sent again, and returns the response
 // when the server agreed. Otherwise the error is an *Error, or wraps
-// ErrUnreachable.
+// ErrUnreachable when nobody listens there, or is Transient.
 func (c *Client) Do(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	resp, err := c.send(ctx, method, path, header, body)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err)
-	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		var op *net.OpError
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if errors.As(err, &op) && op.Op == "dial" {
-			return nil, fmt.Errorf("%s: %w: is it running? `anabranch dev` starts it", c.base, ErrUnreachable)
-		}
-		return nil, fault.Wrap(fault.Transient, fmt.Errorf("%s %s: %w", method, path, err))
+		return nil, err
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
@@ -129,6 +119,67 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 	}
 	e.Problem.Status = resp.StatusCode
 	return nil, e
+}
+
+// dialPatience is how long no connection may come about though nobody refuses
+// it, and dialPause what comes between two attempts.
+const (
+	dialPatience = 30 * time.Second
+	dialPause    = 250 * time.Millisecond
+)
+
+// send sends a request, anew where there was no connection to send it on:
+// nobody has seen it then.
+func (c *Client) send(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
+	for failing := (time.Time{}); ; {
+		req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, err)
+		}
+		for k, v := range header {
+			req.Header[k] = v
+		}
+		resp, err := c.http.Do(req)
+		var op *net.OpError
+		switch {
+		case err == nil:
+			return resp, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case !errors.As(err, &op) || op.Op != "dial":
+			return nil, fault.Wrap(fault.Transient, fmt.Errorf("%s %s: %w", method, path, err))
+		case !passes(op):
+			return nil, fmt.Errorf("%s: %w (%w): is it running? `anabranch dev` starts it", c.base, ErrUnreachable, op.Err)
+		}
+		switch now := time.Now(); {
+		case failing.IsZero():
+			failing = now
+		case now.Sub(failing) >= c.patience:
+			return nil, fault.WithHint(fault.Wrap(fault.Transient, fmt.Errorf("%s: no connection comes about, and nobody refuses it: %w", c.base, op.Err)),
+				"the server or this machine is very busy, or what lies between them lets nothing pass")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-clock.Wall.After(dialPause):
+		}
+	}
+}
+
+// passes reports whether a connection may come about a moment later. One that
+// took too long tells nothing about the server: a machine that stood still or
+// was very busy has its timeouts all at once. Nor does the want of a port, of
+// a file or of memory.
+func passes(op *net.OpError) bool {
+	if op.Timeout() {
+		return true
+	}
+	for _, short := range []error{syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(op, short) {
+			return true
+		}
+	}
+	return false
 }
 
 // JSON sends in (nil for none) and decodes the answer into out (nil to drop
