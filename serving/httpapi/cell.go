@@ -131,7 +131,9 @@ func appendDecimal(dst []byte, d *sql.Datum) []byte {
 }
 
 // appendPart is appendJSON for a value that is made already.
-func appendPart(dst []byte, t *sql.Type, v any) []byte { return sql.AppendJSON(dst, t, v, inJSON) }
+func appendPart(dst []byte, t *sql.Type, v any) []byte {
+	return sql.AppendJSON(dst, t, v, inJSON, tell)
+}
 
 // inJSON is tell, with the numbers that JSON has.
 func inJSON(dst []byte, t *sql.Type, v any) ([]byte, bool) {
@@ -223,6 +225,9 @@ func appendTime(dst []byte, typ string, x time.Time) []byte {
 	if _, offset := x.Zone(); offset%60 != 0 {
 		as = strings.Replace(as, "-07:00", "-07:00:00", 1)
 	}
+	if strings.HasPrefix(as, "15:") && sql.EndOfDay(x) {
+		dst, as = append(dst, "24:00:00"...), strings.TrimLeft(as, "15:04.9")
+	}
 	return x.AppendFormat(dst, as)
 }
 
@@ -233,6 +238,8 @@ func layout(typ string) string {
 		return time.DateOnly
 	case "TIME":
 		return "15:04:05.999999"
+	case "TIME_NS":
+		return "15:04:05.999999999"
 	case "TIMETZ", "TIME WITH TIME ZONE":
 		return "15:04:05.999999-07:00"
 	case "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE":

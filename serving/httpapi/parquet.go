@@ -27,18 +27,13 @@ var zstdFast = &zstd.Codec{Level: zstd.SpeedFastest}
 
 func newParquet(out io.Writer, schema *arrow.Schema) (*parquetFile, error) {
 	g := group{}
-	used := map[string]bool{}
-	for _, f := range schema.Fields() {
+	names := onceNamed(len(schema.Fields()), func(i int) string { return schema.Field(i).Name })
+	for i, f := range schema.Fields() {
 		node, err := nodeOf(f.Type)
 		if err != nil {
 			return nil, fault.WithCode(fault.New(fault.Invalid, "column %s: %v", f.Name, err), "not_parquet")
 		}
-		name := f.Name
-		for i := 1; used[name]; i++ { // Parquet wants each name once
-			name = fmt.Sprintf("%s_%d", f.Name, i)
-		}
-		used[name] = true
-		g.fields = append(g.fields, named{node, name})
+		g.fields = append(g.fields, named{node, names[i]})
 	}
 	if len(g.fields) == 0 {
 		return nil, fault.WithCode(fault.New(fault.Invalid, "a Parquet file has at least one column"), "not_parquet")
@@ -49,6 +44,20 @@ func newParquet(out io.Writer, schema *arrow.Schema) (*parquetFile, error) {
 		w.file.SetKeyValueMetadata(key, schema.Metadata().Values()[i])
 	}
 	return w, nil
+}
+
+// onceNamed numbers columns of one name, of which a row of Parquet, and an object
+// of JSON for most who read it, has one.
+func onceNamed(n int, name func(i int) string) []string {
+	out, used := make([]string, n), make(map[string]bool, n)
+	for i := range out {
+		out[i] = name(i)
+		for again := 1; used[out[i]]; again++ {
+			out[i] = fmt.Sprintf("%s_%d", name(i), again)
+		}
+		used[out[i]] = true
+	}
+	return out
 }
 
 // group is a parquet.Group that keeps its fields in order.

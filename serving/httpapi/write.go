@@ -111,11 +111,11 @@ func writeJSON(out io.Writer, a rowset, receipt []byte) error {
 	return err
 }
 
-// writeNDJSON writes one object a row.
+// writeNDJSON writes one object a row, in which each name is there once.
 func writeNDJSON(out io.Writer, a rowset) error {
 	names, types := make([][]byte, len(a.columns)), typesOf(a)
-	for i, c := range a.columns {
-		names[i], _ = json.Marshal(c.Name)
+	for i, name := range onceNamed(len(a.columns), func(i int) string { return a.columns[i].Name }) {
+		names[i], _ = json.Marshal(name)
 	}
 	line := make([]byte, 0, 256)
 	for {

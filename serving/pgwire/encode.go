@@ -188,7 +188,9 @@ func appendTime(dst []byte, k kind, at time.Time, in style) []byte {
 	} else if k != kTimeTZ {
 		at = at.UTC()
 	}
-	if k == kTime || k == kTimeTZ {
+	if (k == kTime || k == kTimeTZ) && sql.EndOfDay(at) {
+		dst = append(dst, "24:00:00"...)
+	} else if k == kTime || k == kTimeTZ {
 		dst = at.AppendFormat(dst, "15:04:05.999999")
 	} else {
 		year := at.Year()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
+
+	"anabranch/serving/sql"
 )
 
 // appendBinary writes a value, never nil, in PostgreSQL's binary format.
@@ -65,6 +67,9 @@ func appendBinaryTime(dst []byte, k kind, at time.Time) []byte {
 		return binary.BigEndian.AppendUint32(dst, uint32(int32(days)))
 	case kTime, kTimeTZ:
 		us := int64(at.Hour())*3_600_000_000 + int64(at.Minute())*60_000_000 + int64(at.Second())*1_000_000 + int64(at.Nanosecond())/1000
+		if sql.EndOfDay(at) {
+			us = 24 * 3_600_000_000
+		}
 		dst = binary.BigEndian.AppendUint64(dst, uint64(us))
 		if k == kTimeTZ {
 			_, off := at.Zone()

@@ -13,7 +13,7 @@ import (
 
 // appendJSON writes a value as JSON. Numbers keep every digit.
 func appendJSON(dst []byte, t *pgType, v any, in style) []byte {
-	return sql.AppendJSON(dst, t.duck, v, func(dst []byte, duck *sql.Type, v any) ([]byte, bool) {
+	tell := func(dst []byte, duck *sql.Type, v any) ([]byte, bool) {
 		switch x := v.(type) {
 		case bool:
 			return strconv.AppendBool(dst, x), true
@@ -39,5 +39,6 @@ func appendJSON(dst []byte, t *pgType, v any, in style) []byte {
 			return dst, !math.IsNaN(f) && !math.IsInf(f, 0)
 		}
 		return dst, false
-	})
+	}
+	return sql.AppendJSON(dst, t.duck, v, tell, tell)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"anabranch/serving/sql"
 )
@@ -83,8 +84,13 @@ func TestDocuments(t *testing.T) {
 		"TIMETZ '12:00:00.5+02:30'":                                        "12:00:00.5+02:30",
 		"[TIMETZ '12:00:00-02:30:15', TIMETZ '07:08:09']":                  "{12:00:00-02:30:15,07:08:09+00}",
 		"{'at': TIMETZ '23:59:59+02', 'm': MAP {1: TIME '01:02:03'}}":      `{"at":"23:59:59+02","m":{"1":"01:02:03"}}`,
-		"[TRUE, NULL]":          `{t,NULL}`,
-		`['{"a": 1.10}'::JSON]`: `{"{\"a\": 1.10}"}`,
+		"['24:00:00'::TIME_NS, '01:02:03.123456789'::TIME_NS]":             "{24:00:00,01:02:03.123456}",
+		"TIME '24:00:00'":                             "24:00:00",
+		"TIMETZ '24:00:00-08'":                        "24:00:00-08",
+		"MAP {[1, 2]: 'a', [NULL]: 'b'}":              `{"[1,2]":"a","[null]":"b"}`,
+		"MAP {{'k': 'NaN'::DOUBLE}: TIME '24:00:00'}": `{"{\"k\":\"NaN\"}":"24:00:00"}`,
+		"[TRUE, NULL]":                                `{t,NULL}`,
+		`['{"a": 1.10}'::JSON]`:                       `{"{\"a\": 1.10}"}`,
 	} {
 		rows, err := c.Query(t.Context(), "SELECT "+query)
 		if err != nil {
@@ -93,6 +99,12 @@ func TestDocuments(t *testing.T) {
 		got, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (string, error) { return string(r.RawValues()[0]), nil })
 		if err != nil || len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %s, want %s, %v", query, got, want, err)
+		}
+	}
+	for _, mode := range []string{"simple_protocol", "cache_statement"} { // text, binary
+		var at pgtype.Time
+		if err := open(t).connect("default_query_exec_mode="+mode).QueryRow(t.Context(), "SELECT TIME '24:00:00'").Scan(&at); err != nil || at.Microseconds != 86_400_000_000 {
+			t.Errorf("%s: the end of a day is %d, %v", mode, at.Microseconds, err)
 		}
 	}
 }

@@ -66,6 +66,7 @@ var scalars = map[string]pgType{
 	"BLOB":      {kind: kBytes, oid: 17, array: 1001, size: -1},
 	"DATE":      {kind: kDate, oid: 1082, array: 1182, size: 4},
 	"TIME":      {kind: kTime, oid: 1083, array: 1183, size: 8},
+	"TIME_NS":   {kind: kTime, oid: 1083, array: 1183, size: 8},
 	"TIMETZ":    {kind: kTimeTZ, oid: 1266, array: 1270, size: 12},
 	"TIMESTAMP": {kind: kTimestamp, oid: 1114, array: 1115, size: 8},
 

@@ -36,7 +36,7 @@ func TestValuesAreTheDrivers(t *testing.T) {
 		"340282366920938463463374607431768211455::UHUGEINT", "'-123456789012345678901234567890123456789012345'::BIGNUM", "'7'::BIGNUM", "0::BIGNUM",
 		"(-1.5)::DECIMAL(4,1)", "12345.67::DECIMAL(9,2)", "(-0.000001)::DECIMAL(18,6)", "(-12345678901234567890.123)::DECIMAL(38,3)",
 		"1.5::FLOAT", "(-2.25)::DOUBLE", "'infinity'::DOUBLE", "'twelve bytes'", "'more than twelve bytes: äöü'", "''", `'\x00\xFF'::BLOB`, "''::BLOB",
-		"DATE '1969-07-20'", "DATE '9999-12-31'", "'0044-03-15 (BC)'::DATE", "TIME '23:59:59.999999'", "TIME '24:00:00'", "TIMETZ '12:00:00.5+02:30'", "TIMETZ '12:00:00'",
+		"DATE '1969-07-20'", "DATE '9999-12-31'", "'0044-03-15 (BC)'::DATE", "TIME '23:59:59.999999'", "TIMETZ '12:00:00.5+02:30'", "TIMETZ '12:00:00'",
 		"TIMESTAMP '2011-03-01 12:30:00.000001'", "'infinity'::TIMESTAMP", "TIMESTAMPTZ '2011-03-01 12:30:00+02'", "'2011-03-01 12:30:00'::TIMESTAMP_S",
 		"'1911-03-01 12:30:00.5'::TIMESTAMP_MS", "'2011-03-01 12:30:00.000000001'::TIMESTAMP_NS", "INTERVAL '14 months 3 days 1.5 seconds'",
 		"'f81d4fae-7dec-11d0-a765-00a0c91e6bf6'::UUID", "'b'::ENUM('a', 'b')", "union_value(a := 1)::UNION(a INTEGER, b VARCHAR)", "'x'::UNION(a INTEGER, b VARCHAR)",
@@ -102,7 +102,7 @@ func TestValuesAreTheDrivers(t *testing.T) {
 		lying.Close()
 		rows.Close()
 	}
-	for _, v := range []string{"'1'::VARIANT", "MAP {[1]: 1}"} {
+	for _, v := range []string{"'1'::VARIANT", "MAP {'1'::VARIANT: 1}"} {
 		if _, err := b.engine.Query(t.Context(), sql.Request{SQL: "SELECT " + v + " AS x"}); fault.CodeOf(err) != "not_answered" {
 			t.Errorf("%s: %v", v, err)
 		}

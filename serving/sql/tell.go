@@ -98,8 +98,9 @@ var untyped = &Type{}
 type Teller func(dst []byte, t *Type, v any) (out []byte, bare bool)
 
 // AppendJSON appends a value as JSON: lists, structs and maps as such, JSON as
-// it was given, all else as tell has it.
-func AppendJSON(dst []byte, t *Type, v any, tell Teller) []byte {
+// it was given, all else as tell has it, and the keys of maps, which are texts in
+// JSON, as key does: those that have parts are the text of their JSON.
+func AppendJSON(dst []byte, t *Type, v any, tell, key Teller) []byte {
 	switch x := v.(type) {
 	case nil:
 		return append(dst, "null"...)
@@ -115,7 +116,7 @@ func AppendJSON(dst []byte, t *Type, v any, tell Teller) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = AppendJSON(dst, elem, e, tell)
+			dst = AppendJSON(dst, elem, e, tell, key)
 		}
 		return append(dst, ']')
 	case map[string]any:
@@ -128,7 +129,7 @@ func AppendJSON(dst []byte, t *Type, v any, tell Teller) []byte {
 				dst = append(dst, ',')
 			}
 			dst = append(AppendQuoted(dst, name), ':')
-			dst = AppendJSON(dst, t.Fields[i], x[name], tell)
+			dst = AppendJSON(dst, t.Fields[i], x[name], tell, key)
 		}
 		return append(dst, '}')
 	case duckdb.OrderedMap:
@@ -137,20 +138,25 @@ func AppendJSON(dst []byte, t *Type, v any, tell Teller) []byte {
 		}
 		dst = append(dst, '{')
 		values := x.Values()
-		for i, key := range x.Keys() {
+		for i, k := range x.Keys() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
 			from := len(dst)
-			dst, _ = tell(dst, t.Fields[0], key)
+			switch k.(type) {
+			case []any, map[string]any, duckdb.OrderedMap, duckdb.Union:
+				dst = AppendJSON(dst, t.Fields[0], k, tell, key)
+			default:
+				dst, _ = key(dst, t.Fields[0], k)
+			}
 			dst = append(quotedFrom(dst, from), ':')
-			dst = AppendJSON(dst, t.Fields[1], values[i], tell)
+			dst = AppendJSON(dst, t.Fields[1], values[i], tell, key)
 		}
 		return append(dst, '}')
 	case duckdb.Union:
 		for i, name := range t.Names {
 			if name == x.Tag {
-				return AppendJSON(dst, t.Fields[i], x.Value, tell)
+				return AppendJSON(dst, t.Fields[i], x.Value, tell, key)
 			}
 		}
 	}
