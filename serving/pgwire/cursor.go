@@ -61,6 +61,9 @@ func (ses *session) declare(st statement) (action, error) {
 				p.depth = 1 + len(ses.tx.savepoints)
 			}
 			p.binary = binary
+			if err := ses.hold(len(name) + p.size()); err != nil {
+				return result{}, err
+			}
 			ses.portals[name] = p
 			return result{tag: "DECLARE CURSOR"}, nil
 		},

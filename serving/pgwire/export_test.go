@@ -7,3 +7,6 @@ func Split(text string) (out []string) {
 	}
 	return out
 }
+
+// Held is how many bytes all sessions hold.
+func (s *Server) Held() int64 { return s.held.Load() }

@@ -38,7 +38,13 @@ func (ses *session) parse(m *pgproto3.Parse) error {
 	if len(ses.statements) >= maxStatements {
 		return fault.WithCode(fault.New(fault.Throttled, "a session may have %d prepared statements: DEALLOCATE some", maxStatements), "busy")
 	}
+	if err := ses.hold(len(m.Name) + p.size()); err != nil {
+		return err
+	}
 	ses.statements[m.Name] = p
+	if len(ses.parsed) >= maxStatements { // some were closed, and there was no Sync
+		ses.parsed = slices.DeleteFunc(ses.parsed, func(name string) bool { return ses.statements[name] == nil || name == m.Name })
+	}
 	ses.parsed = append(ses.parsed, m.Name)
 	return ses.send(&pgproto3.ParseComplete{})
 }
@@ -153,6 +159,9 @@ func (ses *session) bind(m *pgproto3.Bind) error {
 	ses.dropPortal(m.DestinationPortal)
 	if len(ses.portals) >= maxStatements {
 		return fault.WithCode(fault.New(fault.Throttled, "a session may have %d portals: close some", maxStatements), "busy")
+	}
+	if err := ses.hold(len(m.DestinationPortal) + p.size()); err != nil {
+		return err
 	}
 	ses.portals[m.DestinationPortal] = p
 	return ses.send(&pgproto3.BindComplete{})

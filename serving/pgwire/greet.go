@@ -16,11 +16,9 @@ import (
 // greet leads a connection through TLS and the password. It returns no session
 // for a client that came to cancel the query of another one.
 func (s *Server) greet(c *conn, full bool) (*session, error) {
-	b := pgproto3.NewBackend(c, c)
-	b.SetMaxBodyLen(64 << 10)
 	secure := false
 	for range 4 {
-		m, err := b.ReceiveStartupMessage()
+		m, err := c.startup()
 		if err != nil {
 			return nil, err
 		}
@@ -42,15 +40,11 @@ func (s *Server) greet(c *conn, full bool) (*session, error) {
 			if _, err := c.Conn.Write([]byte{'S'}); err != nil {
 				return nil, err
 			}
-			// A new backend: whatever was sent in clear behind the request is
-			// not what the client said over TLS.
 			t := tls.Server(c.Conn, s.o.TLS)
 			if err := t.HandshakeContext(s.ctx); err != nil {
 				return nil, err
 			}
 			c.Conn, secure = t, true
-			b = pgproto3.NewBackend(c, c)
-			b.SetMaxBodyLen(64 << 10)
 		case *pgproto3.StartupMessage:
 			switch {
 			case full:
@@ -58,6 +52,8 @@ func (s *Server) greet(c *conn, full bool) (*session, error) {
 			case s.o.MustTLS && !secure:
 				return nil, fault.WithCode(fault.New(fault.Denied, "connections without TLS are not let in: connect with sslmode=require or stricter"), "no_tls")
 			}
+			b := pgproto3.NewBackend(c, c)
+			b.SetMaxBodyLen(64 << 10)
 			return s.admit(c, b, m)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -50,6 +51,7 @@ type Server struct {
 	ctx     context.Context // until Close
 	cancel  context.CancelCauseFunc
 	wg      sync.WaitGroup
+	held    atomic.Int64 // bytes that sessions hold, see session.hold
 
 	mu           sync.Mutex // guards the fields below
 	sessions     map[uint32]*session

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type session struct {
 	tx         transaction
 	statements map[string]*prepared
 	portals    map[string]*portal
+	held       int              // bytes of these that count, see hold
 	receipt    *serving.Receipt // of the last answer
 	parsed     []string         // statements since the last Sync
 	skip       bool             // until Sync, after an error in the extended protocol
@@ -55,6 +57,7 @@ func (ses *session) close() {
 		p.close()
 	}
 	ses.portals = nil
+	ses.srv.held.Add(-int64(ses.held))
 	ses.srv.takeBack(ses.tx.exported)
 }
 
@@ -71,6 +74,9 @@ func (ses *session) interrupt(cause error) {
 func (ses *session) serve() {
 	for ses.srv.ctx.Err() == nil {
 		m, err := ses.b.Receive()
+		if err == io.EOF { // of the message: the end of a connection is another error
+			err = protocolError("a message ends before its texts do")
+		}
 		if err == nil {
 			err = ses.handle(m)
 		}
@@ -194,6 +200,9 @@ func (ses *session) notice(code, format string, args ...any) error {
 
 // ready says that the next query may come.
 func (ses *session) ready() error {
+	if ses.held > 0 {
+		ses.count(0)
+	}
 	if err := ses.conn.send(&pgproto3.ReadyForQuery{TxStatus: ses.tx.status}); err != nil {
 		return err
 	}

@@ -131,6 +131,10 @@ func (ses *session) put(name, value string, local bool) error {
 	if err := ses.check(name, &value); err != nil {
 		return err
 	}
+	if err := ses.hold(len(name) + len(value)); err != nil {
+		return err
+	}
+	name, value = strings.Clone(name), strings.Clone(value) // and not all that they were sent in
 	if local {
 		ses.local[name] = value
 	} else {

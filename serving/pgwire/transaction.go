@@ -127,6 +127,10 @@ func (ses *session) transact(verb string, st statement) action {
 				if len(tx.savepoints) >= maxStatements {
 					return result{}, fault.WithCode(fault.New(fault.Throttled, "a transaction may have %d savepoints", maxStatements), "busy")
 				}
+				name := strings.Clone(name) // and not all that it was sent in
+				if err := ses.hold(len(name)); err != nil {
+					return result{}, err
+				}
 				tx.savepoints = append(tx.savepoints, name)
 				return result{tag: verb}, nil
 			}
