@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,10 +109,17 @@ const (
 	headerBytes       = "anabranch-max-bytes"
 )
 
+var headers = []string{headerConsistency, headerAtLeast, headerAsOf, headerTimeout, headerRows, headerBytes}
+
 // request is a query as the headers of its call want it.
 func request(ctx context.Context, query string, args ...any) (sql.Request, error) {
 	r := sql.Request{SQL: query, Args: args, User: userOf(ctx)}
 	md, _ := metadata.FromIncomingContext(ctx)
+	for name := range md { // a slip would be answered, and with something else than was meant
+		if strings.HasPrefix(name, "anabranch-") && !slices.Contains(headers, name) {
+			return r, fault.WithCode(fault.New(fault.Invalid, "there is no header %.100s: want %s", name, strings.Join(headers, ", ")), "parameter")
+		}
+	}
 	header := func(name string) string {
 		if all := md.Get(name); len(all) > 0 {
 			return strings.TrimSpace(all[len(all)-1])

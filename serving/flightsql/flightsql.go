@@ -84,6 +84,7 @@ func New(engine *sql.Engine, o Options) (*Door, error) {
 	d := &Door{engine: engine, o: o}
 	d.tickets = newShelf(o.Clock, o.Ticket, o.Tickets, (*ticket).close)
 	d.prepared = newShelf(o.Clock, o.Prepared, o.Statements, func(*statement) {})
+	d.prepared.room = 64 << 20
 	var err error
 	if d.tokens, err = newTokens(o.Clock, o.Session); err != nil {
 		return nil, err

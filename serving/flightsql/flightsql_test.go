@@ -209,7 +209,7 @@ func TestConsistencyAndLimitsByHeader(t *testing.T) {
 			t.Error(headers, rows, err)
 		}
 	}
-	for _, headers := range [][]string{{"anabranch-consistency", "some"}, {"anabranch-at-least", "x"}, {"anabranch-timeout", "soon"}, {"anabranch-max-rows", "-1"}} {
+	for _, headers := range [][]string{{"anabranch-consistency", "some"}, {"anabranch-at-least", "x"}, {"anabranch-timeout", "soon"}, {"anabranch-max-rows", "-1"}, {"anabranch-asof", "{}"}} {
 		if _, err := ask("SELECT n FROM shops.by_shop", headers...); status.Code(err) != codes.InvalidArgument {
 			t.Error(headers, err)
 		}
@@ -502,5 +502,34 @@ func TestUsersAndTLS(t *testing.T) {
 	forged := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
 	if _, err := b.client.Execute(forged, "SELECT 1"); status.Code(err) != codes.Unauthenticated {
 		t.Error("a forged token:", err)
+	}
+}
+
+// Prepared statements have so much room, and those that nobody has asked for in the
+// longest time go first.
+func TestPreparedStatementsHaveSoMuchRoom(t *testing.T) {
+	t.Parallel()
+	b := setup(t, flightsql.Options{})
+	text := strings.Repeat("x", 200_000)
+	prepare := func(i int) *client.PreparedStatement {
+		t.Helper()
+		p, err := b.client.Prepare(t.Context(), fmt.Sprintf("SELECT %d AS n, '%s' AS t", i, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	used, idle := prepare(0), prepare(1)
+	for i := range 200 { // 80 MB
+		prepare(2 + i)
+		if _, err := used.Execute(t.Context()); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if _, err := idle.Execute(t.Context()); status.Code(err) != codes.NotFound {
+		t.Errorf("200 statements later: %v", err)
+	}
+	if _, err := prepare(500).Execute(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -35,10 +35,30 @@ func (s *statement) bound() []any {
 	return s.args
 }
 
+// size is about how many bytes a statement takes, with what is bound to it.
+func (s *statement) size() int {
+	n := 2 * len(s.sql)
+	if s.answer != nil {
+		for _, f := range s.answer.Fields() {
+			n += 256 + 4*len(f.Name)
+		}
+	}
+	for _, arg := range s.bound() {
+		switch x := arg.(type) {
+		case string:
+			n += len(x)
+		case []byte:
+			n += len(x)
+		}
+		n += 64
+	}
+	return n
+}
+
 func (d *Door) statement(ctx context.Context, handle []byte) (*statement, error) {
 	s, ok := d.prepared.get(userOf(ctx), handle)
 	if !ok {
-		return nil, fault.WithCode(fault.New(fault.NotFound, "there is no such prepared statement: it was closed, or not used for %s, or %d others came after it; prepare it again", d.o.Prepared, d.o.Statements), "no_statement")
+		return nil, fault.WithCode(fault.New(fault.NotFound, "there is no such prepared statement: it was closed, or not used for %s, or others came after it, of which there may be %d, of 64 MiB; prepare it again", d.o.Prepared, d.o.Statements), "no_statement")
 	}
 	d.prepared.touch(handle)
 	return s, nil
@@ -55,7 +75,10 @@ func (d *Door) CreatePreparedStatement(ctx context.Context, q flightsql.ActionCr
 		return out, err
 	}
 	out.DatasetSchema, out.ParameterSchema = answer, params
-	out.Handle, err = d.prepared.put(r.User, &statement{sql: r.SQL, answer: answer})
+	s := &statement{sql: r.SQL, answer: answer}
+	if out.Handle, err = d.prepared.put(r.User, s); err == nil {
+		d.prepared.weigh(out.Handle, s.size())
+	}
 	return out, err
 }
 
@@ -91,6 +114,7 @@ func (d *Door) DoPutPreparedStatementQuery(ctx context.Context, q flightsql.Prep
 		}
 	}
 	s.bind(args)
+	d.prepared.weigh(q.GetPreparedStatementHandle(), s.size())
 	return q.GetPreparedStatementHandle(), nil
 }
 

@@ -12,22 +12,25 @@ import (
 )
 
 // shelf keeps things for clients that come back for them: for a time, and so
-// many that they never fill the memory. What goes is let go of.
+// many, of so many bytes, that they never fill the memory. What goes is let go of.
 type shelf[T any] struct {
 	clock clock.Clock
 	life  time.Duration
 	most  int
+	room  int // bytes of all that are weighed, 0 for any
 	letGo func(T)
 
 	mu    sync.Mutex // guards the fields below
 	byID  map[string]*list.Element
 	order list.List // of *kept[T], the first is the first to go
+	bytes int
 }
 
 type kept[T any] struct {
 	id, user string
 	thing    T
 	until    time.Time
+	bytes    int
 }
 
 func newShelf[T any](c clock.Clock, life time.Duration, most int, letGo func(T)) *shelf[T] {
@@ -42,7 +45,7 @@ func (s *shelf[T]) put(user string, thing T) (id []byte, err error) {
 	}
 	until := s.clock.Now().Add(s.life)
 	s.mu.Lock()
-	s.byID[string(id)] = s.order.PushBack(&kept[T]{string(id), user, thing, until})
+	s.byID[string(id)] = s.order.PushBack(&kept[T]{id: string(id), user: user, thing: thing, until: until})
 	var gone []T
 	for s.order.Len() > s.most {
 		gone = append(gone, s.remove(s.order.Front()))
@@ -77,6 +80,23 @@ func (s *shelf[T]) touch(id []byte) {
 	}
 }
 
+// weigh tells how many bytes a thing takes. Those that have not been asked for the
+// longest go for it.
+func (s *shelf[T]) weigh(id []byte, bytes int) {
+	var gone []T
+	s.mu.Lock()
+	if e := s.byID[string(id)]; e != nil {
+		k := e.Value.(*kept[T])
+		s.bytes += bytes - k.bytes
+		k.bytes = bytes
+		for s.bytes > s.room && s.room > 0 && s.order.Front() != e {
+			gone = append(gone, s.remove(s.order.Front()))
+		}
+	}
+	s.mu.Unlock()
+	s.letGoOf(gone)
+}
+
 // drop lets go of what a user has there under id, and reports whether it was
 // there.
 func (s *shelf[T]) drop(user string, id []byte) bool {
@@ -95,6 +115,7 @@ func (s *shelf[T]) drop(user string, id []byte) bool {
 func (s *shelf[T]) remove(e *list.Element) T {
 	k := s.order.Remove(e).(*kept[T])
 	delete(s.byID, k.id)
+	s.bytes -= k.bytes
 	return k.thing
 }
 

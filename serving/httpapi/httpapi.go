@@ -50,6 +50,7 @@ func Query(engine *sql.Engine, o Options) http.Handler {
 			WriteProblem(w, err)
 			return
 		}
+		Within(w, r, o.Timeout)
 		req, err := readRequest(w, r, o.MaxBody)
 		if err != nil {
 			WriteProblem(w, err)

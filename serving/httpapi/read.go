@@ -41,6 +41,9 @@ func readObject(body io.Reader, into any) error {
 	if err != nil {
 		return notRead(err)
 	}
+	if err := wholeTexts(text); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	// Decoded through an interface null is told from an object.
@@ -58,7 +61,10 @@ func readObject(body io.Reader, into any) error {
 
 func notRead(err error) error {
 	var long *http.MaxBytesError
+	var told *fault.Error
 	switch {
+	case errors.As(err, &told):
+		return err
 	case errors.As(err, &long):
 		return fault.WithCode(fault.New(fault.Invalid, "the request is longer than %d bytes", long.Limit), TooLarge)
 	case errors.Is(err, io.EOF):

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"anabranch/cmd/anabranch/api"
 	"anabranch/fault"
@@ -93,6 +94,7 @@ func tell[In, Out any](m *mux, pattern string, about openapi.Route, fn func(*htt
 // answer turns a function into a handler that writes JSON or a problem.
 func answer[Out any](fn func(*http.Request) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		httpapi.Within(w, r, bodyWithin)
 		out, err := fn(r)
 		if err != nil {
 			writeProblem(w, err)
@@ -106,6 +108,10 @@ func answer[Out any](fn func(*http.Request) (Out, error)) http.HandlerFunc {
 // maxBody bounds a request that is told something; the files of a definition
 // are the longest.
 const maxBody = 8 << 20
+
+// bodyWithin is how long the body of a request may take to come, but that of events,
+// which may be long.
+const bodyWithin = 5 * time.Minute
 
 // ServeHTTP answers as the routes do, and with a problem where there is none.
 func (m *mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
