@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"regexp"
 	"strings"
 
@@ -30,15 +29,23 @@ func catalogType(duck string) *pgType {
 // catalogQuery is the action of a question about the catalog.
 func (ses *session) catalogQuery(st statement) (action, error) {
 	c := ses.srv.catalog
-	text := rewrite(st)
+	asked := rewrite(st)
+	text := asked.text
+	told := func(err error) error {
+		if err == nil || fault.CodeOf(err) != "" {
+			return asked.placed(err)
+		}
+		return asked.placed(engine.CatalogError(err, text))
+	}
+	var called func([]string) []string
 	open := func(ctx context.Context) (*sql.Conn, func(), error) {
 		conn, give, err := c.connFor(ctx, ses)
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := engine.CheckCatalog(ctx, conn, text, c.functions, catalogTables); err != nil {
+		if called, err = engine.CheckCatalog(ctx, conn, st.text, text, c.functions, catalogTables); err != nil {
 			give()
-			return nil, nil, err
+			return nil, nil, told(err)
 		}
 		return conn, give, nil
 	}
@@ -68,17 +75,22 @@ func (ses *session) catalogQuery(st statement) (action, error) {
 			}
 			if err != nil {
 				give()
-				return result{}, catalogError(err)
+				return result{}, told(err)
 			}
 			types, err := r.ColumnTypes()
 			if err != nil {
 				r.Close()
 				give()
-				return result{}, catalogError(err)
+				return result{}, told(err)
 			}
-			out := &catalogRows{give: give, rows: r, values: make([]any, len(types)), into: make([]any, len(types))}
+			out := &catalogRows{give: give, rows: r, told: told, values: make([]any, len(types)), into: make([]any, len(types))}
+			names := make([]string, len(types))
 			for i, t := range types {
-				out.cols = append(out.cols, column{name: columnName(t.Name()), typ: catalogType(t.DatabaseTypeName())})
+				names[i] = t.Name()
+			}
+			names = namedBy(called, names)
+			for i, t := range types {
+				out.cols = append(out.cols, column{name: names[i], typ: catalogType(t.DatabaseTypeName())})
 				out.into[i] = &out.values[i]
 			}
 			return result{rows: out, tag: "SELECT"}, nil
@@ -103,7 +115,7 @@ func (ses *session) catalogQuery(st statement) (action, error) {
 			}
 			give()
 			if err != nil {
-				return nil, nil, catalogError(err)
+				return nil, nil, told(err)
 			}
 			text = as
 			params := make([]*pgType, len(d.Params))
@@ -112,9 +124,13 @@ func (ses *session) catalogQuery(st statement) (action, error) {
 					params[i] = catalogType(name)
 				}
 			}
-			columns := make([]column, len(d.Columns))
+			columns, names := make([]column, len(d.Columns)), make([]string, len(d.Columns))
 			for i, col := range d.Columns {
-				columns[i] = column{name: columnName(col.Name), typ: catalogType(col.Type)}
+				names[i] = col.Name
+			}
+			names = namedBy(called, names)
+			for i, col := range d.Columns {
+				columns[i] = column{name: names[i], typ: catalogType(col.Type)}
 			}
 			return params, columns, nil
 		},
@@ -136,6 +152,7 @@ func describeCatalog(ctx context.Context, conn *sql.Conn, text string) (d engine
 
 type catalogRows struct {
 	give   func()
+	told   func(error) error
 	rows   *sql.Rows
 	cols   []column
 	values []any
@@ -152,10 +169,10 @@ func (r *catalogRows) close() {
 
 func (r *catalogRows) next() ([]engine.Datum, error) {
 	if !r.rows.Next() {
-		return nil, catalogError(r.rows.Err())
+		return nil, r.told(r.rows.Err())
 	}
 	if err := r.rows.Scan(r.into...); err != nil {
-		return nil, catalogError(err)
+		return nil, r.told(err)
 	}
 	r.data = r.data[:0]
 	for _, v := range r.values {
@@ -164,28 +181,21 @@ func (r *catalogRows) next() ([]engine.Datum, error) {
 	return r.data, nil
 }
 
-// called is how DuckDB names the column of a function's call.
-var called = regexp.MustCompile(`^"?([a-z_][a-z0-9_]*)"?\(`)
+// byItsCall is how DuckDB names the column of a function's call.
+var byItsCall = regexp.MustCompile(`^"?([a-z_][a-z0-9_]*)"?\(`)
 
-// columnName names a column without an alias as PostgreSQL does, by its
-// function: clients read version() in the column "version".
-func columnName(name string) string {
-	if m := called.FindStringSubmatch(name); m != nil {
-		return strings.TrimSuffix(m[1], "_star") // count(*)
+// namedBy names columns as PostgreSQL does: clients read version() in the column
+// "version".
+func namedBy(called func([]string) []string, names []string) []string {
+	out := called(names)
+	for i, name := range names {
+		if out[i] != "" {
+			continue
+		}
+		out[i] = name
+		if m := byItsCall.FindStringSubmatch(name); m != nil { // a word of the session's that became a call
+			out[i] = strings.TrimSuffix(m[1], "_star") // count(*)
+		}
 	}
-	return name
-}
-
-// catalogError gives the errors of the catalog's DuckDB a kind.
-func catalogError(err error) error {
-	var d *duckdb.Error
-	switch {
-	case err == nil:
-		return nil
-	case !errors.As(err, &d):
-		return fault.Wrap(fault.Transient, err)
-	case d.Type == duckdb.ErrorTypeOutOfMemory:
-		return fault.WithCode(fault.New(fault.Throttled, "the query needs more memory than the catalog may have"), "memory_limit")
-	}
-	return fault.WithCode(fault.New(fault.Invalid, "%s", d.Msg), "sql")
+	return out
 }

@@ -36,6 +36,15 @@ func TestPlaceOfErrors(t *testing.T) {
 		"COPY (  SELECT shop, @nn FROM by_shop) TO STDOUT",
 		"BEGIN; DECLARE c CURSOR FOR SELECT shop, @nn FROM by_shop",
 		"SELECT * FROM shops.by_shop, @shops.by_shp",
+		"EXPLAIN SELECT shop, @nn FROM by_shop",
+		"SELECT @relnam FROM pg_class",
+		"SELECT 'ü', c.relname::text,\n  @c.relnam FROM pg_catalog.pg_class c WHERE c.relname ~ '^x'",
+		"SELECT oid::regclass FROM pg_catalog.pg_class\nWHERE relname OPERATOR(pg_catalog.~) 'x' COLLATE pg_catalog.default AND @relnam = 'x'",
+		"SELECT relname FROM pg_catalog.@pg_clas",
+		"SELECT relname FROM pg_catalog.pg_class c, pg_catalog.@pg_clas d",
+		"SELECT 1; SELECT relname, @nosuch(oid) FROM pg_class",
+		"SELECT oid FROM pg_class WHERE oid = 1 @GRUOP BY oid",
+		"SELECT relname, relname @+ 1 FROM pg_class",
 	} {
 		want := strings.IndexRune(q, '@')
 		want = len([]rune(q[:want])) + 1

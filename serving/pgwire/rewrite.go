@@ -51,7 +51,9 @@ var regprocs = map[string]bool{"typinput": true, "typoutput": true, "typreceive"
 // rewriter holds the tokens while they are written anew.
 type rewriter struct{ toks []token }
 
-func rewrite(st statement) string {
+// rewrite returns the statement as DuckDB has it, whose origin knows where each of
+// its words stood.
+func rewrite(st statement) statement {
 	r := &rewriter{toks: slices.Clone(st.tokens)}
 	r.castsAsCalls()
 	r.names()
@@ -84,13 +86,22 @@ func rewrite(st statement) string {
 		}
 	}
 	var b strings.Builder
+	step := make([]stretch, 0, len(r.toks))
 	for i, t := range r.toks {
 		if i > 0 && !(t.Text == "." || t.Text == "(" && (r.toks[i-1].Kind == sqltext.Word || r.toks[i-1].Kind == sqltext.Quoted) || r.toks[i-1].Text == "." || t.Text == "::" || r.toks[i-1].Text == "::" || t.Text == "[" || t.Text == ",") {
 			b.WriteByte(' ')
 		}
+		switch {
+		case i == 0 || t.Start > 0:
+			step = append(step, stretch{at: b.Len(), from: t.Start})
+		case !step[len(step)-1].put: // a word of ours has no place: it is where the one before it is
+			step = append(step, stretch{at: b.Len(), from: step[len(step)-1].from, put: true})
+		}
 		b.WriteString(t.Text)
 	}
-	return b.String()
+	from := st.origin
+	from.steps = append(slices.Clip(from.steps), step)
+	return statement{text: b.String(), tokens: r.toks, origin: from}
 }
 
 // functionOf compares a function's name with a column that holds functions,

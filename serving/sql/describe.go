@@ -74,7 +74,7 @@ func (e *Engine) prepare(ctx context.Context, r Request, fn func(*duckdb.Stmt, o
 	defer e.leave(context.WithoutCancel(ctx), conn, ep)
 	text, err := c.written(ctx, conn, ep, nil)
 	if err != nil {
-		return err
+		return e.unexplained(err, text, ep)
 	}
 	err = conn.Raw(func(dc any) error {
 		return preparing(ctx, dc, text.runs, func(s *duckdb.Stmt) error { return fn(s, c.origins) })

@@ -302,6 +302,7 @@ func (e *Engine) admit(ctx context.Context, r Request) (*stay, error) {
 	args := r.arguments()
 	text, err := c.written(ctx, conn, ep, args)
 	if err != nil {
+		err = e.unexplained(err, text, ep)
 		e.leave(context.WithoutCancel(ctx), conn, ep)
 		return nil, err
 	}

@@ -3,8 +3,11 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
 
 	"anabranch/archive"
 	"anabranch/event"
@@ -52,7 +55,10 @@ func (ep *epoch) noted(view, version string, shape *event.Shape, results []archi
 // table that it reads, what lies in files, what of it has to be read, and what
 // speed has merged beside it.
 func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string, args []any, overlays map[string]*filter) (string, error) {
-	scans := scansOf(ctx, conn, query, args)
+	scans, err := scansOf(ctx, conn, query, args)
+	if err != nil {
+		return "", err
+	}
 	r := relation{columns: []string{"view", "version", "source", "files", "rows", "bytes", "row_groups", "files_read", "row_groups_read", "rows_read", "filters"}}
 	const none = "NULL"
 	for _, p := range ep.parts {
@@ -82,6 +88,16 @@ func (ep *epoch) explanation(ctx context.Context, conn *sql.Conn, query string, 
 		}
 	}
 	return "SELECT " + strings.Join(casts, ", ") + " FROM " + r.String() + " ORDER BY ALL", nil
+}
+
+// unexplained is an error of writing a query, in the reader's words where it is
+// DuckDB's about a query that is to be explained.
+func (e *Engine) unexplained(err error, text wording, ep *epoch) error {
+	var d *duckdb.Error
+	if !errors.As(err, &d) {
+		return err
+	}
+	return e.explained(classify(err), text, ep.columns())
 }
 
 // handed is how many groups of a view's overlay a query is handed, and by which

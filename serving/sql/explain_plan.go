@@ -4,10 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
 )
 
 // scan is a place of DuckDB's plan where files are read. The plan does not say
@@ -36,17 +39,25 @@ type planNode struct {
 	Info     map[string]json.RawMessage `json:"extra_info"`
 }
 
+// planOf stands before a query whose plan is wanted.
+const planOf = "EXPLAIN (FORMAT json) "
+
 // scansOf returns the places where a query reads files. Where no plan can be made,
 // as of a query whose parameters have no values yet, there is one that may read
-// anything.
-func scansOf(ctx context.Context, conn *sql.Conn, query string, args []any) (scans []scan) {
+// anything. An error is one of DuckDB's about the query itself: about a name that
+// there is not, or about types.
+func scansOf(ctx context.Context, conn *sql.Conn, query string, args []any) (scans []scan, err error) {
 	var kind, text string
 	var roots []planNode
-	err := planned(ctx, conn, query, func() error {
-		return conn.QueryRowContext(ctx, "EXPLAIN (FORMAT json) "+query, args...).Scan(&kind, &text)
+	err = planned(ctx, conn, query, func() error {
+		return conn.QueryRowContext(ctx, planOf+query, args...).Scan(&kind, &text)
 	})
+	var d *duckdb.Error
+	if errors.As(err, &d) && (d.Type == duckdb.ErrorTypeBinder || d.Type == duckdb.ErrorTypeCatalog) {
+		return nil, err
+	}
 	if err != nil || json.Unmarshal([]byte(text), &roots) != nil {
-		return []scan{{}} // it may read all there is
+		return []scan{{}}, nil // it may read all there is
 	}
 	var walk func(n planNode)
 	walk = func(n planNode) {
@@ -83,7 +94,7 @@ func scansOf(ctx context.Context, conn *sql.Conn, query string, args []any) (sca
 	for _, n := range roots {
 		walk(n)
 	}
-	return scans
+	return scans, nil
 }
 
 // inner reports whether a filter is one of ours, and not the reader's.

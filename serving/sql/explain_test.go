@@ -30,9 +30,20 @@ func TestExplain(t *testing.T) {
 	}
 	for query, code := range map[string]string{
 		"EXPLAIN SELECT * FROM read_text('/etc/passwd')": "function_refused", "EXPLAIN DROP TABLE x": "read_only", "EXPLAIN SELECT *\nFROM shops.nothing": "unknown_view", "EXPLAIN ANALYZE SELECT 1": "read_only", "EXPLAIN /* x */ ANALYZE SELECT 1": "read_only",
+		"EXPLAIN SELECT nosuch FROM shops.by_shop": "unknown_column", "EXPLAIN SELECT sum(shop) FROM shops.by_shop": "sql", "EXPLAIN SELECT nosuch, $1 FROM shops.by_shop": "unknown_column",
 	} {
 		if _, err := drain(t.Context(), b.engine, sql.Request{SQL: query}); fault.CodeOf(err) != code {
 			t.Errorf("%s: %v (%s), want %s", query, err, fault.CodeOf(err), code)
 		}
+	}
+	_, err := drain(t.Context(), b.engine, sql.Request{SQL: "EXPLAIN\nSELECT n, unitz FROM shops.by_shop"})
+	if line, column, ok := sql.PlaceOf(err); !ok || line != 2 || column != 11 || !strings.Contains(err.Error(), `did you mean "units"?`) {
+		t.Errorf("a column that there is not: %v", err)
+	}
+	if _, err := b.engine.Describe(t.Context(), sql.Request{SQL: "EXPLAIN SELECT unitz FROM shops.by_shop"}); fault.CodeOf(err) != "unknown_column" {
+		t.Errorf("described: %v", err)
+	}
+	if d, err := b.engine.Describe(t.Context(), sql.Request{SQL: "EXPLAIN SELECT units FROM shops.by_shop WHERE shop = $1 AND n > $2"}); err != nil || len(d.Columns) == 0 {
+		t.Errorf("described with parameters: %v %v", d, err)
 	}
 }

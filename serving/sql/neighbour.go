@@ -3,6 +3,8 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -14,10 +16,13 @@ import (
 // CheckCatalog decides about a query over a door's own tables, on a connection
 // to where they lie, as the engine does about its queries: by the tree, the
 // functions it may call, of which functions are more, and the tables it names.
-func CheckCatalog(ctx context.Context, conn *sql.Conn, text string, functions, tables map[string]bool) error {
+//
+// called tells what PostgreSQL calls the columns of the answer that the query gives
+// no name, as it was written before it became text; empty for the others.
+func CheckCatalog(ctx context.Context, conn *sql.Conn, written, text string, functions, tables map[string]bool) (called func(columns []string) []string, err error) {
 	statement, err := parse(ctx, conn, text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w := walker{text: text, more: functions}
 	w.walk(statement, nil)
@@ -30,8 +35,52 @@ func CheckCatalog(ctx context.Context, conn *sql.Conn, text string, functions, t
 			w.err = fault.WithCode(fault.New(fault.NotFound, "relation %q does not exist among those of the catalog%s", full, placeAt(text, r.at)), "unknown_table")
 		}
 	}
-	return w.err
+	if w.err != nil {
+		return nil, w.err
+	}
+	asked := statement
+	if tree, err := parse(ctx, conn, written); err == nil {
+		asked, text = tree, written // what DuckDB does not read has the names of what it does
+	}
+	return func(columns []string) []string {
+		node, _ := asked["node"].(map[string]any)
+		out := make([]string, len(columns))
+		for i, o := range namesOf(text, node).of(columns) {
+			if !strings.EqualFold(o.called, columns[i]) { // which is an alias, in PostgreSQL's letters already
+				out[i] = o.called
+			}
+		}
+		return out
+	}, nil
 }
+
+// CatalogError is an error of DuckDB about a query over a door's own tables, in the
+// reader's words and with its place in text.
+func CatalogError(err error, text string) error {
+	var d *duckdb.Error
+	if !errors.As(err, &d) {
+		return fault.Wrap(fault.Transient, err)
+	}
+	if d.Type == duckdb.ErrorTypeOutOfMemory {
+		return fault.WithCode(fault.New(fault.Throttled, "the query needs more memory than the catalog may have"), "memory_limit")
+	}
+	message, at := cutPlace(prefixed.ReplaceAllString(shortened(d.Msg), ""), unchanged(text))
+	if m := noColumn.FindStringSubmatch(message); m != nil {
+		err := fault.WithCode(fault.New(fault.Invalid, "there is no column %q%s", m[1]+m[2], at), "unknown_column")
+		var near []string
+		for _, name := range quotedName.FindAllStringSubmatch(candidate.FindString(message), -1) {
+			near = append(near, name[1])
+		}
+		if len(near) > 0 {
+			return fault.WithHint(err, "%s", nearColumns(m[1]+m[2], near))
+		}
+		return err
+	}
+	message = strings.Join(strings.Fields(candidate.ReplaceAllString(message, "")), " ")
+	return fault.WithCode(fault.New(fault.Invalid, "%s%s", message, at), "sql")
+}
+
+var quotedName = regexp.MustCompile(`"([^"]+)"`)
 
 // DescribeStatement tells what a prepared statement takes and returns.
 func DescribeStatement(s *duckdb.Stmt) (Description, error) { return describe(s) }

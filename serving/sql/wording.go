@@ -43,7 +43,10 @@ func (c *checked) written(ctx context.Context, conn *sql.Conn, ep *epoch, args [
 	slices.Reverse(w.moves)
 	if c.explain {
 		told, err := ep.explanation(ctx, conn, w.runs, args, ep.filters(c.needs))
-		return unchanged(told), err
+		if err != nil {
+			return w.behind(planOf), err
+		}
+		return unchanged(told), nil
 	}
 	return w, nil
 }
@@ -58,7 +61,12 @@ func plannedOnce(w wording, args []any) (wording, []any) {
 	if len(args) > 0 || !begins || strings.ContainsAny(w.runs, "$?") && takes(w.runs) {
 		return w, args
 	}
-	return wording{w.asked, with + w.runs, slices.Concat([]move{{0, 0, len(with)}}, w.moves)}, []any{int64(0)}
+	return w.behind(with), []any{int64(0)}
+}
+
+// behind has words of ours before it.
+func (w wording) behind(words string) wording {
+	return wording{w.asked, words + w.runs, slices.Concat([]move{{0, 0, len(words)}}, w.moves)}
 }
 
 // takes tells whether there are parameters in a text.
