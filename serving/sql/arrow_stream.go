@@ -49,6 +49,7 @@ func (s *stream) open(dc any, query string, args []any) (err error) {
 	if s.conn, err = handle[bindings.Connection](dc, "conn"); err != nil {
 		return err
 	}
+	piecesBegin(s.conn)
 	s.uninterrupted = interrupting(s.ctx, s.conn)
 	var prepared driver.Stmt
 	s.lane.planning(func() { prepared, err = dc.(driver.ConnPrepareContext).PrepareContext(s.ctx, query) })
@@ -151,6 +152,9 @@ func (s *stream) close() {
 	}
 	if s.stmt != nil {
 		_ = s.stmt.Close()
+	}
+	if s.conn.Ptr != nil {
+		piecesEnd(s.conn)
 	}
 }
 

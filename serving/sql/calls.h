@@ -20,6 +20,10 @@ struct call {
 struct call call_step(const void *query);
 void call_leave(struct call *outer);
 
+// call_fails_well says whether the step that this thread is in may fail from now on
+// wherever C++ asks for memory, as functions may that fail well.
+void call_fails_well(bool well);
+
 // call_stop throws if the query of the call that this thread is in, if it is in
 // one, was interrupted. It is for places that can be thrown from; what asks for
 // memory cannot everywhere (call_interrupted).

@@ -10,6 +10,7 @@
 #include "blocks.h"
 #include "calls.h"
 #include "engine.h"
+#include "pieces.h"
 #include "weigh.h"
 
 // DuckDB looks for interrupts between two chunks. A function that works long on
@@ -61,6 +62,17 @@ void call_refuse(const char *format, ...) {
 	__cxa_throw(e, refusal_type, refusal_end);
 }
 
+extern void no_memory_make(void *e, const struct text *message) __asm__("_ZN6duckdb20OutOfMemoryExceptionC1" OF_TEXT);
+extern void no_memory_end(void *e) __asm__("_ZN6duckdb20OutOfMemoryExceptionD1Ev");
+extern char no_memory_type[] __asm__("_ZTIN6duckdb20OutOfMemoryExceptionE");
+
+static void refuse_memory(void) {
+	static const char message[] = "what its aggregates keep is more than there is";
+	void *e = __cxa_allocate_exception(exception_size);
+	no_memory_make(e, &(struct text){.at = message, .length = sizeof message - 1});
+	__cxa_throw(e, no_memory_type, no_memory_end);
+}
+
 extern void syntax_make(void *e, const struct text *message) __asm__("_ZN6duckdb15SyntaxExceptionC1" OF_TEXT);
 extern void syntax_end(void *e) __asm__("_ZN6duckdb15SyntaxExceptionD1Ev");
 extern char syntax_type[] __asm__("_ZTIN6duckdb15SyntaxExceptionE");
@@ -88,7 +100,13 @@ struct call call_step(const void *query) {
 	struct call outer = now;
 	now = (struct call){.query = query, .step = true, .judged = works_on};
 	name_now[0] = 0;
+	pieces_for(query);
 	return outer;
+}
+
+void call_fails_well(bool well) {
+	if (now.step)
+		now.judged = well ? fails : works_on;
 }
 
 void call_leave(struct call *outer) {
@@ -177,17 +195,20 @@ static bool failing(void) {
 	return atomic_load_explicit(&failing_from, memory_order_relaxed) < INT64_MAX && atomic_fetch_add(&checks, 1) >= atomic_load(&failing_from);
 }
 
-// stopped tells whether the call's query was interrupted, and it is not on its
-// way out.
+// stopped tells whether the call's query was interrupted or has taken too much, and
+// it is not on its way out.
 static bool stopped(void) {
-	return now.query && (_ZNK6duckdb13ClientContext13IsInterruptedEv(now.query) || failing()) && !uncaught_exceptions();
+	return now.query && (_ZNK6duckdb13ClientContext13IsInterruptedEv(now.query) || pieces_refused(now.query) || failing()) && !uncaught_exceptions();
 }
 
 bool call_interrupted(void) { return stopped() && may_fail(); }
 
 void call_stop(void) {
-	if (stopped())
-		interrupt();
+	if (!stopped())
+		return;
+	if (pieces_refused(now.query))
+		refuse_memory();
+	interrupt();
 }
 
 // Steps between two looks at the query: about 60 microseconds.
@@ -204,7 +225,7 @@ void call_stepped(uint64_t n) {
 }
 
 bool call_fits(int64_t more, int64_t most) {
-	return !now.query || now.held + more <= most || !may_fail();
+	return !now.query || now.step || now.held + more <= most || !may_fail();
 }
 
 void call_holds(int64_t more) {

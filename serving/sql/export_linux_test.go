@@ -5,6 +5,8 @@ import "slices"
 var (
 	FailCallsFrom = failCallsFrom
 	CallsChecked  = callsChecked
+	LeaveBlocks   = leaveBlocks
+	PiecesHeld    = piecesHeld
 )
 
 // FailWell are the functions that may fail anywhere.

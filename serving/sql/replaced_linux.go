@@ -16,6 +16,8 @@ package sql
 #cgo LDFLAGS: -Wl,--wrap=_ZNK6duckdb20ColumnDataCollection4ScanERNS_19ColumnDataScanStateERNS_9DataChunkE
 #cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb10RowMatcher5MatchERNS_9DataChunkERKNS_6vectorINS_21TupleDataVectorFormatELb1ESaIS4_EEERNS_15SelectionVectorEmRNS_6VectorEPS9_Rm
 #cgo LDFLAGS: -Wl,--wrap=_ZNK6duckdb14WindowExecutor8EvaluateERNS_16ExecutionContextEmRNS_9DataChunkERNS_6VectorERNS_17OperatorSinkInputE
+#cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb16WindowCollection7CombineERKSt13unordered_setImSt4hashImESt8equal_toImESaImEE -Wl,--wrap=_ZN6duckdb14ArenaAllocatorC1ERNS_9AllocatorEm
+#cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb16WindowCollectionC1ERNS_13BufferManagerEmRKNS_6vectorINS_11LogicalTypeELb1ESaIS4_EEE -Wl,--wrap=_ZN6duckdb13TaskScheduler15NumberOfThreadsEv
 #cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb8Interval3AddENS_11timestamp_tENS_10interval_tE
 #cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb11ICUDateFunc3AddERNS_10TZCalendarENS_11timestamp_tENS_10interval_tE
 #cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb12utf8proc_NFCEPKhl -Wl,--wrap=_ZN6duckdb23utf8proc_remove_accentsEPKhl

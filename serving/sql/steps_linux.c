@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #include "calls.h"
+#include "trees.h"
 
 // A step of an operator is on a chunk, and does not end before it has made one: a
 // join whose rows do not match looks at all of the other side. It does not fail
@@ -23,6 +24,8 @@ int wrap_get_data(const void *operator, const context *c, void *rows, void *inpu
 
 int wrap_get_data(const void *operator, const context *c, void *rows, void *input) {
 	STEP(c);
+	trees_built();
+	call_stop();
 	return real_get_data(operator, c, rows, input);
 }
 
@@ -42,6 +45,7 @@ extern bool real_scan(const void *of, void *state, void *rows) __asm__("__real_"
 bool wrap_scan(const void *of, void *state, void *rows) __asm__("__wrap_" SCAN);
 
 bool wrap_scan(const void *of, void *state, void *rows) {
+	trees_scanned();
 	call_stepped(1 << 12);
 	return real_scan(of, state, rows);
 }

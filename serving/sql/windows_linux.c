@@ -4,6 +4,7 @@
 
 #include "calls.h"
 #include "engine.h"
+#include "trees.h"
 
 // A window is evaluated chunk by chunk. One whose frames are large puts each of
 // their rows into an aggregate for each row of the chunk, 2,048 times, and cannot
@@ -22,7 +23,7 @@ extern void vector_copy(const void *from, void *to, uint64_t rows, uint64_t at, 
 
 // How long a part is to take, about, in nanoseconds; and of how many rows the first
 // part of a window is.
-enum { part_time = 20000000, first_part = 32 };
+enum { part_time = 20000000, first_part = 1 };
 
 // How many rows a part of some windows has, by their executors. What another window
 // left at the same place is corrected by the first part.
@@ -81,6 +82,7 @@ extern evaluate real_window __asm__("__real_" EVALUATE);
 evaluate wrap_window __asm__("__wrap_" EVALUATE);
 
 void wrap_window(const void *executor, void *context, uint64_t row, void *chunk, void *result, void *input) {
+	trees_built();
 	size *s = size_of(executor);
 	uint64_t rows = duckdb_data_chunk_get_size(chunk), columns = duckdb_data_chunk_get_column_count(chunk);
 	call_stop();
