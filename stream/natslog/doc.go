@@ -30,6 +30,9 @@
 //     end of the log the lost sequences would be given to new messages. The
 //     embedded form therefore notes beside the store how far it acknowledged;
 //     a log that ends below its note refuses appends.
+//   - It does so while it runs, too, when it reads a block again that it has
+//     forgotten: the log becomes shorter under everybody. So the note is
+//     compared with every look at a stream and every acknowledgement.
 //   - A torn record at the end of the file, which kill -9 leaves behind, looks
 //     the same to the server and is no damage: it was never acknowledged. The
 //     note tells the two apart.

@@ -55,12 +55,17 @@ func (l *log) Append(ctx context.Context, partition int, frame []byte) (uint64, 
 	if err := l.store.checkFree(int64(len(frame))); err != nil {
 		return 0, err
 	}
+	noted := p.note.highest()
 	ack, err := l.publish(ctx, p, frame)
 	if err != nil {
 		return 0, err
 	}
 	if ack.Stream != p.stream {
 		return 0, fault.New(fault.Invalid, "append to partition %d of %s: stream %s took the frame; its subjects must not cover %s", partition, l.pipeline, ack.Stream, p.subject)
+	}
+	if ack.Sequence <= noted { // it has the offset of a record that was acknowledged before
+		p.endsBelow(ack.Sequence, noted, l.store.opts.Logger)
+		return 0, p.damaged()
 	}
 	if err := p.note.acknowledged(ack.Sequence); err != nil {
 		return 0, err
@@ -126,11 +131,15 @@ type bounds struct {
 
 func (l *log) bounds(ctx context.Context, p *part) (bounds, error) {
 	defer l.store.keeper.enter()()
+	noted := p.note.highest()
 	str, err := l.store.js.Stream(ctx, p.stream)
 	if err != nil {
 		return bounds{}, classify(err, "look at partition %d of %s", p.number, l.pipeline)
 	}
 	info := str.CachedInfo()
+	if l.store.server != nil { // a server of several that has just become the leader may be behind
+		p.compareNote(info.State.LastSeq, noted, l.store.opts.Logger)
+	}
 	b := bounds{next: info.State.LastSeq + 1, there: info.State.FirstSeq, config: info.Config, stream: str}
 	if text := info.Config.Metadata[metaTrimmed]; text != "" {
 		if b.trimmed, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -152,7 +161,13 @@ func (l *log) Bounds(ctx context.Context, partition int) (uint64, uint64, error)
 		return 0, 0, err
 	}
 	b, err := l.bounds(ctx, p)
-	return b.first, b.next, err
+	if err == nil {
+		err = p.damaged()
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	return b.first, b.next, nil
 }
 
 // Trim implements stream.Log. The mark is set before the records go: a reader

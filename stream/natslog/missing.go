@@ -22,6 +22,8 @@ func (r *reader) look(ctx context.Context, seen uint64) (end uint64, got []strea
 		return 0, nil, nil // no news; silence is counted elsewhere
 	case err != nil:
 		return 0, nil, err
+	case r.part.lostFrom(r.next) != nil:
+		return 0, nil, r.part.lostFrom(r.next)
 	case b.next <= r.next:
 		return 0, nil, nil
 	case seen <= r.next:
@@ -40,6 +42,9 @@ func (r *reader) ask(ctx context.Context) ([]stream.Record, error) {
 	r.drop()
 	b, err := r.log.bounds(ctx, r.part)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.part.lostFrom(r.next); err != nil {
 		return nil, err
 	}
 	if r.next >= max(b.next, b.trimmed) {
@@ -83,6 +88,15 @@ func (p *part) check(offset uint64, subject string) error {
 	}
 	p.snags.add(offset)
 	return p.lost(offset, "is damaged: the server has it under the subject %.60q", subject)
+}
+
+// lostFrom returns the error of a part that lost the record at offset and all
+// behind it, else nil.
+func (p *part) lostFrom(offset uint64) error {
+	if d := p.damage.Load(); d != nil && offset >= d.end {
+		return d.err
+	}
+	return nil
 }
 
 // lost is the Corrupt error of a record.

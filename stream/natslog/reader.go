@@ -70,8 +70,8 @@ func (r *reader) Next(ctx context.Context) ([]stream.Record, error) {
 		if err := r.stopped(ctx); err != nil {
 			return nil, err
 		}
-		if d := r.part.damage.Load(); d != nil && r.next >= d.end {
-			return nil, d.err
+		if err := r.part.lostFrom(r.next); err != nil {
+			return nil, err
 		}
 		got, err := r.receive(ctx)
 		if len(got) > 0 {

@@ -237,12 +237,13 @@ func (s *Store) openPart(ctx context.Context, pipeline string, number, partition
 	if known := s.parts[p.stream]; known != nil {
 		return known, nil
 	}
+	p.note = &note{}
 	if s.server != nil {
 		if p.note, err = openNote(disk.Real{}, filepath.Join(s.noteDir(), p.stream)); err != nil {
 			return nil, err
 		}
 	}
-	if p.compareNote(info.State.LastSeq, s.opts.Logger); p.damage.Load() == nil {
+	if p.compareNote(info.State.LastSeq, p.note.highest(), s.opts.Logger); p.damage.Load() == nil {
 		if err := p.note.acknowledged(info.State.LastSeq); err != nil {
 			return nil, err
 		}
@@ -261,22 +262,34 @@ func (s *Store) compareNotes(ctx context.Context) error {
 		if err != nil {
 			return classify(err, "look at partition %d of %s", p.number, p.pipeline)
 		}
-		p.compareNote(str.CachedInfo().State.LastSeq, s.opts.Logger)
+		p.compareNote(str.CachedInfo().State.LastSeq, p.note.highest(), s.opts.Logger)
 	}
 	return nil
 }
 
 // compareNote notes the damage when the stream ends at last, below what was
-// acknowledged.
-func (p *part) compareNote(last uint64, logger *slog.Logger) {
-	noted := p.note.highest()
-	if noted <= last {
+// noted as acknowledged before it was asked.
+func (p *part) compareNote(last, noted uint64, logger *slog.Logger) {
+	if last < noted {
+		p.endsBelow(last+1, noted, logger)
+	}
+}
+
+// endsBelow notes that the records from offset end to noted are gone. A server
+// that meets damage when it reads a block again cuts the last one off there,
+// while it runs, and would give their offsets to others.
+func (p *part) endsBelow(end, noted uint64, logger *slog.Logger) {
+	old := p.damage.Load()
+	if old != nil && old.end <= end {
 		return
 	}
-	d := &damage{end: last + 1}
+	d := &damage{end: end}
 	d.err = fault.WithHint(fault.New(fault.Corrupt, "partition %d of %s ends below offset %d, but %d records up to offset %d were acknowledged: its files are damaged",
-		p.number, p.pipeline, d.end, noted-last, noted), "keep the files of stream %s; what was archived or snapshotted is not affected", p.stream)
-	p.damage.Store(d)
+		p.number, p.pipeline, d.end, noted-end+1, noted), "keep the files of stream %s; what was archived or snapshotted is not affected", p.stream)
+	if !p.damage.CompareAndSwap(old, d) {
+		p.endsBelow(end, noted, logger)
+		return
+	}
 	logger.Error("log damaged", "pipeline", p.pipeline, "partition", p.number, "error", d.err)
 }
 
@@ -285,10 +298,10 @@ type part struct {
 	pipeline        string
 	number          int
 	stream, subject string
-	note            *note // nil for an external server
+	note            *note // only in memory for an external server
 
-	// damage says that acknowledged records are gone, nil when none are. Once
-	// set it stays.
+	// damage says that acknowledged records are gone, nil when none are. It
+	// stays, and its end never rises.
 	damage atomic.Pointer[damage]
 	snags  snags
 
