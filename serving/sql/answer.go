@@ -40,6 +40,7 @@ type Answer struct {
 	row      int                  // of the chunk in hand
 	rows     int
 	read     int // chunks
+	made     int // values since the last look at the time
 	seat     seat
 }
 
@@ -180,8 +181,17 @@ func (a *Answer) pass(size int64) error {
 	if a.row++; a.row%between == 0 {
 		runtime.Gosched()
 	}
+	if a.made += len(a.cells); a.made >= looked { // a chunk of wide rows takes its time
+		a.made = 0
+		if err := a.progress.why(); err != nil {
+			return err
+		}
+	}
 	return a.meter.add(1, size)
 }
+
+// looked is how many values are made between two looks at the time.
+const looked = 16 << 10
 
 // Rest lets others read their answers until the next row. Whoever waits for
 // anything between two rows, as for a client, calls it before.

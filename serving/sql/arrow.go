@@ -22,14 +22,20 @@ type Records struct {
 	columns  []column
 	origins  origins
 	meter    *meter
+
+	chunk bindings.DataChunk // in hand, of which rows from at on are in no batch yet
+	at    int
+	each  int // bytes of a row, as far as they went
 }
 
-// A batch ends with the chunk that takes it over one of these: large enough
+// A batch ends with the rows that take it over one of these: large enough
 // that what a batch costs does not show, small enough for the messages that
-// clients take (4 MiB by default in gRPC).
+// clients take (4 MiB by default in gRPC). Of a chunk only as many rows are taken
+// at once as there seems to be room for: one of 2,048 wide rows is much longer.
 const (
 	batchRows  = 64 << 10
 	batchBytes = 1 << 20
+	firstRows  = 32 // before anything is known of them
 )
 
 // Records runs one SELECT at one cut, as Query does, for a reader of columns.
@@ -48,7 +54,7 @@ func (e *Engine) Records(ctx context.Context, r Request) (*Records, error) {
 // records begins the answer, and leaves when that is closed.
 func (s *stay) records() (*Records, error) {
 	out := &Records{Receipt: s.receipt, meter: s.meter, origins: s.origins}
-	r, err := s.read(func(stream *stream) (bool, error) { return true, out.describe(stream) }, func() {})
+	r, err := s.read(func(stream *stream) (bool, error) { return true, out.describe(stream) }, out.drop)
 	out.progress = r
 	if err != nil {
 		return nil, err
@@ -118,24 +124,51 @@ func (r *Records) Next() (arrow.Record, error) {
 // collect runs the query on for the rows of one batch.
 func (r *Records) collect(s *stream) (rows int, more bool, err error) {
 	for rows < batchRows && r.size() < batchBytes {
-		chunk, err := s.next()
-		if err != nil || chunk.Ptr == nil {
-			return rows, false, err
+		if r.chunk.Ptr == nil {
+			if r.chunk, err = s.next(); err != nil || r.chunk.Ptr == nil {
+				return rows, false, err
+			}
+			r.at = 0
+		} else if err := s.ctx.Err(); err != nil {
+			return rows, false, s.classify(err)
 		}
-		n := int(bindings.DataChunkGetSize(chunk))
+		all := int(bindings.DataChunkGetSize(r.chunk))
+		n := r.fitting(all - r.at)
 		for i, c := range r.columns {
-			if err = c.add(bindings.DataChunkGetVector(chunk, bindings.IdxT(i)), 0, n); err != nil {
-				err = notArrow(r.Schema.Field(i).Name, err)
-				break
+			if err = c.add(bindings.DataChunkGetVector(r.chunk, bindings.IdxT(i)), r.at, n); err != nil {
+				return rows, false, notArrow(r.Schema.Field(i).Name, err)
 			}
 		}
-		bindings.DestroyDataChunk(&chunk)
-		if err != nil {
-			return rows, false, err
-		}
 		rows += n
+		if rows > 0 {
+			r.each = max(1, r.size()/rows)
+		}
+		if r.at += n; r.at == all {
+			r.drop()
+		}
 	}
 	return rows, true, nil
+}
+
+// fitting is how many of the rows that are left of a chunk the batch takes at once:
+// all where they are no more than a batch themselves, else what there seems to be
+// room for.
+func (r *Records) fitting(left int) int {
+	switch {
+	case r.each == 0:
+		return min(firstRows, left)
+	case left*r.each <= batchBytes:
+		return left
+	}
+	return min(max(1, (batchBytes-r.size())/r.each), left)
+}
+
+// drop lets the chunk in hand go.
+func (r *Records) drop() {
+	if r.chunk.Ptr != nil {
+		bindings.DestroyDataChunk(&r.chunk)
+		r.chunk = bindings.DataChunk{}
+	}
 }
 
 func (r *Records) size() (n int) {
@@ -146,4 +179,10 @@ func (r *Records) size() (n int) {
 }
 
 // Close ends the query and lets its cut go. Calling it twice is fine.
-func (r *Records) Close() error { return r.progress.close() }
+func (r *Records) Close() error {
+	if r.progress.gone.Load() { // what goes on drops it
+		return nil
+	}
+	r.drop()
+	return r.progress.close()
+}

@@ -105,6 +105,20 @@ func (r *progress) end(err error) {
 	r.left = r.stay.leave()
 }
 
+// why is the reason for which it has ended before all of it was fetched, nil for
+// none, also while the next step is far.
+func (r *progress) why() error {
+	if r.stay.ctx.Err() == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stream != nil { // it is about to
+		return r.stay.told(context.Cause(r.stay.ctx))
+	}
+	return r.err
+}
+
 // close ends it, if it is not over. Calling it twice is fine.
 func (r *progress) close() error {
 	if r.gone.Load() {
