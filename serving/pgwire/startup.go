@@ -2,7 +2,6 @@ package pgwire
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -27,16 +26,17 @@ const maxStartup = 10_000
 // and is answered by the one there is.
 func (c *conn) startup() (pgproto3.FrontendMessage, error) {
 	var head [8]byte
-	if n, err := io.ReadFull(c, head[:]); err != nil {
-		if n >= 4 && errors.Is(err, io.ErrUnexpectedEOF) && binary.BigEndian.Uint32(head[:]) < 8 {
-			return nil, protocolError("a startup message of %d bytes: want 8 to %d, of a client that speaks PostgreSQL's protocol", binary.BigEndian.Uint32(head[:]), maxStartup)
-		}
+	if _, err := io.ReadFull(c, head[:4]); err != nil {
 		return nil, err
 	}
-	size, code := binary.BigEndian.Uint32(head[:]), binary.BigEndian.Uint32(head[4:])
+	size := binary.BigEndian.Uint32(head[:])
 	if size < 8 || size > maxStartup {
 		return nil, protocolError("a startup message of %d bytes: want 8 to %d, of a client that speaks PostgreSQL's protocol", size, maxStartup)
 	}
+	if _, err := io.ReadFull(c, head[4:]); err != nil {
+		return nil, err
+	}
+	code := binary.BigEndian.Uint32(head[4:])
 	body := make([]byte, size-4)
 	copy(body, head[4:])
 	if _, err := io.ReadFull(c, body[4:]); err != nil {
