@@ -4,6 +4,7 @@
 
 #include "calls.h"
 #include "engine.h"
+#include "weigh.h"
 #include "replaced.h"
 
 // What functions of DuckDB call that works long, or without a bound.
@@ -157,4 +158,36 @@ void wrap_expression_with(void *re, const piece *of, const void *options) __asm_
 void wrap_expression_with(void *re, const piece *of, const void *options) {
 	bound_expression(of);
 	real_expression_with(re, of, options);
+}
+
+// A quantile takes a pass over its values, also each of a list of them, which is asked
+// for its numbers, each three times, when the function is bound.
+enum { most_quantiles = 1000, most_numbers = 3 * most_quantiles + 100 };
+
+static _Thread_local uint64_t numbers; // that were asked for since a constant was computed
+
+// ExpressionExecutor::EvaluateScalar, and Value::GetValue of a double.
+#define SCALAR "_ZN6duckdb18ExpressionExecutor14EvaluateScalarERNS_13ClientContextERKNS_10ExpressionEb"
+#define DOUBLE "_ZNK6duckdb5Value8GetValueIdEET_v"
+
+// What is returned as a Value is: of its size.
+typedef struct {
+	char of[64];
+} value;
+
+extern value real_scalar(void *query, const void *expression, bool unfolded) __asm__("__real_" SCALAR);
+value wrap_scalar(void *query, const void *expression, bool unfolded) __asm__("__wrap_" SCALAR);
+
+value wrap_scalar(void *query, const void *expression, bool unfolded) {
+	numbers = 0;
+	return real_scalar(query, expression, unfolded);
+}
+
+extern double real_double(const value *of) __asm__("__real_" DOUBLE);
+double wrap_double(const value *of) __asm__("__wrap_" DOUBLE);
+
+double wrap_double(const value *of) {
+	if (weigh_planning() && ++numbers > most_numbers)
+		call_refuse(CALL_TOO_LONG ": more than %d quantiles", most_quantiles);
+	return real_double(of);
 }

@@ -69,6 +69,8 @@ func TestLongCallsAreRefused(t *testing.T) {
 		"SELECT list_aggregate(range(10000000 + (random() * 0)::INT), 'histogram')",
 		"SELECT count(list_contains(l, -r)) FROM range(100000) t(r), (SELECT list(x) AS l FROM range(1000000) z(x)) u",
 		"SELECT quantile_cont(r, list_transform(range(100000), lambda x: x / 100000)) FROM range(10) t(r)",
+		"SELECT quantile_cont(r, list_transform(range(1100), lambda x: x / 1100)) FROM range(10) t(r)",
+		"SELECT quantile_disc(r, list_transform(range(1100), lambda x: x / 1100)::DOUBLE[1100]) OVER () FROM range(10) t(r)",
 		"SELECT strftime(TIMESTAMP '2000-01-01', repeat('%A', 10000000))",
 		"SELECT printf('%.2000000000f', 1.0)",
 		"SELECT format('{0:{1}.{1}f}', 1.5, 1000000000)",
@@ -91,6 +93,7 @@ func TestLongCallsAreRefused(t *testing.T) {
 		}
 	}
 	numbers := strings.TrimSuffix(strings.Repeat("1, 2, 3, ", 1500), ", ")
+	doubles := strings.TrimSuffix(strings.Repeat("1.5e0, 2.5e0, ", 1000), ", ")
 	for _, query := range []string{ // much, but not too much
 		"SELECT count(*) FROM unnest([" + numbers + "])",
 		"SELECT count(*) FROM (SELECT unnest([" + numbers + "]))",
@@ -104,6 +107,12 @@ func TestLongCallsAreRefused(t *testing.T) {
 		"SELECT list_sum(list_transform(range(100000), lambda x: x + 1)), len(array_to_string(range(100000), ','))",
 		"SELECT count(list_contains(l, r)) FROM range(100000) t(r), (SELECT list(x) AS l FROM range(1000) z(x)) u",
 		"SELECT quantile_cont(r, list_transform(range(100), lambda x: x / 100)) FROM range(1000) t(r)",
+		"SELECT quantile_cont(r, list_transform(range(1000), lambda x: x / 1000)), median(r) FROM range(1000) t(r)",
+		"SELECT count(*) FROM unnest([" + doubles + "])",
+		"SELECT count(*) FROM (VALUES (" + strings.ReplaceAll(doubles, ", ", "), (") + ")) t(x)",
+		"SELECT count(*) FROM range(10000) t(r) WHERE r::DOUBLE IN (" + doubles + ")",
+		"SELECT count(*) FROM range(10000) t(r) WHERE r::DOUBLE > 0.5 AND r::DOUBLE NOT IN (" + doubles + ") GROUP BY r + 1.5e0 LIMIT 50.0 %",
+		"SELECT histogram(r::DOUBLE, [" + doubles + "]) FROM range(10000) t(r)",
 		"SELECT printf('%.1000f', 1.0), nfc_normalize('a' || repeat(chr(769), 100)), regexp_matches(repeat('ab', 1000000), '[ab]*a[ab]{30}c')",
 	} {
 		if _, err := drain(t.Context(), e, sql.Request{SQL: query}); err != nil {

@@ -18,7 +18,7 @@ func TestSmallPiecesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	const most = 256 << 20
+	const most = 160 << 20
 	sql.LimitBlocks(sql.BlocksHeld()+most, most/8)
 	defer sql.LimitBlocks(math.MaxInt64, math.MaxInt64)
 	base := resident(t)
@@ -120,7 +120,7 @@ func TestMemoryRunsOutAnywhere(t *testing.T) {
 		"SELECT count(*) FROM range(300000) t(r) JOIN range(300000) s(x) ON r::VARCHAR = x::VARCHAR",
 		"SELECT count(*) FROM (SELECT r, median(r), string_agg(r::VARCHAR || ' and some more') FROM range(300000) t(r) GROUP BY r ORDER BY hash(r))",
 	} {
-		for n := int64(0); ; n += 1 + n/4 {
+		for n := int64(0); ; n += 1 + n/3 {
 			sql.LeaveBlocks(n)
 			_, err := drain(t.Context(), engine, sql.Request{SQL: query})
 			if err == nil {

@@ -27,6 +27,7 @@ package sql
 #cgo LDFLAGS: -Wl,--wrap=_ZN10duckdb_fmt2v68internal14snprintf_floatIeEEiT_iNS1_11float_specsERNS1_6bufferIcEE
 #cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb3Bit9BitStringERKNS_8string_tEmRS1_ -Wl,--wrap=_ZN6duckdb3Bit15ExtendBitStringERKNS_8string_tEmRS1_
 #cgo LDFLAGS: -Wl,--wrap=_ZN10duckdb_re23RE2C1ERKNS_11StringPieceE -Wl,--wrap=_ZN10duckdb_re23RE2C1ERKNS_11StringPieceERKNS0_7OptionsE
+#cgo LDFLAGS: -Wl,--wrap=_ZN6duckdb18ExpressionExecutor14EvaluateScalarERNS_13ClientContextERKNS_10ExpressionEb -Wl,--wrap=_ZNK6duckdb5Value8GetValueIdEET_v
 #include "calls.h"
 #include "replaced.h"
 */

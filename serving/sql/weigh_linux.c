@@ -105,6 +105,8 @@ void wrap_execute(void *executor, const void *expression, void *state, const voi
 		weigh(result, n);
 }
 
+bool weigh_planning(void) { return planning > 0; }
+
 static void planned(int *before) { planning = *before; }
 
 #define PLANS __attribute__((cleanup(planned), unused)) int before = planning++
