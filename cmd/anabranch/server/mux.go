@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -22,6 +23,9 @@ import (
 type mux struct {
 	serve http.ServeMux
 	doc   openapi.Document
+	// A page of another site that somebody has open asks in their name, of what listens
+	// on their loopback, too.
+	origins http.CrossOriginProtection
 }
 
 func newMux(version string) *mux {
@@ -60,6 +64,10 @@ func newMux(version string) *mux {
 func (m *mux) handle(pattern string, about openapi.Route, h http.Handler) {
 	m.doc.Add(pattern, about)
 	m.serve.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if m.origins.Check(r) != nil {
+			writeProblem(w, fault.WithCode(fault.New(fault.Denied, "a page of another site (%s) may not ask this: ask from a program, or from a page of this address", cmp.Or(r.Header.Get("Origin"), "it does not say which")), "cross_origin"))
+			return
+		}
 		if err := m.doc.Check(pattern, r); err != nil {
 			writeProblem(w, fault.WithCode(fault.Wrap(fault.Invalid, err), "parameter"))
 			return

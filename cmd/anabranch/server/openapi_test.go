@@ -110,6 +110,10 @@ func TestEveryRouteAnswersAsTheDocumentSays(t *testing.T) {
 		{"POST", p + "/events", `{}`, []string{"Anabranch-First-Line", "-1"}, 400, "bad_header"},
 
 		{"POST", "/v1/query", query, nil, 200, ""},
+		{"POST", "/v1/query", query, []string{"Origin", "https://elsewhere.example"}, 403, "cross_origin"},
+		{"POST", "/v1/query", query, []string{"Sec-Fetch-Site", "cross-site"}, 403, "cross_origin"},
+		{"POST", p + "/batches", steer, []string{"Origin", "https://elsewhere.example", "Content-Type", "text/plain"}, 403, "cross_origin"},
+		{"POST", "/v1/query", query, []string{"Sec-Fetch-Site", "same-origin", "Origin", "https://proxy.example"}, 200, ""},
 		{"POST", "/v1/query", query, accept("application/x-ndjson"), 200, ""},
 		{"POST", "/v1/query", query, accept("text/csv"), 200, ""},
 		{"POST", "/v1/query", query, accept("application/vnd.apache.arrow.stream"), 200, ""},
