@@ -43,20 +43,8 @@ func TestLargeBlocksAreBounded(t *testing.T) {
 		"SELECT length(hex(repeat('x', 200000000)))",
 		"SELECT length(to_json(range(50000000)))",
 	} {
-		ended := make(chan error, 1)
-		go func() {
-			_, err := drain(t.Context(), engine, sql.Request{SQL: query})
-			ended <- err
-		}()
-		grown := int64(0)
-		for running := true; running; {
-			select {
-			case err = <-ended:
-				running = false
-			case <-time.After(time.Millisecond):
-			}
-			grown = max(grown, resident(t)-base)
-		}
+		largest, err := whileAsked(t, engine, query)
+		grown := largest - base
 		if code := fault.CodeOf(err); code != "memory_limit" {
 			t.Errorf("%s: %v, code %q", query, err, code)
 		} else if strings.Contains(err.Error(), "bad_alloc") {
@@ -75,5 +63,23 @@ func TestLargeBlocksAreBounded(t *testing.T) {
 	}
 	if held := sql.BlocksHeld(); held > before+8<<20 {
 		t.Errorf("%d bytes of blocks are still held when no query runs, %d before", held, before)
+	}
+}
+
+// whileAsked returns how many bytes were resident at most while a query ran, and how it
+// ended.
+func whileAsked(t *testing.T, e *sql.Engine, query string) (most int64, err error) {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := drain(t.Context(), e, sql.Request{SQL: query})
+		ended <- err
+	}()
+	for {
+		select {
+		case err = <-ended:
+			return max(most, resident(t)), err
+		case <-time.After(time.Millisecond):
+		}
+		most = max(most, resident(t))
 	}
 }

@@ -32,20 +32,8 @@ func TestSmallPiecesAreBounded(t *testing.T) {
 		"SELECT count(x) FROM (SELECT histogram(DISTINCT r) OVER (ORDER BY r) AS x FROM range(300000) t(r))",
 		"SELECT count(x) FROM (SELECT entropy(r) OVER (ORDER BY r ROWS BETWEEN 2000000 PRECEDING AND 2000000 FOLLOWING) AS x FROM range(5000000) t(r))",
 	} {
-		ended := make(chan error, 1)
-		go func() {
-			_, err := drain(t.Context(), engine, sql.Request{SQL: query})
-			ended <- err
-		}()
-		grown := int64(0)
-		for running := true; running; {
-			select {
-			case err = <-ended:
-				running = false
-			case <-time.After(time.Millisecond):
-			}
-			grown = max(grown, resident(t)-base)
-		}
+		largest, err := whileAsked(t, engine, query)
+		grown := largest - base
 		if code := fault.CodeOf(err); code != "memory_limit" {
 			t.Errorf("%s: %v, code %q", query, err, code)
 		}
